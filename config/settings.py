@@ -1,0 +1,94 @@
+"""Every setting of Laurel, read once from the environment (prefix ``LAUREL_``).
+
+A secret may come from a file: ``LAUREL_DATABASE_URL_FILE=/run/secrets/database-url``.
+The connection to Temporal is the exception: it uses the SDK's own standard variables
+(``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_TLS`` ...), read in ``config.temporal``.
+"""
+
+import os
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, HttpUrl, PositiveInt, TypeAdapter, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SECRETS = ("database_url", "smtp_url")
+
+
+class Settings(BaseSettings):
+    """Read by every process; ``docs/configuration.md`` explains each field to operators."""
+
+    model_config = SettingsConfigDict(env_prefix="LAUREL_", env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str = Field(
+        default="postgresql://laurel@localhost:5432/laurel",
+        description="The PostgreSQL database (15 to 18) that holds the record.",
+    )
+    database_pool_size: PositiveInt = Field(
+        default=10, description="Database connections that one process may hold open."
+    )
+    smtp_url: str = Field(
+        default="smtp://localhost:1025",
+        description="Outgoing mail: smtp://, smtp+starttls:// or smtps://, with user:password@ where needed.",
+    )
+    mail_from: str = Field(
+        default="Laurel <credit@laurel.example>", description="Sender of every mail: an address, or Name <address>."
+    )
+    public_url: str = Field(
+        default="http://localhost:8000",
+        description="Address of the API as learners see it; links, QR codes and verification addresses start with it.",
+    )
+    temporal_ui_url: str = Field(
+        default="http://localhost:8233", description="Address of the Temporal Web UI, for links shown to staff."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        default=(), description="Origins of learner front ends that browsers may call the API from (JSON list)."
+    )
+    sign_in_link_minutes: PositiveInt = Field(default=10, description="Minutes for which a sign-in link works.")
+    session_hours: PositiveInt = Field(default=12, description="Hours for which a session lasts.")
+    sign_in_links_per_hour: PositiveInt = Field(
+        default=10, description="Sign-in links that one address may ask for in an hour."
+    )
+    requests_per_minute: PositiveInt = Field(
+        default=1200, description="Requests that one signed-in account, or one unknown address, may make in a minute."
+    )
+    deadline_grace_seconds: PositiveInt = Field(
+        default=60, description="Seconds after a deadline before a claim expires, so that steps in flight still count."
+    )
+    deadline_jitter_seconds: int = Field(
+        default=600, ge=0, description="Seconds over which the expiry of claims with one deadline is spread."
+    )
+    workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
+    activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
+    workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log line.")
+    log_format: Literal["console", "json"] = Field(default="console", description="How log lines are written.")
+
+    @field_validator("public_url", "temporal_ui_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        TypeAdapter(HttpUrl).validate_python(value)
+        return value.rstrip("/")
+
+    @property
+    def sign_in_link_life(self) -> timedelta:
+        """How long a sign-in link works."""
+        return timedelta(minutes=self.sign_in_link_minutes)
+
+    @property
+    def session_life(self) -> timedelta:
+        """How long a session lasts."""
+        return timedelta(hours=self.session_hours)
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the settings once per process; a wrong value raises ``pydantic.ValidationError`` that names it."""
+    from_files = {
+        name: Path(path).read_text().strip()
+        for name in _SECRETS
+        if (path := os.environ.get(f"LAUREL_{name.upper()}_FILE"))
+    }
+    return Settings(**from_files)  # type: ignore[arg-type]  # the secrets are all strings
