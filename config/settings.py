@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
     workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log line.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log line."
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="How log lines are written.")
 
     @field_validator("public_url", "temporal_ui_url")
