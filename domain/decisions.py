@@ -1,0 +1,227 @@
+"""Deciding a submission: values in, a decision out. Every refusal has a code and says what would be right.
+
+Timeliness is ``received_at <= due_at`` (``docs/architecture.md``): what was received in time counts, whatever was down
+when it was read, and what was received late does not, even if it is read first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from domain import assessments, credit, deadlines
+from domain.claims import (
+    CLOSED_STAGES,
+    Attempt,
+    ClaimedCredit,
+    ClaimFacts,
+    Stage,
+    attempts_left,
+    graded_at,
+    is_overdue,
+    stage_of,
+)
+from domain.policy import CEActivityPolicy
+from domain.submissions import (
+    AnswersGiven,
+    AttemptStarted,
+    CreditClaimed,
+    DeadlineExtended,
+    EvaluationCompleted,
+    Opening,
+    ParticipationStated,
+    StepRetried,
+    Submission,
+    SubmissionKind,
+    Withdrawal,
+)
+
+
+class RefusalCode(StrEnum):
+    """Why a submission was refused; part of the API and of the audit trail."""
+
+    STEP_LOCKED = "step_locked"
+    ALREADY_DONE = "already_done"
+    ALREADY_CLAIMED = "already_claimed"
+    DEADLINE_PASSED = "deadline_passed"
+    WINDOW_NOT_OPEN = "window_not_open"
+    WRONG_STATE = "wrong_state"
+    OPTION_UNKNOWN = "option_unknown"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    ATTEMPT_CLOSED = "attempt_closed"
+    ANSWERS_INCOMPLETE = "answers_incomplete"
+    NOT_ELIGIBLE = "not_eligible"
+    CREDIT_INCREMENT = "credit_increment"
+    CREDIT_MAXIMUM = "credit_maximum"
+    CREDIT_MINIMUM = "credit_minimum"
+    ATTESTATION_REQUIRED = "attestation_required"
+    ATTESTATION_OUTDATED = "attestation_outdated"
+    DEADLINE_NOT_LATER = "deadline_not_later"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The submission counts; ``facts`` are the claim's facts with it."""
+
+    facts: ClaimFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The submission does not count. ``details`` are codes, numbers and times that explain it, never personal data."""
+
+    code: RefusalCode
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+Decision = Accepted | Refused
+
+_STAGE_OF_KIND = {
+    SubmissionKind.PARTICIPATION: Stage.VERIFYING_PARTICIPATION,
+    SubmissionKind.ATTEMPT: Stage.AWAITING_TEST,
+    SubmissionKind.ANSWERS: Stage.AWAITING_TEST,
+    SubmissionKind.EVALUATION: Stage.AWAITING_EVALUATION,
+    SubmissionKind.CREDIT: Stage.READY_TO_CLAIM,
+}
+
+
+def decide(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Decision:
+    """Accept or refuse one submission, judged at the time it was received.
+
+    The caller has already applied everything that happened before: earlier submissions, and a result whose grading
+    delay had passed when this submission was received.
+    """
+    refusal = _refusal_by_stage(policy, facts, submission)
+    return refusal or _decide_body(policy, facts, submission)
+
+
+def _refusal_by_stage(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:
+    stage = stage_of(policy, facts, submission.received_at)
+    if submission.kind in (SubmissionKind.EXTENSION, SubmissionKind.RETRY):
+        return _wrong_state(stage) if stage in CLOSED_STAGES else None
+    if stage is Stage.EXPIRED or is_overdue(facts, stage, submission.received_at):
+        return _deadline_passed(facts)
+    if submission.kind is SubmissionKind.WITHDRAWAL:
+        return _wrong_state(stage) if stage in CLOSED_STAGES or facts.is_awarded else None
+    if submission.kind is SubmissionKind.OPENING or stage is _STAGE_OF_KIND[submission.kind]:
+        return None
+    return _refusal_out_of_turn(policy, facts, submission.kind, stage)
+
+
+def _refusal_out_of_turn(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> Refused:
+    if kind is SubmissionKind.CREDIT and facts.credit is not None:
+        return Refused(RefusalCode.ALREADY_CLAIMED, {"stage": stage})
+    if stage is Stage.DENIED:
+        return Refused(RefusalCode.ATTEMPTS_EXHAUSTED, {"stage": stage})
+    if stage in CLOSED_STAGES:
+        return _wrong_state(stage)
+    if _is_done(kind, facts):
+        return Refused(RefusalCode.ALREADY_DONE, {"stage": stage})
+    if stage is Stage.AWAITING_WINDOW:
+        opening = deadlines.opens_at(policy.claim_window, policy.time_zone)
+        return Refused(
+            RefusalCode.WINDOW_NOT_OPEN, {"stage": stage, "opens_at": opening.isoformat() if opening else ""}
+        )
+    result_at = graded_at(policy, facts)
+    details = {"stage": str(stage)} | ({"unlocks_at": result_at.isoformat()} if result_at else {})
+    return Refused(RefusalCode.STEP_LOCKED, details)
+
+
+def _is_done(kind: SubmissionKind, facts: ClaimFacts) -> bool:
+    has_passed = any(attempt.has_passed for attempt in facts.attempts)
+    return {
+        SubmissionKind.PARTICIPATION: facts.participation is not None,
+        SubmissionKind.ATTEMPT: has_passed,
+        SubmissionKind.ANSWERS: has_passed,
+        SubmissionKind.EVALUATION: facts.is_evaluated,
+    }.get(kind, False)
+
+
+def _wrong_state(stage: Stage) -> Refused:
+    return Refused(RefusalCode.WRONG_STATE, {"stage": stage})
+
+
+def _deadline_passed(facts: ClaimFacts) -> Refused:
+    return Refused(RefusalCode.DEADLINE_PASSED, {"due_at": facts.due_at.isoformat()} if facts.due_at else {})
+
+
+def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Decision:
+    match submission.body:
+        case Opening() | StepRetried():
+            return Accepted(facts)
+        case ParticipationStated() as stated:
+            return _decide_participation(policy, facts, stated)
+        case AttemptStarted():
+            return _decide_attempt(policy, facts)
+        case AnswersGiven() as given:
+            return _decide_answers(policy, facts, given, submission)
+        case EvaluationCompleted() as completed:
+            problems = policy.evaluation and assessments.problems_with_responses(policy.evaluation, completed.responses)
+            if problems:
+                return Refused(RefusalCode.ANSWERS_INCOMPLETE, {"questions": ",".join(p.question for p in problems)})
+            return Accepted(replace(facts, is_evaluated=True))
+        case CreditClaimed() as claimed:
+            return _decide_credit(policy, facts, claimed)
+        case Withdrawal():
+            return Accepted(replace(facts, closed_as=Stage.WITHDRAWN))
+        case DeadlineExtended() as extended:
+            return _decide_extension(policy, facts, extended)
+
+
+def _decide_participation(policy: CEActivityPolicy, facts: ClaimFacts, stated: ParticipationStated) -> Decision:
+    options = policy.participation.options if policy.participation else ()
+    if stated.method != "attestation" or stated.value not in {option.code for option in options}:
+        return Refused(RefusalCode.OPTION_UNKNOWN, {"options": ",".join(option.code for option in options)})
+    return Accepted(replace(facts, participation=stated.value))
+
+
+def _decide_attempt(policy: CEActivityPolicy, facts: ClaimFacts) -> Decision:
+    last = facts.last_attempt
+    if last is not None and last.is_open:
+        # Two tabs, or a double click: it is the same attempt.
+        return Accepted(facts)
+    if policy.post_test is not None and attempts_left(policy.post_test, facts) == 0:
+        return Refused(RefusalCode.ATTEMPTS_EXHAUSTED)
+    started = Attempt(number=len(facts.attempts) + 1)
+    return Accepted(replace(facts, attempts=(*facts.attempts, started)))
+
+
+def _decide_answers(
+    policy: CEActivityPolicy, facts: ClaimFacts, given: AnswersGiven, submission: Submission
+) -> Decision:
+    last = facts.last_attempt
+    if last is None or not last.is_open or last.number != given.number:
+        return Refused(RefusalCode.ATTEMPT_CLOSED, {"attempt": str(last.number) if last else "0"})
+    problems = policy.post_test and assessments.problems_with_answers(policy.post_test, given.answers)
+    if problems:
+        return Refused(RefusalCode.ANSWERS_INCOMPLETE, {"questions": ",".join(p.question for p in problems)})
+    submitted = replace(last, submitted_at=submission.received_at)
+    return Accepted(replace(facts, attempts=(*facts.attempts[:-1], submitted)))
+
+
+def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditClaimed) -> Decision:
+    offer = policy.offer(claimed.credit_type)
+    if offer is None:
+        return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "not_offered"})
+    rule = credit.rule_of(offer)
+    if facts.profession not in rule.professions:
+        return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": rule.code})
+    if not claimed.is_attested:
+        return Refused(RefusalCode.ATTESTATION_REQUIRED, {"attestation_version": rule.attestation_version})
+    if claimed.attestation_version != rule.attestation_version:
+        return Refused(RefusalCode.ATTESTATION_OUTDATED, {"attestation_version": rule.attestation_version})
+    checks: tuple[tuple[RefusalCode, Callable[[], bool], str], ...] = (
+        (RefusalCode.CREDIT_MAXIMUM, lambda: claimed.units > offer.designated_units, str(offer.designated_units)),
+        (RefusalCode.CREDIT_MINIMUM, lambda: claimed.units < rule.minimum_units, str(rule.minimum_units)),
+        (RefusalCode.CREDIT_INCREMENT, lambda: not rule.is_step(claimed.units), str(rule.increment)),
+    )
+    for code, is_broken, limit in checks:
+        if is_broken():
+            return Refused(code, {"limit": limit})
+    return Accepted(replace(facts, credit=ClaimedCredit(credit_type=claimed.credit_type, units=claimed.units)))
+
+
+def _decide_extension(policy: CEActivityPolicy, facts: ClaimFacts, extended: DeadlineExtended) -> Decision:
+    due_at = deadlines.end_of_day(extended.due_on, policy.time_zone)
+    if facts.due_at is not None and due_at <= facts.due_at:
+        return Refused(RefusalCode.DEADLINE_NOT_LATER, {"due_at": facts.due_at.isoformat()})
+    return Accepted(replace(facts, due_at=due_at))
