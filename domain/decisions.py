@@ -90,8 +90,18 @@ def decide(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) 
     The caller has already applied everything that happened before: earlier submissions, and a result whose grading
     delay had passed when this submission was received.
     """
+    facts = _reopened_if_due(facts, submission)
     refusal = _refusal_by_stage(policy, facts, submission)
     return refusal or _decide_body(policy, facts, submission)
+
+
+def _reopened_if_due(facts: ClaimFacts, submission: Submission) -> ClaimFacts:
+    """An expired claim goes on when staff extend its deadline, or when a step turns up that was received in time."""
+    is_in_time = facts.due_at is None or submission.received_at <= facts.due_at
+    is_step = submission.kind in _STAGE_OF_KIND or submission.kind is SubmissionKind.WITHDRAWAL
+    if facts.closed_as is Stage.EXPIRED and (submission.kind is SubmissionKind.EXTENSION or (is_step and is_in_time)):
+        return replace(facts, closed_as=None)
+    return facts
 
 
 def _refusal_by_stage(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:

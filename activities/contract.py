@@ -1,0 +1,141 @@
+"""What workflows may ask of activities: names, inputs and results. Ids, codes, numbers and times only.
+
+Everything here ends up in Temporal's history, which people read and nobody can edit: no personal data, ever.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from temporalio import activity
+
+from domain.claims import Attention, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimState:
+    """A claim as the ledger has it after a write; a repeated write answers with the newest state.
+
+    ``expires_at`` is when the deadline's timer may fire (deadline, grace and jitter); ``result_at`` is when the attempt
+    in grading has its result; ``opens_at`` is when the claim window opens. The ids are set from the award on.
+    """
+
+    stage: Stage
+    stage_since_at: datetime
+    attention: Attention | None = None
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    opens_at: datetime | None = None
+    result_at: datetime | None = None
+    certificate_id: str | None = None
+    email_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimStep:
+    """A ledger write for one claim; ``at`` is the workflow's time, for what only the clock causes."""
+
+    claim_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionChange:
+    """A claim is parked (``attention`` says why, ``error`` is the failure's type) or goes on (None).
+
+    ``number`` counts the changes of one run, so that a retry finds the first.
+    """
+
+    claim_id: str
+    run_id: str
+    number: int
+    attention: Attention | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAct:
+    """A signal that an operator typed into the Temporal UI; recorded as a submission before it is decided.
+
+    ``due_on`` is an ISO date and belongs to an extension.
+    """
+
+    claim_id: str
+    submission_id: str
+    kind: str
+    operator: str
+    reason: str
+    due_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateOrder:
+    """Which reserved certificate to issue."""
+
+    claim_id: str
+    certificate_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmailOrder:
+    """Which outgoing e-mail to send."""
+
+    claim_id: str
+    email_id: str
+
+
+class ClaimActivities(Protocol):
+    """Ledger writes: one transaction each, safe to run twice; local activities as long as the database answers."""
+
+    @activity.defn(name="claim.load")
+    def load_claim(self, step: ClaimStep) -> ClaimState:
+        """Open the claim if it is new, decide what was submitted meanwhile, and answer with where the claim is."""
+        ...
+
+    @activity.defn(name="submissions.decide")
+    def decide_submissions(self, step: ClaimStep) -> ClaimState:
+        """Decide every undecided submission of the claim, in the order of receipt."""
+        ...
+
+    @activity.defn(name="attempt.grade")
+    def grade_attempt(self, step: ClaimStep) -> ClaimState:
+        """Grade the attempt whose grading delay has passed."""
+        ...
+
+    @activity.defn(name="window.open")
+    def open_window(self, step: ClaimStep) -> ClaimState:
+        """Let the claim on once its claim window is open."""
+        ...
+
+    @activity.defn(name="claim.expire")
+    def expire_claim(self, step: ClaimStep) -> ClaimState:
+        """Close the claim if its deadline has passed; what was received in time is decided first."""
+        ...
+
+    @activity.defn(name="attention.record")
+    def record_attention(self, change: AttentionChange) -> ClaimState:
+        """Record that the claim is parked for a person, or goes on."""
+        ...
+
+    @activity.defn(name="operator_act.record")
+    def record_operator_act(self, act: OperatorAct) -> ClaimState:
+        """Take an operator's signal into the intake and decide it."""
+        ...
+
+
+class CertificateActivities(Protocol):
+    """Documents; run by workers of the role ``documents``."""
+
+    @activity.defn(name="certificate.issue")
+    def issue_certificate(self, order: CertificateOrder) -> ClaimState:
+        """Render the reserved certificate once, store its bytes, and issue it."""
+        ...
+
+
+class MailActivities(Protocol):
+    """Outgoing mail."""
+
+    @activity.defn(name="email.send")
+    def send_email(self, order: EmailOrder) -> ClaimState:
+        """Send one logical e-mail; a repeated call after success sends nothing."""
+        ...

@@ -1,0 +1,111 @@
+"""The claim workflow as others see it: its name, ids, queues, signals, search attributes and time limits."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy, SearchAttributeKey
+
+from domain.submissions import SubmissionKind
+
+CLAIM_WORKFLOW: Final = "claim"
+CLAIMS_QUEUE: Final = "claims"
+DOCUMENTS_QUEUE: Final = "documents"
+
+CLAIM_STAGE: Final = SearchAttributeKey.for_keyword("ClaimStage")
+CLAIM_ATTENTION: Final = SearchAttributeKey.for_keyword("ClaimAttention")
+CE_ACTIVITY: Final = SearchAttributeKey.for_keyword("CEActivity")
+PROVIDER: Final = SearchAttributeKey.for_keyword("Provider")
+CLAIM_DUE_AT: Final = SearchAttributeKey.for_datetime("ClaimDueAt")
+CLAIM_STAGE_SINCE: Final = SearchAttributeKey.for_datetime("ClaimStageSince")
+
+# Name -> type, as ``laurel temporal setup`` registers them.
+SEARCH_ATTRIBUTES: Final = {
+    "ClaimStage": "Keyword",
+    "ClaimAttention": "Keyword",
+    "CEActivity": "Keyword",
+    "Provider": "Keyword",
+    "ClaimDueAt": "Datetime",
+    "ClaimStageSince": "Datetime",
+}
+
+SIGNAL_OF_KIND: Final = {
+    SubmissionKind.OPENING: "claim_opened",
+    SubmissionKind.PARTICIPATION: "participation_stated",
+    SubmissionKind.ATTEMPT: "attempt_started",
+    SubmissionKind.ANSWERS: "answers_given",
+    SubmissionKind.EVALUATION: "evaluation_completed",
+    SubmissionKind.CREDIT: "credit_claimed",
+    SubmissionKind.WITHDRAWAL: "withdraw",
+    SubmissionKind.EXTENSION: "extend_deadline",
+    SubmissionKind.RETRY: "retry_step",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimInput:
+    """What a claim's workflow starts with; everything else it loads from the ledger."""
+
+    claim_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """How the claim ended: ``completed``, ``expired``, ``denied`` or ``withdrawn``."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionReceived:
+    """Payload of a learner's signal: a wake-up that people can read in the history. The record holds the fact."""
+
+    submission_id: str
+    kind: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSignal:
+    """Payload of an operator's signal.
+
+    Sent by Laurel it names a submission. Typed into the Temporal UI it has no ``submission_id``; then ``operator`` and
+    ``reason`` are required, and ``due_on`` (ISO date) for an extension: ``{"operator": "j.doe", "reason": "illness",
+    "due_on": "2027-01-31"}``.
+    """
+
+    submission_id: str | None = None
+    kind: str | None = None
+    received_at: datetime | None = None
+    operator: str | None = None
+    reason: str | None = None
+    due_on: str | None = None
+
+
+def claim_workflow_id(claim_id: str) -> str:
+    """The workflow id of a claim; ``claim_id`` is opaque."""
+    return f"claim-{claim_id}"
+
+
+# A ledger write takes milliseconds; one that can't finish in these few seconds is handed to an ordinary activity,
+# where it is visible as pending and is retried until the database is back.
+LEDGER_LOCAL: Final = {
+    "schedule_to_close_timeout": timedelta(seconds=4),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=1)),
+}
+LEDGER_ORDINARY: Final = {
+    "start_to_close_timeout": timedelta(seconds=15),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+}
+CERTIFICATE: Final = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "schedule_to_close_timeout": timedelta(hours=1),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)),
+}
+EMAIL: Final = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "schedule_to_close_timeout": timedelta(hours=24),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
+}
+# A parked step tries itself again after this long, in case nobody looked and the cause is gone.
+SELF_RETRY: Final = timedelta(hours=6)

@@ -1,0 +1,107 @@
+"""Delivering a submission: signal-with-start, so that every delivery can also start, or restart, its claim.
+
+Used by the API's gateway and by the relay; not by workflow code.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+
+from domain.submissions import STAFF_KINDS, SubmissionKind
+from workflows.contract import (
+    CE_ACTIVITY,
+    CLAIM_DUE_AT,
+    CLAIM_STAGE,
+    CLAIM_STAGE_SINCE,
+    CLAIM_WORKFLOW,
+    CLAIMS_QUEUE,
+    PROVIDER,
+    SIGNAL_OF_KIND,
+    ClaimInput,
+    OperatorSignal,
+    SubmissionReceived,
+    claim_workflow_id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One submission on its way to its claim, with what operators filter by from the first second."""
+
+    claim_id: str
+    submission_id: str
+    kind: SubmissionKind
+    received_at: datetime
+    ce_activity: str
+    provider: str
+    stage: str
+    stage_since_at: datetime
+    due_at: datetime | None
+
+
+async def deliver(client: Client, delivery: Delivery, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
+    """Signal the claim's workflow, starting it if it does not run.
+
+    A closed claim's workflow starts again too: the late submission is decided and recorded like any other, by the one
+    writer of claims, and the workflow ends at once. Uniqueness of awards is the database's, not the workflow id's.
+
+    Raises what the client raises when Temporal can't be reached; the relay then delivers later.
+    """
+    if delivery.kind is SubmissionKind.OPENING and await _start_new(client, delivery, rpc_timeout):
+        return
+    await client.start_workflow(
+        **_start_options(delivery, rpc_timeout),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal=SIGNAL_OF_KIND[delivery.kind],
+        start_signal_args=[_payload(delivery)],
+    )
+
+
+async def _start_new(client: Client, delivery: Delivery, rpc_timeout: timedelta) -> bool:
+    """Start without a signal, which a new claim does not need: its first act is to read the intake."""
+    try:
+        await client.start_workflow(
+            **_start_options(delivery, rpc_timeout), id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+        )
+    except WorkflowAlreadyStartedError:
+        return False
+    return True
+
+
+def _start_options(delivery: Delivery, rpc_timeout: timedelta) -> dict[str, Any]:
+    return {
+        "workflow": CLAIM_WORKFLOW,
+        "arg": ClaimInput(delivery.claim_id),
+        "id": claim_workflow_id(delivery.claim_id),
+        "task_queue": CLAIMS_QUEUE,
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        "search_attributes": _search_attributes(delivery),
+        "static_summary": f"Claim {delivery.claim_id} of {delivery.ce_activity}",
+        "rpc_timeout": rpc_timeout,
+    }
+
+
+def _payload(delivery: Delivery) -> SubmissionReceived | OperatorSignal:
+    if delivery.kind in STAFF_KINDS or delivery.kind is SubmissionKind.WITHDRAWAL:
+        return OperatorSignal(delivery.submission_id, delivery.kind, delivery.received_at)
+    return SubmissionReceived(delivery.submission_id, delivery.kind, delivery.received_at)
+
+
+def _search_attributes(delivery: Delivery) -> TypedSearchAttributes:
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(CLAIM_STAGE, delivery.stage),
+        SearchAttributePair(CLAIM_STAGE_SINCE, delivery.stage_since_at),
+        SearchAttributePair(CE_ACTIVITY, delivery.ce_activity),
+        SearchAttributePair(PROVIDER, delivery.provider),
+    ]
+    if delivery.due_at is not None:
+        pairs.append(SearchAttributePair(CLAIM_DUE_AT, delivery.due_at))
+    return TypedSearchAttributes(pairs)
