@@ -104,7 +104,7 @@ def stage_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> Stage
     if facts.closed_as is not None:
         return facts.closed_as
     for requirement in policy.requirements:
-        if not _is_met(requirement, facts):
+        if not is_met(requirement, facts):
             return _stage_of_unmet(requirement, facts)
     opening = opens_at(policy.claim_window, policy.time_zone)
     if facts.credit is None:
@@ -112,6 +112,17 @@ def stage_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> Stage
     if not facts.is_awarded:
         return Stage.AWARDING
     return Stage.COMPLETED if facts.is_notified else Stage.ISSUING
+
+
+def is_met(requirement: Requirement, facts: ClaimFacts) -> bool:
+    """Whether these facts fulfil one requirement."""
+    match requirement:
+        case Participation():
+            return facts.participation is not None
+        case PostTest():
+            return any(attempt.has_passed for attempt in facts.attempts)
+        case Evaluation():
+            return facts.is_evaluated
 
 
 def graded_at(policy: CEActivityPolicy, facts: ClaimFacts) -> datetime | None:
@@ -132,16 +143,6 @@ def attempts_left(post_test: PostTest, facts: ClaimFacts) -> int | None:
 def is_overdue(facts: ClaimFacts, stage: Stage, at: datetime, grace: timedelta = timedelta()) -> bool:
     """Whether a claim in this stage has outlived its deadline (and the grace given to steps in flight)."""
     return stage in STAGES_WITH_DEADLINE and facts.due_at is not None and at > facts.due_at + grace
-
-
-def _is_met(requirement: Requirement, facts: ClaimFacts) -> bool:
-    match requirement:
-        case Participation():
-            return facts.participation is not None
-        case PostTest():
-            return any(attempt.has_passed for attempt in facts.attempts)
-        case Evaluation():
-            return facts.is_evaluated
 
 
 def _stage_of_unmet(requirement: Requirement, facts: ClaimFacts) -> Stage:

@@ -4,8 +4,10 @@ Timeliness is ``received_at <= due_at`` (``docs/architecture.md``): what was rec
 when it was read, and what was received late does not, even if it is read first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from domain import assessments, credit, deadlines
@@ -56,6 +58,11 @@ class RefusalCode(StrEnum):
     ATTESTATION_REQUIRED = "attestation_required"
     ATTESTATION_OUTDATED = "attestation_outdated"
     DEADLINE_NOT_LATER = "deadline_not_later"
+    DEADLINE_TOO_LATE = "deadline_too_late"
+
+
+# How far ahead of its day of receipt an extension may put a deadline; more is a slip of the pen.
+MAXIMUM_EXTENSION = timedelta(days=5 * 366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +172,13 @@ def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submis
         case AnswersGiven() as given:
             return _decide_answers(policy, facts, given, submission)
         case EvaluationCompleted() as completed:
-            problems = policy.evaluation and assessments.problems_with_responses(policy.evaluation, completed.responses)
-            if problems:
-                return Refused(RefusalCode.ANSWERS_INCOMPLETE, {"questions": ",".join(p.question for p in problems)})
-            return Accepted(replace(facts, is_evaluated=True))
+            return _decide_evaluation(policy, facts, completed)
         case CreditClaimed() as claimed:
             return _decide_credit(policy, facts, claimed)
         case Withdrawal():
             return Accepted(replace(facts, closed_as=Stage.WITHDRAWN))
         case DeadlineExtended() as extended:
-            return _decide_extension(policy, facts, extended)
+            return _decide_extension(policy, facts, extended, submission.received_at)
 
 
 def _decide_participation(policy: CEActivityPolicy, facts: ClaimFacts, stated: ParticipationStated) -> Decision:
@@ -201,11 +205,26 @@ def _decide_answers(
     last = facts.last_attempt
     if last is None or not last.is_open or last.number != given.number:
         return Refused(RefusalCode.ATTEMPT_CLOSED, {"attempt": str(last.number) if last else "0"})
-    problems = policy.post_test and assessments.problems_with_answers(policy.post_test, given.answers)
+    problems = assessments.problems_with_answers(policy.post_test, given.answers) if policy.post_test else ()
     if problems:
-        return Refused(RefusalCode.ANSWERS_INCOMPLETE, {"questions": ",".join(p.question for p in problems)})
+        return _incomplete(problems)
     submitted = replace(last, submitted_at=submission.received_at)
     return Accepted(replace(facts, attempts=(*facts.attempts[:-1], submitted)))
+
+
+def _decide_evaluation(policy: CEActivityPolicy, facts: ClaimFacts, completed: EvaluationCompleted) -> Decision:
+    evaluation, responses = policy.evaluation, completed.responses
+    problems = assessments.problems_with_responses(evaluation, responses) if evaluation else ()
+    return _incomplete(problems) if problems else Accepted(replace(facts, is_evaluated=True))
+
+
+def _incomplete(problems: Sequence[assessments.Problem]) -> Refused:
+    # Questions that the policy does not know have no code here, so that nothing a learner typed is repeated.
+    details = {
+        "questions": ",".join(dict.fromkeys(problem.question for problem in problems if problem.question)),
+        "reasons": ",".join(dict.fromkeys(problem.reason for problem in problems)),
+    }
+    return Refused(RefusalCode.ANSWERS_INCOMPLETE, details)
 
 
 def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditClaimed) -> Decision:
@@ -219,18 +238,31 @@ def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditC
         return Refused(RefusalCode.ATTESTATION_REQUIRED, {"attestation_version": rule.attestation_version})
     if claimed.attestation_version != rule.attestation_version:
         return Refused(RefusalCode.ATTESTATION_OUTDATED, {"attestation_version": rule.attestation_version})
-    checks: tuple[tuple[RefusalCode, Callable[[], bool], str], ...] = (
-        (RefusalCode.CREDIT_MAXIMUM, lambda: claimed.units > offer.designated_units, str(offer.designated_units)),
-        (RefusalCode.CREDIT_MINIMUM, lambda: claimed.units < rule.minimum_units, str(rule.minimum_units)),
-        (RefusalCode.CREDIT_INCREMENT, lambda: not rule.is_step(claimed.units), str(rule.increment)),
-    )
-    for code, is_broken, limit in checks:
-        if is_broken():
-            return Refused(code, {"limit": limit})
+    refusal = _refusal_of_amount(claimed.units, offer.designated_units, rule)
+    if refusal is not None:
+        return refusal
     return Accepted(replace(facts, credit=ClaimedCredit(credit_type=claimed.credit_type, units=claimed.units)))
 
 
-def _decide_extension(policy: CEActivityPolicy, facts: ClaimFacts, extended: DeadlineExtended) -> Decision:
+def _refusal_of_amount(units: Decimal, designated_units: Decimal, rule: credit.CreditRule) -> Refused | None:
+    if units.is_nan():
+        return Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(rule.increment)})
+    if units > designated_units:
+        return Refused(RefusalCode.CREDIT_MAXIMUM, {"limit": str(designated_units)})
+    if units < rule.minimum_units:
+        return Refused(RefusalCode.CREDIT_MINIMUM, {"limit": str(rule.minimum_units)})
+    return None if rule.is_step(units) else Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(rule.increment)})
+
+
+def _decide_extension(
+    policy: CEActivityPolicy, facts: ClaimFacts, extended: DeadlineExtended, received_at: datetime
+) -> Decision:
+    today = deadlines.local_date(received_at, policy.time_zone)
+    last_day = today + MAXIMUM_EXTENSION
+    if extended.due_on > last_day:
+        return Refused(RefusalCode.DEADLINE_TOO_LATE, {"latest_on": last_day.isoformat()})
+    if extended.due_on < today:
+        return Refused(RefusalCode.DEADLINE_NOT_LATER, {"earliest_on": today.isoformat()})
     due_at = deadlines.end_of_day(extended.due_on, policy.time_zone)
     if facts.due_at is not None and due_at <= facts.due_at:
         return Refused(RefusalCode.DEADLINE_NOT_LATER, {"due_at": facts.due_at.isoformat()})
