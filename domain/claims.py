@@ -84,6 +84,7 @@ class ClaimFacts:
     """What is known of one claim. Times are aware; ``closed_as`` is set when the claim ended without an award."""
 
     profession: Profession | None
+    has_name: bool = True
     due_at: datetime | None
     participation: str | None = None
     attempts: tuple[Attempt, ...] = ()

@@ -51,6 +51,7 @@ class RefusalCode(StrEnum):
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     ATTEMPT_CLOSED = "attempt_closed"
     ANSWERS_INCOMPLETE = "answers_incomplete"
+    PROFILE_INCOMPLETE = "profile_incomplete"
     NOT_ELIGIBLE = "not_eligible"
     CREDIT_INCREMENT = "credit_increment"
     CREDIT_MAXIMUM = "credit_maximum"
@@ -231,6 +232,9 @@ def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditC
     offer = policy.offer(claimed.credit_type)
     if offer is None:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "not_offered"})
+    if not facts.has_name:
+        # R-AMA-7: a certificate names its learner.
+        return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "given_name,family_name"})
     rule = credit.rule_of(offer)
     if facts.profession not in rule.professions:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": rule.code})

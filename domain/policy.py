@@ -10,6 +10,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+# Read by the document reader (storage/definitions.py): a field that a class does not have is an error, not ignored.
+_REFUSE_UNKNOWN_FIELDS = {"extra": "forbid"}
+
 
 class LearningFormat(StrEnum):
     """The learning formats that a designation statement may name (R-AMA-3)."""
@@ -54,6 +57,8 @@ class QuestionKind(StrEnum):
 class Provider:
     """The accredited provider, with the statements that its certificates print word for word (R-ACC-1)."""
 
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
     name: str
     acronym: str = "CE"
     address: str | None = None
@@ -65,6 +70,8 @@ class Provider:
 class Option:
     """One choice: ``code`` is stored, ``label`` is read by people."""
 
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
     code: str
     label: str
 
@@ -72,6 +79,8 @@ class Option:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participation:
     """The learner states how they took part, by choosing one of the options."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     kind: Literal["participation"] = "participation"
     prompt: str = "How did you take part?"
@@ -81,6 +90,8 @@ class Participation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestQuestion:
     """A question of a post-test; exactly one option is right."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     code: str
     text: str
@@ -92,6 +103,8 @@ class TestQuestion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostTest:
     """A graded assessment whose passing score is shown before the start (R-AMA-8)."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     kind: Literal["post_test"] = "post_test"
     passing_percent: int
@@ -109,6 +122,8 @@ class PostTest:
 class EvaluationQuestion:
     """A question of an evaluation: one of ``options``, 1 to ``scale_maximum``, or free text."""
 
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
     code: str
     text: str
     kind: QuestionKind
@@ -120,6 +135,8 @@ class EvaluationQuestion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """An ungraded feedback form that must be complete before credit is claimed."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     kind: Literal["evaluation"] = "evaluation"
     questions: tuple[EvaluationQuestion, ...]
@@ -136,6 +153,8 @@ class CreditOffer:
     force when the policy is published, which the published document then names.
     """
 
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
     credit_type: str
     designated_units: Decimal
     designation_statement: str
@@ -150,6 +169,8 @@ class ClaimWindow:
     ``days`` counts from the day on which the claim opened; the earlier of ``closes_on`` and ``days`` is the deadline.
     """
 
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
     opens_on: date | None = None
     closes_on: date | None = None
     days: int | None = None
@@ -159,6 +180,8 @@ class ClaimWindow:
 class Signatory:
     """Whose name stands below a certificate."""
 
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
     name: str
     title: str
 
@@ -166,6 +189,8 @@ class Signatory:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CEActivityPolicy:
     """Everything that decides a claim, and everything that its certificate prints about the CE activity."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     title: str
     format: LearningFormat

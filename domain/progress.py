@@ -20,7 +20,7 @@ from domain.claims import (
 )
 from domain.deadlines import opens_at
 from domain.decisions import RefusalCode
-from domain.policy import CEActivityPolicy, PostTest, Requirement
+from domain.policy import CEActivityPolicy, Requirement
 
 
 class Action(StrEnum):
@@ -211,7 +211,9 @@ class _Moment:
         is_next = requirement is next(each for each in self.policy.requirements if not is_met(each, self.facts))
         if not is_next:
             return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED, self.result_at)
-        return Step(kind, StepState.WAITING, until=self.result_at) if self.result_at else Step(kind, StepState.TO_DO)
+        if self.stage is Stage.GRADING:
+            return Step(kind, StepState.WAITING, until=self.result_at)
+        return Step(kind, StepState.TO_DO)
 
     def _credit_step(self) -> Step:
         if self.facts.credit is not None:
