@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check format lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Set up, start everything and drive one claim to its certificate (ARGS="--once --fast")
+	@bin/setup && .venv/bin/laurel demo $(ARGS)
+
+up: ## Set up and start everything without demo data (ARGS="--port 8080")
+	@bin/setup && .venv/bin/laurel up $(ARGS)
+
+test: ## Set up and run every test (ARGS="tests/domain -x")
+	@bin/setup --dev && .venv/bin/pytest $(ARGS)
+
+check: ## Set up and check style, types and the direction of imports
+	@bin/setup --dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy .
+	.venv/bin/lint-imports
+
+format: ## Set up and format the code
+	@bin/setup --dev
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+# The locks hold one version and its hashes for every supported Python and platform. After changing a dependency in
+# pyproject.toml run `make lock` and commit both files; `make lock ARGS=--upgrade` also takes newer versions.
+# The tool is uv: the one named by UV, else one in a private environment, which is made when it is missing.
+UV ?= .venv/uv/bin/uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links $(ARGS)
+
+lock: $(UV) ## Pin every dependency again from pyproject.toml (ARGS=--upgrade)
+	$(COMPILE) --extra local --extra dev pyproject.toml --output-file requirements-dev.lock
+	echo "hatchling>=1.27" | $(COMPILE) --extra local --constraint requirements-dev.lock pyproject.toml - \
+		--output-file requirements.lock
+
+.venv/uv/bin/uv:
+	python3 -m venv .venv/uv
+	.venv/uv/bin/pip install --quiet uv

@@ -1,0 +1,274 @@
+"""``laurel doctor``: what this machine has and lacks, each lack with the one command that repairs it."""
+
+import asyncio
+import ctypes
+import os
+import shutil
+import smtplib
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cli.local import ports, processes
+from cli.local.folders import RunningStack, blocking_folder, running_stack
+from cli.local.postgres import installed_server
+from cli.local.stack import USUAL_API_PORT, USUAL_MAIL_PAGE_PORT, USUAL_SMTP_PORT
+from cli.local.temporal import installed_binary
+
+_PANGO = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0")
+_INSTALL_PANGO = "sudo apt-get install -y libpango-1.0-0 libpangoft2-1.0-0"
+_GIGABYTE = 1024**3
+_DISK_NEEDED = 2 * _GIGABYTE
+_MEMORY_NEEDED = 1 * _GIGABYTE
+_CLOCK_TOLERANCE = timedelta(seconds=2)
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check; ``repair`` is one command, or one sentence where no command exists."""
+
+    name: str
+    passed: bool
+    detail: str
+    repair: str = ""
+    required: bool = True
+
+    def __str__(self) -> str:
+        state = "ok" if self.passed else "MISSING" if self.required else "note"
+        repair = f"\n{'':<26}repair: {self.repair}" if self.repair and not self.passed else ""
+        return f"{state:<8}{self.name:<18}{self.detail}{repair}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers to examine: the environment's, else the running stack's; None where there is neither."""
+
+    database_url: str | None
+    temporal_address: str | None
+    smtp_url: str | None
+
+    @classmethod
+    def find(cls, stack: RunningStack | None) -> "Servers":
+        """Look into the environment first, then at the running stack."""
+        return cls(
+            _given("LAUREL_DATABASE_URL") or (stack.database_url if stack else None),
+            _given("TEMPORAL_ADDRESS") or (stack.temporal_address if stack else None),
+            _given("LAUREL_SMTP_URL") or (stack.smtp_url if stack else None),
+        )
+
+
+async def examine(data_dir: Path) -> list[Check]:
+    """Run every check and return the outcomes in the order in which a person should read them."""
+    stack = running_stack(data_dir)
+    servers = Servers.find(stack)
+    machine: list[Callable[[], Check]] = [
+        check_python,
+        check_pango,
+        check_fonts,
+        check_temporal_binary,
+        check_postgres_binaries,
+        partial(check_data_dir, data_dir),
+        partial(check_disk, data_dir),
+        check_memory,
+        partial(check_ports, stack),
+    ]
+    remote: list[Callable[[], Awaitable[Check]]] = [
+        partial(check_database, servers.database_url),
+        partial(check_clock, servers.database_url),
+        partial(check_temporal, servers.temporal_address),
+        partial(check_smtp, servers.smtp_url),
+    ]
+    return [check() for check in machine] + [await check() for check in remote]
+
+
+def check_python() -> Check:
+    """Python 3.11 or newer."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("Python", sys.version_info >= (3, 11), f"{version} at {sys.executable}", "bin/setup")
+
+
+def check_pango(libraries: tuple[str, ...] = _PANGO) -> Check:
+    """The two libraries that the PDF engine needs."""
+    missing = []
+    for library in libraries:
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            missing.append(library)
+    detail = f"not found: {', '.join(missing)}" if missing else "found"
+    return Check("pango", not missing, detail, _INSTALL_PANGO)
+
+
+def check_fonts(folder: Path | None = None) -> Check:
+    """The fonts that certificates are set in come with Laurel."""
+    folder = folder or Path(__file__).parents[1] / "documents" / "fonts"
+    fonts = [path for pattern in ("*.ttf", "*.otf", "*.woff2") for path in folder.rglob(pattern)]
+    return Check("fonts", bool(fonts), f"{len(fonts)} in {folder}", "git checkout -- documents/fonts")
+
+
+def check_temporal_binary() -> Check:
+    """The Temporal server's binary, unless another server is named."""
+    binary, given = installed_binary(), _given("TEMPORAL_ADDRESS")
+    detail = str(binary) if binary else "not installed" + (", not needed" if given else "")
+    return Check("Temporal binary", bool(binary), detail, "bin/setup", required=not given)
+
+
+def check_postgres_binaries() -> Check:
+    """PostgreSQL's binaries, unless another server is named."""
+    server, given = installed_server(), _given("LAUREL_DATABASE_URL")
+    detail = str(server) if server else "not installed" + (", not needed" if given else "")
+    return Check("PostgreSQL", bool(server), detail, "bin/setup", required=not given)
+
+
+def check_data_dir(data_dir: Path) -> Check:
+    """A data folder that we can write in and that PostgreSQL's user can pass; nothing is created."""
+    name, repair = "data folder", "laurel up --data-dir FOLDER (one that is writable and that everyone may pass)"
+    folder, place = data_dir.expanduser().absolute(), _nearest_existing(data_dir)
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Check(name, passed=False, detail=f"{folder}: {place} is not writable for this user", repair=repair)
+    user = processes.unprivileged_user()
+    blocked = blocking_folder(place, user) if user and not _given("LAUREL_DATABASE_URL") else None
+    if user and blocked:
+        detail = f"{folder}: PostgreSQL's user {user.pw_name} cannot pass {blocked}"
+        return Check(name, passed=False, detail=detail, repair=repair)
+    return Check(name, passed=True, detail=str(folder))
+
+
+def check_disk(data_dir: Path) -> Check:
+    """Two gigabytes for the record and Temporal's histories."""
+    place = _nearest_existing(data_dir)
+    free = shutil.disk_usage(place).free
+    repair = "free some space, or laurel up --data-dir FOLDER (on another disk)"
+    return Check("disk", free > _DISK_NEEDED, f"{free / _GIGABYTE:.1f} GB free at {place}", repair)
+
+
+def _nearest_existing(folder: Path) -> Path:
+    folder = folder.expanduser().absolute()
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def check_memory() -> Check:
+    """One gigabyte of memory; with less everything works, but slowly."""
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        available = int(fields["MemAvailable"].split()[0]) * 1024
+    detail = f"{available / _GIGABYTE:.1f} GB available"
+    return Check("memory", available > _MEMORY_NEEDED, detail, "end other programs", required=False)
+
+
+def check_ports(stack: RunningStack | None) -> Check:
+    """The usual ports; where one is taken, the stack uses the next free one."""
+    if stack:
+        return Check("ports", passed=True, detail=f"Laurel runs: {', '.join(stack.urls.values())}")
+    usual = (USUAL_API_PORT, 8233, 7233, 5432, USUAL_MAIL_PAGE_PORT, USUAL_SMTP_PORT)
+    taken = [f"{port} by {ports.holder(port)}" for port in usual if not ports.is_free(port)]
+    detail = f"taken: {', '.join(taken)}; the next free ones will be used" if taken else "the usual ones are free"
+    return Check("ports", not taken, detail, required=False)
+
+
+async def check_database(url: str | None) -> Check:
+    """The database answers and its schema is this version's."""
+    if url is None:
+        return _not_running("database")
+    import psycopg  # noqa: PLC0415  # Slow to import.
+
+    from storage import migrate  # noqa: PLC0415
+
+    where = _without_account(url)
+    try:
+        connection = await psycopg.AsyncConnection.connect(url, connect_timeout=int(_PATIENCE))
+        await connection.close()
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        repair = "laurel up, or set LAUREL_DATABASE_URL"
+        return Check("database", passed=False, detail=f"{where}: {reason}", repair=repair)
+    problems = await asyncio.to_thread(migrate.check, url)
+    detail = f"{where}: {'; '.join(problems) if problems else 'reachable, schema up to date'}"
+    return Check("database", not problems, detail, "laurel db upgrade")
+
+
+async def check_clock(url: str | None) -> Check:
+    """This machine's clock agrees with the database's, which decides what is on time."""
+    if url is None:
+        return _not_running("clock")
+    import psycopg  # noqa: PLC0415
+
+    try:
+        async with await psycopg.AsyncConnection.connect(url, connect_timeout=int(_PATIENCE)) as connection:
+            before = datetime.now(UTC)
+            row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+            middle = before + (datetime.now(UTC) - before) / 2
+    except psycopg.OperationalError:
+        return Check("clock", passed=False, detail="not compared: the database cannot be reached", required=False)
+    apart = abs(row[0] - middle) if row else timedelta.max
+    detail = f"{apart.total_seconds():.3f} s from the database's"
+    return Check("clock", apart <= _CLOCK_TOLERANCE, detail, "sudo timedatectl set-ntp true")
+
+
+async def check_temporal(address: str | None) -> Check:
+    """Temporal answers and has the search attributes."""
+    if address is None:
+        return _not_running("Temporal")
+    from temporalio.service import RPCError  # noqa: PLC0415
+
+    from cli.temporal_setup import registered_search_attributes  # noqa: PLC0415
+    from config.temporal import connect  # noqa: PLC0415
+    from workflows.contract import SEARCH_ATTRIBUTES  # noqa: PLC0415
+
+    os.environ.setdefault("TEMPORAL_ADDRESS", address)
+    try:
+        client = await asyncio.wait_for(connect(), _PATIENCE)
+        present = await asyncio.wait_for(registered_search_attributes(client), _PATIENCE)
+    except (RPCError, RuntimeError, TimeoutError):
+        repair = "laurel up, or set TEMPORAL_ADDRESS"
+        return Check("Temporal", passed=False, detail=f"{address}: not reachable", repair=repair)
+    missing = sorted(name for name, kind in SEARCH_ATTRIBUTES.items() if present.get(name) != kind)
+    detail = (
+        f"search attributes missing: {', '.join(missing)}" if missing else "reachable, search attributes registered"
+    )
+    return Check("Temporal", not missing, f"{address}: {detail}", "laurel temporal setup")
+
+
+async def check_smtp(url: str | None) -> Check:
+    """The mail server answers."""
+    if url is None:
+        return _not_running("mail")
+    server = urlsplit(url)
+    kind = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
+    port = server.port or (465 if server.scheme == "smtps" else 587 if "starttls" in server.scheme else 25)
+
+    def greet() -> None:
+        with kind(server.hostname or "localhost", port, timeout=_PATIENCE) as session:
+            session.ehlo()
+
+    try:
+        await asyncio.to_thread(greet)
+    except (OSError, smtplib.SMTPException) as error:
+        repair = "laurel up, or set LAUREL_SMTP_URL"
+        return Check("mail", passed=False, detail=f"{_without_account(url)}: {error}", repair=repair)
+    return Check("mail", passed=True, detail=f"{_without_account(url)}: reachable")
+
+
+def _not_running(name: str) -> Check:
+    return Check(name, passed=False, detail="not running", repair="laurel up", required=False)
+
+
+def _given(variable: str) -> str | None:
+    file = os.environ.get(f"{variable}_FILE")
+    return Path(file).read_text().strip() if file else os.environ.get(variable)
+
+
+def _without_account(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,0 +1,300 @@
+"""The ``laurel`` command. Each command imports what it needs when it runs, so that ``laurel --help`` is quick."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from cli.errors import StackError
+
+if TYPE_CHECKING:
+    from cli.local import LocalStack
+    from config.settings import Settings
+
+# ruff: noqa: PLC0415
+
+app = typer.Typer(
+    name="laurel",
+    help="Continuing-education credit claims as durable workflows.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+db = typer.Typer(help="The database schema.", no_args_is_help=True)
+temporal = typer.Typer(help="The Temporal namespace.", no_args_is_help=True)
+staff = typer.Typer(help="Staff accounts.", no_args_is_help=True)
+app.add_typer(db, name="db")
+app.add_typer(temporal, name="temporal")
+app.add_typer(staff, name="staff")
+
+_Result = TypeVar("_Result")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="The stack's data folder; by default /var/lib/laurel for root, else in the XDG data home."),
+]
+
+
+class WorkerRole(StrEnum):
+    """What a worker process takes on."""
+
+    CLAIMS = "claims"
+    DOCUMENTS = "documents"
+    ALL = "all"
+
+
+@app.command()
+def up(
+    *,
+    data_dir: DataDir = None,
+    port: Annotated[
+        int | None, typer.Option(help="The API's port; without it, the next free one from 8000 on.")
+    ] = None,
+) -> None:
+    """Start the whole of Laurel on this machine and keep it running until Ctrl-C."""
+    from cli.local import LocalStack, default_data_dir
+    from cli.terminal import progress_printer
+
+    say = progress_printer()
+    folder = data_dir or default_data_dir()
+    say(f"Laurel starts in {folder}")
+    stack = LocalStack(folder, port=port, say=say)
+    stop_on_signals(stack)
+    stack.start()
+    if stack.is_running:
+        say(f"Laurel is up: {', '.join(f'{name} {url}' for name, url in stack.urls.items())}. Ctrl-C stops it.")
+    stack.wait()
+    say("Laurel has stopped.")
+
+
+def stop_on_signals(stack: "LocalStack") -> None:
+    """Let Ctrl-C or SIGTERM stop the stack in order, and a second one kill what still runs."""
+
+    def ask_to_stop(_number: int, _frame: object) -> None:
+        print("Stopping; once more kills what still runs.", flush=True)
+        stack.ask_to_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask_to_stop)
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End after one claim instead of staying up.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Grade after 2 seconds instead of 30.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Start everything, load the examples and drive one claim from opening to certificate."""
+    from cli.demo import run_demo
+
+    run_demo(once=once, fast=fast, data_dir=data_dir)
+
+
+@app.command()
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Check everything Laurel needs, and name the command that repairs what is missing."""
+    from cli.doctor import examine
+    from cli.local import default_data_dir
+
+    checks = asyncio.run(_with_quiet_end(examine(data_dir or default_data_dir())))
+    if as_json:
+        print(json.dumps([check.as_json() for check in checks], indent=2))
+    else:
+        for check in checks:
+            print(check)
+    _end(0 if all(check.passed or not check.required for check in checks) else 1)
+
+
+@app.command()
+def worker(*, role: Annotated[WorkerRole, typer.Option(help="The queues to work on.")] = WorkerRole.ALL) -> None:
+    """Run one worker process until SIGTERM."""
+    import worker as worker_module
+    from config.logging import configure_logging
+
+    configure_logging(load_settings())
+    asyncio.run(_with_quiet_end(worker_module.main(role.value)))
+
+
+@app.command()
+def api(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+) -> None:
+    """Run one API process until SIGTERM."""
+    import uvicorn
+    from config.logging import configure_logging
+
+    configure_logging(load_settings())
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def mailbox(
+    *,
+    data_dir: DataDir = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The mail page's port.")] = 8025,
+    smtp_port: Annotated[int, typer.Option(help="The port that takes mail.")] = 1025,
+) -> None:
+    """Catch outgoing mail, keep it in the data folder and show it on a page."""
+    from cli.local import default_data_dir
+    from cli.mailbox import serve
+
+    folder = (data_dir or default_data_dir()) / "mail"
+    asyncio.run(serve(folder, host=host, page_port=port, smtp_port=smtp_port))
+
+
+@app.command(name="config")
+def show_config() -> None:
+    """Print every setting as it is in force, without passwords."""
+    settings = load_settings()
+    for name, field in type(settings).model_fields.items():
+        print(f"LAUREL_{name.upper()}={_redacted(getattr(settings, name))}  # {field.description}")
+    for name, value in sorted(os.environ.items()):
+        if name.startswith("TEMPORAL_"):
+            shown = "***" if any(word in name for word in ("KEY", "CERT", "TOKEN", "HEADER", "META")) else value
+            print(f"{name}={shown}")
+
+
+def load_settings() -> "Settings":
+    """Return the settings; a wrong one is a ``StackError`` that names it and does not repeat its value."""
+    from pydantic import ValidationError
+
+    from config import settings
+
+    try:
+        return settings.load_settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"LAUREL_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
+        msg = f"a setting is wrong: {wrong}"
+        raise StackError(msg) from None
+
+
+def _redacted(value: object) -> object:
+    from urllib.parse import urlsplit
+
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    url = urlsplit(value)
+    account, at, server = url.netloc.rpartition("@")
+    query = "***" if "password" in url.query else url.query
+    user = account.partition(":")[0]
+    return url._replace(netloc=f"{user}:***{at}{server}" if ":" in account else url.netloc, query=query).geturl()
+
+
+@db.command(name="upgrade")
+def upgrade_database(*, data_dir: DataDir = None) -> None:
+    """Bring the database schema to the newest version; nothing happens if it is there already."""
+    from storage import migrate
+
+    migrate.upgrade(database_url(data_dir))
+
+
+@db.command(name="check")
+def check_database(*, data_dir: DataDir = None) -> None:
+    """Compare the database schema with this version of Laurel; exit with 1 if they differ."""
+    from storage import migrate
+
+    problems = migrate.check(database_url(data_dir))
+    for problem in problems:
+        print(problem)
+    raise typer.Exit(1 if problems else 0)
+
+
+def database_url(data_dir: Path | None = None) -> str:
+    """Return the database of the environment, else of the stack that runs on the data folder, else the default."""
+    from cli.local.folders import running_stack
+
+    settings = load_settings()
+    stack = None if "database_url" in settings.model_fields_set else running_stack(data_dir)
+    return stack.database_url if stack else settings.database_url
+
+
+@temporal.command(name="setup")
+def set_up_temporal() -> None:
+    """Register Laurel's search attributes; nothing happens if they are there already."""
+    from cli.temporal_setup import register_search_attributes
+    from config.temporal import connect
+    from workflows.contract import SEARCH_ATTRIBUTES
+
+    async def register() -> None:
+        client = await connect(lazy=True)
+        added = await register_search_attributes(client, SEARCH_ATTRIBUTES)
+        print(f"registered: {', '.join(added)}" if added else "all search attributes are registered")
+
+    asyncio.run(_with_quiet_end(register()))
+    _end(0)
+
+
+@app.command(name="import")
+def import_definitions(
+    files: Annotated[list[Path], typer.Argument(help="Definitions of CE activities, YAML or JSON.", exists=True)],
+    *,
+    data_dir: DataDir = None,
+) -> None:
+    """Load definitions of CE activities; an unchanged one changes nothing."""
+    from storage.definitions import import_files
+
+    print(import_files(database_url(data_dir), files))
+
+
+@staff.command(name="add")
+def add_staff(
+    email: Annotated[str, typer.Argument(help="The address that signs in.")],
+    *,
+    role: Annotated[str, typer.Option(help="What the account may do.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Give an address a staff account."""
+    from storage.people import add_staff as add
+
+    print(add(database_url(data_dir), email=email, role=role))
+
+
+async def _with_quiet_end(work: Coroutine[Any, Any, _Result]) -> _Result:
+    try:
+        return await work
+    finally:
+        # Temporal's runtime may abort an interpreter that ends while its client still closes (SDK issue 300).
+        await asyncio.sleep(0.05)
+
+
+def _end(code: int) -> None:
+    """End a short command that used a Temporal client, past the runtime's own threads (SDK issue 300)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run() -> None:
+    """Run the command line; an error a person can mend is one message and exit code 1, not a traceback."""
+    try:
+        app()
+    except StackError as error:
+        print(f"laurel: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,66 @@
+"""Registers in Temporal's namespace what Laurel's workflows need."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+_NOT_YET = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND, RPCStatusCode.DEADLINE_EXCEEDED}
+_PAUSE = 0.2
+_TYPES = {
+    name.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", ""): value for name, value in IndexedValueType.items()
+}
+_TYPE_NAMES = {value: name for name, value in _TYPES.items()}
+
+
+async def registered_search_attributes(client: Client) -> dict[str, str]:
+    """Return the namespace's own search attributes: name to type, such as ``Keyword`` or ``Datetime``."""
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return {name: _TYPE_NAMES[kind] for name, kind in answer.custom_attributes.items()}
+
+
+async def register_search_attributes(
+    client: Client, wanted: Mapping[str, str], *, patience: float = 30.0
+) -> tuple[str, ...]:
+    """Register the wanted search attributes that are missing, and return their names.
+
+    Idempotent. A server or namespace that is not up yet is waited for, at most ``patience`` seconds.
+
+    Raises:
+        ValueError: An attribute exists with another type, which only a person may change.
+        RPCError: The server refused, or was not reachable in time.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return await _register_missing(client, wanted)
+        except RPCError as error:
+            if error.status not in _NOT_YET or time.monotonic() > end:
+                raise
+        await asyncio.sleep(_PAUSE)
+
+
+async def _register_missing(client: Client, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    present = await registered_search_attributes(client)
+    for name in wanted.keys() & present.keys():
+        if present[name] != wanted[name]:
+            msg = f"search attribute {name} exists with type {present[name]}; Laurel needs type {wanted[name]}"
+            raise ValueError(msg)
+    missing = {name: kind for name, kind in wanted.items() if name not in present}
+    if missing:
+        request = AddSearchAttributesRequest(
+            namespace=client.namespace,
+            search_attributes={name: _TYPES[kind] for name, kind in missing.items()},
+        )
+        try:
+            await client.operator_service.add_search_attributes(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
+    return tuple(missing)
