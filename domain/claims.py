@@ -85,6 +85,7 @@ class ClaimFacts:
 
     profession: Profession | None
     has_name: bool = True
+    identifiers: frozenset[str] = frozenset()
     due_at: datetime | None
     participation: str | None = None
     attempts: tuple[Attempt, ...] = ()

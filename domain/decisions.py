@@ -232,12 +232,12 @@ def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditC
     offer = policy.offer(claimed.credit_type)
     if offer is None:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "not_offered"})
-    if not facts.has_name:
-        # R-AMA-7: a certificate names its learner.
-        return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "given_name,family_name"})
     rule = credit.rule_of(offer)
     if facts.profession not in rule.professions:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": rule.code})
+    missing = _missing_in_profile(facts, rule)
+    if missing:
+        return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": ",".join(missing)})
     if not claimed.is_attested:
         return Refused(RefusalCode.ATTESTATION_REQUIRED, {"attestation_version": rule.attestation_version})
     if claimed.attestation_version != rule.attestation_version:
@@ -256,6 +256,12 @@ def _refusal_of_amount(units: Decimal, designated_units: Decimal, rule: credit.C
     if units < rule.minimum_units:
         return Refused(RefusalCode.CREDIT_MINIMUM, {"limit": str(rule.minimum_units)})
     return None if rule.is_step(units) else Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(rule.increment)})
+
+
+def _missing_in_profile(facts: ClaimFacts, rule: credit.CreditRule) -> list[str]:
+    """A certificate names its learner (R-AMA-7), and some registries want a number too (R-CPE-3)."""
+    names = [] if facts.has_name else ["given_name", "family_name"]
+    return names + [kind for kind in rule.required_identifiers if kind not in facts.identifiers]
 
 
 def _decide_extension(

@@ -150,7 +150,8 @@ class CreditOffer:
     """Credit of one type that the CE activity is designated for (R-AMA-1).
 
     ``credit_type`` and ``rule_version`` name an entry of ``domain/credit_types.toml``; no rule version means the one in
-    force when the policy is published, which the published document then names.
+    force when the policy is published, which the published document then names. An identifier's ``code`` is the number
+    under which the offer is registered, its ``label`` what such a number is called: ``UAN (pharmacists)``.
     """
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
