@@ -35,6 +35,12 @@ def installed_server() -> Path | None:
     return None
 
 
+def _libraries(server: Path) -> list[Path]:
+    """Return the folder in which the wheel keeps its binaries' shared libraries, if this platform's wheel has one."""
+    folder = server.parent.with_name(f"{server.parent.name}.libs")
+    return [folder] if folder.exists() else []
+
+
 class EmbeddedPostgres(Embedded):
     """One PostgreSQL cluster in ``<folder>/postgres``, on the loopback interface, with SCRAM passwords and checksums.
 
@@ -113,12 +119,15 @@ class EmbeddedPostgres(Embedded):
     @property
     def _server(self) -> Path:
         """Where the binaries are run from: a copy, if the user that runs them cannot reach the installed ones."""
-        return self._folder / "server" if self._needs_copy() else self._installed
+        if not self._needs_copy():
+            return self._installed
+        return self._folder / "server" / self._installed.relative_to(self._installed.parents[1])
 
     def _needs_copy(self) -> bool:
         if self._user is None:
             return False
-        used = (self._installed / "bin" / "postgres", self._installed / "lib", self._installed / "share")
+        server = self._installed
+        used = [server / "bin" / "postgres", server / "lib", server / "share", *_libraries(server)]
         return any(blocking_folder(path, self._user) for path in used)
 
     def _password(self, role: str) -> str:
@@ -161,7 +170,9 @@ class EmbeddedPostgres(Embedded):
         if stamp_file.exists() and stamp_file.read_text() == stamp:
             return
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(source, copy, symlinks=True)
+        site = source.parents[1]
+        for folder in (source, *_libraries(source)):
+            shutil.copytree(folder, copy / folder.relative_to(site), symlinks=True)
         for path in [copy, *copy.rglob("*")]:
             if not path.is_symlink():
                 executable = path.is_dir() or path.stat().st_mode & 0o100
