@@ -1,0 +1,226 @@
+"""The intake: a submission, and the idempotency key it came under, committed before anything is acknowledged."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.submissions import SubmissionKind
+from storage.tables import IdempotencyKeyRow, SubmissionRow
+
+
+class KeyReusedError(Exception):
+    """The idempotency key belongs to another request of the same principal."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A key as a client chose it; ``fingerprint`` is the SHA-256 of the request it came with."""
+
+    principal: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubmission:
+    """A submission that is about to be recorded; ``body`` is what ``domain.submissions.to_json`` wrote."""
+
+    id: str
+    claim_id: str
+    learner_id: str
+    actor: str
+    kind: SubmissionKind
+    body: Mapping[str, Any]
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Which submission stands for the request. ``is_new`` is False when the request only repeats an earlier one."""
+
+    submission_id: str
+    received_at: datetime
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionView:
+    """A submission and what became of it; ``outcome`` is None while it is undecided."""
+
+    id: str
+    claim_id: str
+    kind: SubmissionKind
+    received_at: datetime
+    decided_at: datetime | None
+    outcome: str | None
+    refusal: str | None
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The answer that a key already got; ``status`` is None for a step, whose answer is its submission's outcome."""
+
+    status: int | None
+    body: Mapping[str, Any]
+
+
+_COLUMNS: Final = ("id", "claim_id", "learner_id", "actor", "kind", "body", "request_id")
+
+
+def _values(submission: NewSubmission) -> dict[str, Any]:
+    return {column: getattr(submission, column) for column in _COLUMNS}
+
+
+async def record(connection: AsyncConnection, submission: NewSubmission, key: IdempotencyKey | None) -> Receipt:
+    """Record a submission once per key; the caller commits before it acknowledges.
+
+    The same key with the same fingerprint finds the submission that it stands for. A second request that comes while
+    the first is not committed waits for it. Raises ``KeyReusedError`` when the fingerprint differs.
+    """
+    if key is not None:
+        return await _record_keyed(connection, submission, key)
+    # A retry after a lost connection brings the same id, and finds its own row.
+    statement = insert(SubmissionRow).values(**_values(submission)).on_conflict_do_nothing()
+    row = (await connection.execute(statement.returning(SubmissionRow.received_at))).one_or_none()
+    if row is not None:
+        return Receipt(submission.id, row.received_at, is_new=True)
+    earlier = await connection.execute(select(SubmissionRow.received_at).where(SubmissionRow.id == submission.id))
+    return Receipt(submission.id, earlier.scalar_one(), is_new=True)
+
+
+# One statement for key and submission: no key, no submission.
+_RECORD_KEYED: Final = text(
+    """
+    WITH added AS (
+        INSERT INTO idempotency_keys (principal, key, fingerprint, submission_id)
+        VALUES (:principal, :key, :fingerprint, :id)
+        ON CONFLICT DO NOTHING RETURNING submission_id
+    )
+    INSERT INTO submissions (id, claim_id, learner_id, actor, kind, body, request_id)
+    SELECT :id, :claim_id, :learner_id, :actor, :kind, :body, :request_id FROM added
+    RETURNING received_at
+    """
+).bindparams(bindparam("body", type_=JSONB()))
+
+
+async def _record_keyed(connection: AsyncConnection, submission: NewSubmission, key: IdempotencyKey) -> Receipt:
+    values = {"principal": key.principal, "key": key.key, "fingerprint": key.fingerprint, **_values(submission)}
+    row = (await connection.execute(_RECORD_KEYED, values)).one_or_none()
+    if row is not None:
+        return Receipt(submission.id, row.received_at, is_new=True)
+    earlier = (
+        await connection.execute(
+            select(IdempotencyKeyRow.fingerprint, SubmissionRow.id, SubmissionRow.received_at)
+            .outerjoin(SubmissionRow, SubmissionRow.id == IdempotencyKeyRow.submission_id)
+            .where(IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key)
+        )
+    ).one()
+    if bytes(earlier.fingerprint) != key.fingerprint or earlier.id is None:
+        raise KeyReusedError
+    return Receipt(earlier.id, earlier.received_at, is_new=earlier.id == submission.id)
+
+
+async def begin_answer(connection: AsyncConnection, key: IdempotencyKey) -> StoredAnswer | None:
+    """Take a key for a request that is answered in this transaction; the stored answer if it was answered before.
+
+    Follow with ``finish_answer`` in the same transaction. Raises ``KeyReusedError`` when the fingerprint differs.
+    """
+    statement = insert(IdempotencyKeyRow).values(
+        principal=key.principal, key=key.key, fingerprint=key.fingerprint, body={}
+    )
+    added = await connection.execute(statement.on_conflict_do_nothing().returning(IdempotencyKeyRow.key))
+    if added.one_or_none() is not None:
+        return None
+    earlier = await connection.execute(
+        select(IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.status, IdempotencyKeyRow.body).where(
+            IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key
+        )
+    )
+    row = earlier.one()
+    if bytes(row.fingerprint) != key.fingerprint:
+        raise KeyReusedError
+    return StoredAnswer(row.status, row.body or {})
+
+
+async def finish_answer(connection: AsyncConnection, key: IdempotencyKey, status: int, body: Mapping[str, Any]) -> None:
+    """Store the answer under its key, for as long as keys are kept."""
+    await connection.execute(
+        update(IdempotencyKeyRow)
+        .where(IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key)
+        .values(status=status, body=literal(dict(body), JSONB()))
+    )
+
+
+async def stored_submission(connection: AsyncConnection, key: IdempotencyKey) -> str | None:
+    """The id of the submission that a key stands for, if the key was used; raises ``KeyReusedError``."""
+    row = (
+        await connection.execute(
+            select(IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.submission_id).where(
+                IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if bytes(row.fingerprint) != key.fingerprint:
+        raise KeyReusedError
+    return row.submission_id  # type: ignore[no-any-return]  # the column is text
+
+
+async def submission(connection: AsyncConnection, claim_id: str, submission_id: str) -> SubmissionView | None:
+    """One submission of a claim; the caller has checked whose claim it is."""
+    row = (
+        (
+            await connection.execute(
+                select(
+                    SubmissionRow.id,
+                    SubmissionRow.claim_id,
+                    SubmissionRow.kind,
+                    SubmissionRow.received_at,
+                    SubmissionRow.decided_at,
+                    SubmissionRow.outcome,
+                    SubmissionRow.refusal,
+                    SubmissionRow.details,
+                ).where(SubmissionRow.id == submission_id, SubmissionRow.claim_id == claim_id)
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    values = {**row, "kind": SubmissionKind(row["kind"]), "details": row["details"] or {}}
+    return SubmissionView(**values)
+
+
+async def pending_opening(connection: AsyncConnection, claim_id: str) -> Receipt | None:
+    """The opening of a claim that was received and is not decided yet, if there is one."""
+    row = (
+        await connection.execute(
+            select(SubmissionRow.id, SubmissionRow.received_at)
+            .where(
+                SubmissionRow.claim_id == claim_id,
+                SubmissionRow.kind == SubmissionKind.OPENING,
+                SubmissionRow.decided_at.is_(None),
+            )
+            .order_by(SubmissionRow.received_at, SubmissionRow.id)
+            .limit(1)
+        )
+    ).one_or_none()
+    return Receipt(row.id, row.received_at, is_new=False) if row else None
+
+
+async def decided_among(connection: AsyncConnection, submission_ids: Collection[str]) -> set[str]:
+    """Which of these submissions have been decided."""
+    rows = await connection.execute(
+        select(SubmissionRow.id).where(
+            SubmissionRow.id == func.any(list(submission_ids)), SubmissionRow.decided_at.is_not(None)
+        )
+    )
+    return set(rows.scalars())

@@ -1,0 +1,253 @@
+"""Accounts, sign-in links, sessions and learners. Tokens are stored as SHA-256 hashes only.
+
+The exception is the token of a sign-in link, which is kept until its mail has been sent.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.identities import new_id
+from domain.names import email_address
+from domain.policy import Profession
+from domain.roles import Role
+from storage.database import create_sync_engine
+from storage.tables import (
+    AccountRow,
+    LearnerIdentifierRow,
+    LearnerRow,
+    LoginSessionRow,
+    OutgoingEmailRow,
+    SignInLinkRow,
+)
+
+OUTBOX_CHANNEL: Final = "laurel_outbox"
+SIGN_IN_PURPOSE: Final = "sign_in_link"
+
+# How long the answer to a used link may be fetched again, by whoever holds the same token and idempotency key.
+LINK_REPLAY: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who holds a session."""
+
+    account_id: str
+    role: Role
+    learner_id: str
+    profession: Profession | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerProfile:
+    """What a learner told us about themselves; ``identifiers`` maps kinds to values."""
+
+    email: str
+    role: Role
+    given_name: str | None
+    family_name: str | None
+    credentials: str | None
+    profession: Profession | None
+    time_zone: str | None
+    identifiers: Mapping[str, str]
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a token; a 256-bit random token needs no salt."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+_SESSION: Final = (
+    select(AccountRow.id, AccountRow.role, LearnerRow.id.label("learner_id"), LearnerRow.profession)
+    .select_from(LoginSessionRow)
+    .join(AccountRow, AccountRow.id == LoginSessionRow.account_id)
+    .join(LearnerRow, LearnerRow.account_id == AccountRow.id)
+    .where(
+        LoginSessionRow.token_hash == bindparam("hash"),
+        LoginSessionRow.revoked_at.is_(None),
+        LoginSessionRow.expires_at > func.clock_timestamp(),
+        AccountRow.deactivated_at.is_(None),
+    )
+)
+
+
+async def find_session(connection: AsyncConnection, token: str) -> SignedIn | None:
+    """Who holds this access token; None when it is unknown, expired or revoked."""
+    row = (await connection.execute(_SESSION, {"hash": token_hash(token)})).one_or_none()
+    if row is None:
+        return None
+    return SignedIn(row.id, Role(row.role), row.learner_id, Profession(row.profession) if row.profession else None)
+
+
+async def end_session(connection: AsyncConnection, token: str) -> None:
+    """Sign out: the token is dead from the commit on."""
+    await connection.execute(
+        update(LoginSessionRow)
+        .where(LoginSessionRow.token_hash == token_hash(token))
+        .values(revoked_at=func.coalesce(LoginSessionRow.revoked_at, func.clock_timestamp()))
+    )
+
+
+async def request_link(
+    connection: AsyncConnection, email: str, token: str, life: timedelta, links_per_hour: int
+) -> bool:
+    """Store a link and queue its mail, and wake the outbox; False when this address has had its links for the hour.
+
+    Known and unknown addresses take the same path, so that nothing tells them apart.
+    """
+    recent = await connection.scalar(
+        select(func.count())
+        .select_from(SignInLinkRow)
+        .where(
+            func.lower(SignInLinkRow.email) == email.lower(),
+            SignInLinkRow.requested_at > func.clock_timestamp() - timedelta(hours=1),
+        )
+    )
+    if (recent or 0) >= links_per_hour:
+        return False
+    link_id = new_id("sil")
+    expires_at = func.clock_timestamp() + life
+    await connection.execute(
+        insert(SignInLinkRow).values(
+            id=link_id, token_hash=token_hash(token), token=token, email=email, expires_at=expires_at
+        )
+    )
+    await connection.execute(
+        insert(OutgoingEmailRow).values(
+            id=new_id("eml"), purpose=SIGN_IN_PURPOSE, subject_id=link_id, recipient=email, state="queued"
+        )
+    )
+    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": OUTBOX_CHANNEL})
+    return True
+
+
+async def use_link(
+    connection: AsyncConnection, token: str, key: str | None, access_token: str, life: timedelta
+) -> datetime | None:
+    """Consume a link and start a session under ``access_token``; answers when the session ends, or None.
+
+    A link works once. Whoever repeats the request with the same idempotency key within ten minutes gets a session
+    again, because the first answer may have been lost. An unknown address becomes a learner's account.
+    """
+    now = func.clock_timestamp()
+    is_fresh = SignInLinkRow.used_at.is_(None) & (SignInLinkRow.expires_at > now)
+    is_repeated = (SignInLinkRow.used_key == key) & (SignInLinkRow.used_at > now - LINK_REPLAY)
+    email = await connection.scalar(
+        update(SignInLinkRow)
+        .where(SignInLinkRow.token_hash == token_hash(token), or_(is_fresh, is_repeated) if key else is_fresh)
+        .values(used_at=func.coalesce(SignInLinkRow.used_at, now), used_key=key, token=None)
+        .returning(SignInLinkRow.email)
+    )
+    if email is None:
+        return None
+    account_id = await _account_of(connection, email)
+    if account_id is None:
+        return None
+    return await connection.scalar(
+        insert(LoginSessionRow)
+        .values(token_hash=token_hash(access_token), account_id=account_id, expires_at=now + life)
+        .returning(LoginSessionRow.expires_at)
+    )
+
+
+async def _account_of(connection: AsyncConnection, email: str) -> str | None:
+    """The account of an address, made if it is new; None when it was deactivated."""
+    await connection.execute(
+        insert(AccountRow).values(id=new_id("acc"), email=email, role=Role.LEARNER).on_conflict_do_nothing()
+    )
+    account_id: str | None = await connection.scalar(
+        select(AccountRow.id).where(func.lower(AccountRow.email) == email.lower(), AccountRow.deactivated_at.is_(None))
+    )
+    if account_id is not None:
+        await connection.execute(
+            insert(LearnerRow).values(id=new_id("lrn"), account_id=account_id).on_conflict_do_nothing()
+        )
+    return account_id
+
+
+async def profile(connection: AsyncConnection, learner_id: str) -> LearnerProfile:
+    """A learner's profile with its identifiers."""
+    row = (
+        (
+            await connection.execute(
+                select(
+                    AccountRow.email,
+                    AccountRow.role,
+                    LearnerRow.given_name,
+                    LearnerRow.family_name,
+                    LearnerRow.credentials,
+                    LearnerRow.profession,
+                    LearnerRow.time_zone,
+                )
+                .join(AccountRow, AccountRow.id == LearnerRow.account_id)
+                .where(LearnerRow.id == learner_id)
+            )
+        )
+        .mappings()
+        .one()
+    )
+    identifiers = await connection.execute(
+        select(LearnerIdentifierRow.kind, LearnerIdentifierRow.value)
+        .where(LearnerIdentifierRow.learner_id == learner_id)
+        .order_by(LearnerIdentifierRow.kind)
+    )
+    profession = Profession(row["profession"]) if row["profession"] else None
+    values = {**row, "role": Role(row["role"]), "profession": profession}
+    return LearnerProfile(**values, identifiers={each.kind: each.value for each in identifiers})
+
+
+async def change_profile(
+    connection: AsyncConnection,
+    learner_id: str,
+    changes: Mapping[str, str | None],
+    identifiers: Mapping[str, str | None],
+) -> None:
+    """Change fields of a profile; an identifier that is None is removed."""
+    await connection.execute(
+        update(LearnerRow).where(LearnerRow.id == learner_id).values(**changes, updated_at=func.clock_timestamp())
+    )
+    for kind, value in sorted(identifiers.items()):
+        await _change_identifier(connection, learner_id, kind, value)
+
+
+async def _change_identifier(connection: AsyncConnection, learner_id: str, kind: str, value: str | None) -> None:
+    if value is None:
+        is_it = (LearnerIdentifierRow.learner_id == learner_id) & (LearnerIdentifierRow.kind == kind)
+        await connection.execute(delete(LearnerIdentifierRow).where(is_it))
+        return
+    statement = insert(LearnerIdentifierRow).values(learner_id=learner_id, kind=kind, value=value)
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["learner_id", "kind"], set_={"value": value})
+    )
+
+
+def add_staff(database_url: str, email: str, role: Role) -> str:
+    """Give an address a role, making its account if it is new; answers with the account's id.
+
+    Raises ``ValueError`` with a code of ``domain.names.email_address`` for what is no address.
+    """
+    engine = create_sync_engine(database_url, pool_size=1)
+    try:
+        with engine.begin() as connection:
+            return _give_role(connection, email_address(email), role)
+    finally:
+        engine.dispose()
+
+
+def _give_role(connection: Connection, email: str, role: Role) -> str:
+    values: dict[str, Any] = {"id": new_id("acc"), "email": email, "role": Role(role)}
+    connection.execute(insert(AccountRow).values(**values).on_conflict_do_nothing())
+    account_id: str = connection.execute(
+        update(AccountRow)
+        .where(func.lower(AccountRow.email) == email.lower())
+        .values(role=Role(role), deactivated_at=None)
+        .returning(AccountRow.id)
+    ).scalar_one()
+    connection.execute(insert(LearnerRow).values(id=new_id("lrn"), account_id=account_id).on_conflict_do_nothing())
+    return account_id
