@@ -18,8 +18,10 @@ class ClaimState:
 
     ``expires_at`` is when the deadline's timer may fire (deadline, grace and jitter); ``result_at`` is when the attempt
     in grading has its result; ``opens_at`` is when the claim window opens. The ids are set from the award on.
+    ``version`` grows with every entry of the claim's audit trail.
     """
 
+    version: int
     stage: Stage
     stage_since_at: datetime
     attention: Attention | None = None
@@ -57,7 +59,7 @@ class AttentionChange:
 class OperatorAct:
     """A signal that an operator typed into the Temporal UI; recorded as a submission before it is decided.
 
-    ``due_on`` is an ISO date and belongs to an extension.
+    ``due_on`` is an ISO date and belongs to an extension. What is missing is recorded as a refusal.
     """
 
     claim_id: str

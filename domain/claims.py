@@ -49,7 +49,6 @@ class Attention(StrEnum):
 
     CERTIFICATE_FAILED = "certificate_failed"
     EMAIL_FAILED = "email_failed"
-    EMAIL_REJECTED = "email_rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

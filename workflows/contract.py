@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from domain.submissions import SubmissionKind
 
@@ -89,23 +90,28 @@ def claim_workflow_id(claim_id: str) -> str:
 
 # A ledger write takes milliseconds; one that can't finish in these few seconds is handed to an ordinary activity,
 # where it is visible as pending and is retried until the database is back.
-LEDGER_LOCAL: Final = {
+LEDGER_LOCAL: Final[LocalActivityConfig] = {
     "schedule_to_close_timeout": timedelta(seconds=4),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=1)),
 }
-LEDGER_ORDINARY: Final = {
+LEDGER_ORDINARY: Final[ActivityConfig] = {
+    "summary": "ledger write, waiting for the database",
     "start_to_close_timeout": timedelta(seconds=15),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 }
-CERTIFICATE: Final = {
+CERTIFICATE: Final[ActivityConfig] = {
+    "summary": "issue the certificate",
+    "task_queue": DOCUMENTS_QUEUE,
     "start_to_close_timeout": timedelta(seconds=60),
     "schedule_to_close_timeout": timedelta(hours=1),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)),
 }
-EMAIL: Final = {
+EMAIL: Final[ActivityConfig] = {
+    "summary": "e-mail the award",
     "start_to_close_timeout": timedelta(seconds=60),
     "schedule_to_close_timeout": timedelta(hours=24),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
 }
 # A parked step tries itself again after this long, in case nobody looked and the cause is gone.
 SELF_RETRY: Final = timedelta(hours=6)
+NO_TIME: Final = timedelta()

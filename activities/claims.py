@@ -1,0 +1,154 @@
+"""The ledger writes of a claim: each opens one transaction, locks the claim, and enters what happened."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from sqlalchemy import Connection, Engine
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.contract import AttentionChange, ClaimActivities, ClaimState, ClaimStep, OperatorAct
+from activities.ledger import ClaimLedger, LedgerOptions
+from activities.policies import PolicyCache
+from domain.claims import ClaimFacts, stage_of
+from domain.deadlines import due_at
+from domain.submissions import (
+    DeadlineExtended,
+    Opening,
+    StepRetried,
+    SubmissionBody,
+    SubmissionKind,
+    Withdrawal,
+    to_json,
+)
+from storage import claims
+
+
+class PostgresClaimActivities(ClaimActivities):
+    """The ledger in PostgreSQL. Every method may run twice, or on two workers at once, with one effect."""
+
+    def __init__(self, engine: Engine, policies: PolicyCache, options: LedgerOptions) -> None:
+        self._engine = engine
+        self._policies = policies
+        self._options = options
+
+    @contextmanager
+    def ledger(self, claim_id: str) -> Iterator[ClaimLedger]:
+        """One claim, locked in a transaction that commits at the end.
+
+        Raises ``ApplicationError`` of type ``ClaimNotInLedger`` when the record has neither the claim nor its opening.
+        """
+        with self._engine.begin() as connection:
+            claim = claims.lock_claim(connection, claim_id)
+            if claim is None:
+                self._open(connection, claim_id)
+                claim = claims.lock_claim(connection, claim_id)
+            if claim is None:
+                raise ApplicationError("ClaimNotInLedger", type="ClaimNotInLedger")
+            policy = self._policies.get(connection, claim.version_id)
+            yield ClaimLedger(connection, claim, policy, self._options)
+
+    def _open(self, connection: Connection, claim_id: str) -> None:
+        found = claims.undecided_opening(connection, claim_id)
+        if found is None:
+            return
+        (received, learner_id), opened_at = found, found[0].submission.received_at
+        opening = received.submission.body
+        if not isinstance(opening, Opening):
+            raise TypeError(type(opening).__name__)
+        policy = self._policies.get(connection, opening.version_id)
+        deadline = due_at(policy.claim_window, policy.time_zone, opened_at)
+        values = {
+            "id": claim_id,
+            "learner_id": learner_id,
+            "ce_activity_id": opening.ce_activity_id,
+            "version_id": opening.version_id,
+            "stage": stage_of(policy, ClaimFacts(profession=None, due_at=deadline), opened_at),
+            "stage_since_at": opened_at,
+            "opened_at": opened_at,
+            "due_at": deadline,
+        }
+        claims.add_claim(connection, values)
+
+    @activity.defn(name="claim.load")
+    def load_claim(self, step: ClaimStep) -> ClaimState:
+        """See ``ClaimActivities``."""
+        return self._decide(step.claim_id)
+
+    @activity.defn(name="submissions.decide")
+    def decide_submissions(self, step: ClaimStep) -> ClaimState:
+        """See ``ClaimActivities``."""
+        return self._decide(step.claim_id)
+
+    @activity.defn(name="attempt.grade")
+    def grade_attempt(self, step: ClaimStep) -> ClaimState:
+        """See ``ClaimActivities``."""
+        with self.ledger(step.claim_id) as ledger:
+            ledger.decide_all()
+            ledger.grade_if_due(step.at)
+            return ledger.close()
+
+    @activity.defn(name="window.open")
+    def open_window(self, step: ClaimStep) -> ClaimState:
+        """See ``ClaimActivities``."""
+        with self.ledger(step.claim_id) as ledger:
+            ledger.decide_all()
+            ledger.open_window_if_due(step.at)
+            return ledger.close()
+
+    @activity.defn(name="claim.expire")
+    def expire_claim(self, step: ClaimStep) -> ClaimState:
+        """See ``ClaimActivities``."""
+        with self.ledger(step.claim_id) as ledger:
+            ledger.decide_all()
+            ledger.expire_if_overdue(step.at)
+            return ledger.close()
+
+    @activity.defn(name="attention.record")
+    def record_attention(self, change: AttentionChange) -> ClaimState:
+        """See ``ClaimActivities``."""
+        with self.ledger(change.claim_id) as ledger:
+            ledger.set_attention(change.attention, f"attention:{change.run_id}:{change.number}", change.error)
+            return ledger.close()
+
+    @activity.defn(name="operator_act.record")
+    def record_operator_act(self, act: OperatorAct) -> ClaimState:
+        """See ``ClaimActivities``."""
+        body = _body_of(act)
+        with self.ledger(act.claim_id) as ledger:
+            if body is None:
+                ledger.operator_act_refused(act.submission_id, act.kind, f"operator:{act.operator}")
+                return ledger.close()
+            values = {
+                "id": act.submission_id,
+                "claim_id": act.claim_id,
+                "learner_id": ledger.claim.learner_id,
+                "actor": f"operator:{act.operator}",
+                "kind": act.kind,
+                "body": to_json(body),
+            }
+            claims.add_submission(ledger.connection, values)
+        return self._decide(act.claim_id)
+
+    def _decide(self, claim_id: str) -> ClaimState:
+        with self.ledger(claim_id) as ledger:
+            ledger.decide_all()
+            return ledger.close()
+
+
+def _body_of(act: OperatorAct) -> SubmissionBody | None:
+    """What the operator asked for; None when the signal was not filled in as its kind needs."""
+    if not (act.operator and act.reason):
+        return None
+    match act.kind:
+        case SubmissionKind.EXTENSION:
+            try:
+                return DeadlineExtended(due_on=date.fromisoformat(act.due_on or ""), reason=act.reason)
+            except ValueError:
+                return None
+        case SubmissionKind.RETRY:
+            return StepRetried(reason=act.reason)
+        case SubmissionKind.WITHDRAWAL:
+            return Withdrawal(reason=act.reason)
+    return None

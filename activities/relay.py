@@ -1,0 +1,56 @@
+"""The relay: delivers every submission that is still undecided, until its claim has decided it.
+
+The API delivers at once; the relay is for what that missed: Temporal away, the API killed, a lost Temporal database.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Engine, RowMapping
+
+from storage.submissions import take_undelivered
+
+logger = structlog.get_logger(__name__)
+
+Deliver = Callable[[RowMapping], Awaitable[None]]
+_AT_ONCE: Final = 20
+
+
+class Relay:
+    """Any number of relays may run; each submission is taken by one at a time."""
+
+    def __init__(self, engine: Engine, deliver: Deliver) -> None:
+        self._engine = engine
+        self._deliver = deliver
+
+    async def run(self, pause: timedelta = timedelta(seconds=1)) -> None:
+        """Deliver what is due, for ever."""
+        while True:
+            try:
+                while await self.deliver_due():
+                    pass
+            except Exception as error:  # noqa: BLE001  # the database may be away; the next round tries again
+                logger.warning("relay pauses", error=type(error).__name__)
+            await asyncio.sleep(pause.total_seconds())
+
+    async def deliver_due(self) -> int:
+        """Deliver one batch, oldest first; answers how many were due."""
+        rows = await asyncio.to_thread(self._take)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def deliver(row: RowMapping) -> None:
+            async with slots:
+                try:
+                    await self._deliver(row)
+                except Exception as error:  # noqa: BLE001  # it stays due, and is taken again later
+                    logger.warning("delivery failed", submission_id=row["id"], error=type(error).__name__)
+
+        await asyncio.gather(*(deliver(row) for row in rows))
+        return len(rows)
+
+    def _take(self) -> Sequence[RowMapping]:
+        with self._engine.begin() as connection:
+            return take_undelivered(connection)

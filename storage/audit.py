@@ -1,0 +1,126 @@
+"""The audit trail: one entry per state change, written in its transaction, hash-chained within its stream.
+
+An entry's body is canonical JSON (sorted keys, no white space, UTF-8), and exactly those bytes are hashed:
+``sha256("laurel-audit/v1" NUL stream NUL seq(8 bytes, big endian) previous-hash sha256(body))``.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from storage.tables import AuditEventRow
+
+GENESIS: Final = bytes(32)
+_DOMAIN: Final = b"laurel-audit/v1\0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What happened: ``event`` is a code such as ``evaluation.accepted``; before and after hold what changed.
+
+    ``step_key`` names the step within its stream, so that a repeated write is refused by the database.
+    """
+
+    step_key: str
+    event: str
+    at: datetime
+    actor: str
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    submission_id: str | None = None
+    request_id: str | None = None
+
+    def body(self) -> bytes:
+        """The canonical bytes that are stored and hashed."""
+        values = {
+            "v": 1,
+            "event": self.event,
+            "at": self.at.isoformat(),
+            "actor": self.actor,
+            "before": dict(self.before),
+            "after": dict(self.after),
+            "reason": self.reason,
+            "submission": self.submission_id,
+            "request_id": self.request_id,
+        }
+        kept = {name: value for name, value in values.items() if value not in (None, {})}
+        return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+
+
+def claim_stream(claim_id: str) -> str:
+    """The stream that tells one claim's history."""
+    return f"claim:{claim_id}"
+
+
+def chain_hash(stream: str, seq: int, prev_hash: bytes, body: bytes) -> bytes:
+    """The hash of one entry, from its place in the chain and its body."""
+    body_hash = hashlib.sha256(body).digest()
+    return hashlib.sha256(_DOMAIN + stream.encode() + b"\0" + seq.to_bytes(8, "big") + prev_hash + body_hash).digest()
+
+
+class AuditStream:
+    """The end of one stream, ready to append to. Two writers of one stream exclude each other by the primary key."""
+
+    def __init__(self, connection: Connection, stream: str, seq: int, head: bytes) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._seq = seq
+        self._head = head
+
+    @property
+    def seq(self) -> int:
+        """The sequence number of the newest entry; 0 for a new stream."""
+        return self._seq
+
+    @classmethod
+    def open(cls, connection: Connection, stream: str) -> "AuditStream":
+        """Find the end of a stream; a new stream starts from 32 zero bytes."""
+        row = connection.execute(
+            select(AuditEventRow.seq, AuditEventRow.hash)
+            .where(AuditEventRow.stream == stream)
+            .order_by(AuditEventRow.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        return cls(connection, stream, *(row or (0, GENESIS)))
+
+    def append(self, entry: AuditEntry) -> None:
+        """Write the next entry; raises ``IntegrityError`` when the step was written before."""
+        body = entry.body()
+        seq, prev_hash = self._seq + 1, self._head
+        self._head = chain_hash(self._stream, seq, prev_hash, body)
+        self._seq = seq
+        self._connection.execute(
+            insert(AuditEventRow).values(
+                stream=self._stream,
+                seq=seq,
+                step_key=entry.step_key,
+                body=body,
+                prev_hash=prev_hash,
+                hash=self._head,
+            )
+        )
+
+
+def first_break(connection: Connection, stream: str) -> int | None:
+    """The sequence number of the first entry whose chain does not hold; None when the whole stream does."""
+    prev_hash, expected = GENESIS, 1
+    for seq, body, stored_prev, stored in _entries(connection, stream):
+        if seq != expected or stored_prev != prev_hash or stored != chain_hash(stream, seq, prev_hash, body):
+            return int(seq)
+        prev_hash, expected = stored, expected + 1
+    return None
+
+
+def _entries(connection: Connection, stream: str) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    rows = connection.execute(
+        select(AuditEventRow.seq, AuditEventRow.body, AuditEventRow.prev_hash, AuditEventRow.hash)
+        .where(AuditEventRow.stream == stream)
+        .order_by(AuditEventRow.seq)
+    )
+    return ((row.seq, bytes(row.body), bytes(row.prev_hash), bytes(row.hash)) for row in rows)

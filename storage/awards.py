@@ -1,0 +1,73 @@
+"""Awards, their certificates and their e-mails in the record. Only activities write here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from storage.tables import (
+    AccountRow,
+    AwardLineRow,
+    AwardRow,
+    CertificateRow,
+    DocumentRow,
+    LearnerRow,
+    OutgoingEmailRow,
+)
+
+
+def add_award(connection: Connection, award: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Grant an award with its lines; False when the learner already holds this credit for this CE activity."""
+    added = connection.execute(
+        upsert(AwardRow).values(**award).on_conflict_do_nothing().returning(AwardRow.id)
+    ).one_or_none()
+    if added is None:
+        return False
+    connection.execute(insert(AwardLineRow), list(lines))
+    return True
+
+
+def reserve_certificate(connection: Connection, certificate: Mapping[str, Any]) -> None:
+    """Reserve a version of an award's certificate; its bytes follow."""
+    connection.execute(insert(CertificateRow).values(**certificate))
+
+
+def queue_email(connection: Connection, email: Mapping[str, Any]) -> None:
+    """Queue one logical e-mail; a second one of the same purpose and subject is refused by the database."""
+    connection.execute(insert(OutgoingEmailRow).values(**email))
+
+
+def recipient_of(connection: Connection, learner_id: str) -> RowMapping:
+    """Name, credentials and address of a learner: ``given_name``, ``family_name``, ``credentials``, ``email``."""
+    return (
+        connection.execute(
+            select(LearnerRow.given_name, LearnerRow.family_name, LearnerRow.credentials, AccountRow.email)
+            .join(AccountRow, AccountRow.id == LearnerRow.account_id)
+            .where(LearnerRow.id == learner_id)
+        )
+        .mappings()
+        .one()
+    )
+
+
+def certificate(connection: Connection, certificate_id: str) -> RowMapping | None:
+    """One certificate: ``state`` and ``data``."""
+    columns = (CertificateRow.state, CertificateRow.data)
+    return connection.execute(select(*columns).where(CertificateRow.id == certificate_id)).mappings().one_or_none()
+
+
+def issue_certificate(connection: Connection, certificate_id: str, sha256: bytes, content: bytes) -> bool:
+    """Store the bytes under their hash and issue the certificate; False when it was issued before."""
+    connection.execute(
+        upsert(DocumentRow)
+        .values(sha256=sha256, media_type="application/pdf", content=content)
+        .on_conflict_do_nothing()
+    )
+    issued = connection.execute(
+        update(CertificateRow)
+        .where(CertificateRow.id == certificate_id, CertificateRow.state == "reserved")
+        .values(state="issued", sha256=sha256, issued_at=func.clock_timestamp())
+        .returning(CertificateRow.id)
+    ).one_or_none()
+    return issued is not None

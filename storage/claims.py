@@ -1,0 +1,220 @@
+"""Claims in the record: locking one for a transaction, and writing what was decided. Only activities write here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, func, insert, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from domain.assessments import Grade
+from domain.claims import Attempt, ClaimedCredit, ClaimFacts, Stage
+from domain.policy import Profession
+from domain.submissions import Submission, SubmissionKind, from_json
+from storage.audit import GENESIS, AuditStream, claim_stream
+from storage.tables import AttemptRow, ClaimRow, EvaluationRow, SubmissionRow
+
+CLAIMS_CHANNEL: Final = "laurel_claims"
+
+
+class StaleReadError(Exception):
+    """Another transaction moved the claim between our read and our write; the caller runs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSubmission:
+    """An undecided submission, with who sent it and in which request."""
+
+    submission: Submission
+    actor: str
+    request_id: str | None
+
+
+@dataclass(slots=True)
+class LockedClaim:
+    """One claim, locked until the transaction ends. ``now`` is the database's clock."""
+
+    id: str
+    learner_id: str
+    ce_activity_id: str
+    version_id: str
+    stage: Stage
+    stage_since_at: datetime
+    attention: str | None
+    opened_at: datetime
+    facts: ClaimFacts
+    given_answers: Mapping[int, Mapping[str, str]]
+    undecided: list[ReceivedSubmission]
+    audit: AuditStream
+    now: datetime
+    certificate_id: str | None
+    email_id: str | None
+
+
+# One round trip for everything a decision needs. The sub-selects may be older than the locked row when the lock had to
+# be waited for; the conditional writes below and the audit stream's primary key then fail, and the step runs again.
+_LOCK: Final = text(
+    """
+    SELECT c.*, l.profession, l.given_name, l.family_name, clock_timestamp() AS now,
+           ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
+           (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
+           (SELECT json_agg(s ORDER BY s.received_at, s.id) FROM submissions s
+             WHERE s.claim_id = c.id AND s.decided_at IS NULL) AS undecided,
+           (SELECT json_build_array(e.seq, encode(e.hash, 'hex')) FROM audit_events e
+             WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head,
+           (SELECT json_build_array(x.id, m.id) FROM awards w
+              JOIN certificates x ON x.award_id = w.id AND x.state IN ('reserved', 'issued')
+              JOIN outgoing_emails m ON m.purpose = 'award' AND m.subject_id = w.id
+             WHERE w.claim_id = c.id) AS documents
+      FROM claims c JOIN learners l ON l.id = c.learner_id
+     WHERE c.id = :claim_id
+       FOR UPDATE OF c
+    """
+)
+
+
+def lock_claim(connection: Connection, claim_id: str) -> LockedClaim | None:
+    """Lock a claim and read all that bears on it; None when the record has no such claim."""
+    row = connection.execute(_LOCK, {"claim_id": claim_id}).mappings().one_or_none()
+    return _locked(connection, row) if row else None
+
+
+def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
+    seq, head = row["audit_head"] or (0, GENESIS.hex())
+    certificate_id, email_id = row["documents"] or (None, None)
+    attempts = row["attempts"] or []
+    return LockedClaim(
+        id=row["id"],
+        learner_id=row["learner_id"],
+        ce_activity_id=row["ce_activity_id"],
+        version_id=row["version_id"],
+        stage=Stage(row["stage"]),
+        stage_since_at=row["stage_since_at"],
+        attention=row["attention"],
+        opened_at=row["opened_at"],
+        facts=facts_of(row, attempts),
+        given_answers={a["number"]: a["answers"] for a in attempts if a["answers"] is not None},
+        undecided=[_received(values) for values in row["undecided"] or []],
+        audit=AuditStream(connection, claim_stream(row["id"]), seq, bytes.fromhex(head)),
+        now=row["now"],
+        certificate_id=certificate_id,
+        email_id=email_id,
+    )
+
+
+def facts_of(row: Mapping[Any, Any], attempts: list[Mapping[str, Any]]) -> ClaimFacts:
+    """The facts of a claim from its projection, the learner's profession and its attempts (JSON, in order)."""
+    credit = row["credit_type"] and ClaimedCredit(credit_type=row["credit_type"], units=row["claimed_units"])
+    return ClaimFacts(
+        profession=Profession(row["profession"]) if row["profession"] else None,
+        has_name=bool(row["given_name"] and row["family_name"]),
+        identifiers=frozenset(row["identifiers"]),
+        due_at=row["due_at"],
+        participation=row["participation"],
+        attempts=tuple(
+            Attempt(
+                number=attempt["number"],
+                submitted_at=attempt["submitted_at"] and datetime.fromisoformat(attempt["submitted_at"]),
+                has_passed=attempt["has_passed"],
+            )
+            for attempt in attempts
+        ),
+        is_evaluated=row["evaluated_at"] is not None,
+        credit=credit or None,
+        is_awarded=row["awarded_at"] is not None,
+        is_notified=row["notified_at"] is not None,
+        closed_as=Stage(row["closed_as"]) if row["closed_as"] else None,
+    )
+
+
+def _received(values: Mapping[str, Any]) -> ReceivedSubmission:
+    body = from_json(SubmissionKind(values["kind"]), values["body"])
+    submission = Submission(values["id"], datetime.fromisoformat(values["received_at"]), body)
+    return ReceivedSubmission(submission, values["actor"], values["request_id"])
+
+
+def undecided_opening(connection: Connection, claim_id: str) -> tuple[ReceivedSubmission, str] | None:
+    """The first opening of a claim that the record does not have yet, and its learner's id."""
+    row = (
+        connection.execute(
+            text(
+                "SELECT row_to_json(s) AS submission, s.learner_id FROM submissions s WHERE s.claim_id = :claim_id "
+                "AND s.kind = 'opening' AND s.decided_at IS NULL ORDER BY s.received_at, s.id LIMIT 1"
+            ),
+            {"claim_id": claim_id},
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return (_received(row["submission"]), row["learner_id"]) if row else None
+
+
+def add_claim(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Open a claim; does nothing when it was opened meanwhile."""
+    connection.execute(upsert(ClaimRow).values(**values).on_conflict_do_nothing())
+
+
+def save_claim(connection: Connection, claim_id: str, values: Mapping[str, Any], *, notify: bool) -> None:
+    """Write changed columns of a claim's projection; with ``notify`` those who watch the claim are woken."""
+    statement = update(ClaimRow).where(ClaimRow.id == claim_id).values(**values)
+    if notify:
+        statement = statement.returning(func.pg_notify(CLAIMS_CHANNEL, f"{claim_id} -"))
+    connection.execute(statement)
+
+
+def decide_submission(
+    connection: Connection, claim_id: str, submission_id: str, refusal: str | None, details: Mapping[str, Any]
+) -> None:
+    """Write what became of a submission and wake who waits for it; ``refusal`` is None when it was accepted.
+
+    Raises ``StaleReadError`` when it had been decided already.
+    """
+    outcome = "refused" if refusal else "accepted"
+    decided = connection.execute(
+        update(SubmissionRow)
+        .where(SubmissionRow.id == submission_id, SubmissionRow.decided_at.is_(None))
+        .values(decided_at=func.clock_timestamp(), outcome=outcome, refusal=refusal, details=dict(details))
+        .returning(func.pg_notify(CLAIMS_CHANNEL, f"{claim_id} {submission_id}"))
+    ).all()
+    if not decided:
+        raise StaleReadError(submission_id)
+
+
+def add_submission(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Take an operator's act into the intake; does nothing when it is there already."""
+    connection.execute(upsert(SubmissionRow).values(**values).on_conflict_do_nothing())
+
+
+def add_attempt(connection: Connection, claim_id: str, number: int, started_at: datetime) -> None:
+    """Start an attempt."""
+    connection.execute(insert(AttemptRow).values(claim_id=claim_id, number=number, started_at=started_at))
+
+
+def save_answers(
+    connection: Connection, claim_id: str, number: int, answers: Mapping[str, str], submitted_at: datetime
+) -> None:
+    """Keep the final answers of an attempt."""
+    connection.execute(
+        update(AttemptRow)
+        .where(AttemptRow.claim_id == claim_id, AttemptRow.number == number)
+        .values(answers=dict(answers), submitted_at=submitted_at)
+    )
+
+
+def save_grade(connection: Connection, claim_id: str, number: int, grade: Grade, graded_at: datetime) -> None:
+    """Keep the result of an attempt."""
+    connection.execute(
+        update(AttemptRow)
+        .where(AttemptRow.claim_id == claim_id, AttemptRow.number == number)
+        .values(correct=grade.correct, total=grade.total, has_passed=grade.has_passed, graded_at=graded_at)
+    )
+
+
+def save_evaluation(
+    connection: Connection, claim_id: str, responses: Mapping[str, str | int], submitted_at: datetime
+) -> None:
+    """Keep the responses to the evaluation."""
+    connection.execute(
+        insert(EvaluationRow).values(claim_id=claim_id, responses=dict(responses), submitted_at=submitted_at)
+    )

@@ -1,0 +1,110 @@
+"""Outgoing e-mails in the record: one row per logical e-mail, moved on as it is handed to the mail server."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, func, null, select, text, update
+
+from storage.tables import (
+    AwardRow,
+    CEActivityRow,
+    CertificateRow,
+    OutgoingEmailRow,
+    SignInLinkRow,
+)
+
+# A message that is being sent counts as lost after this long, and is sent again under the same Message-ID.
+_SENDING_LIMIT: Final = timedelta(minutes=2)
+
+
+def award_email(connection: Connection, email_id: str) -> RowMapping | None:
+    """What the e-mail about an award says and to whom; None until the certificate is issued."""
+    return (
+        connection.execute(
+            select(
+                OutgoingEmailRow.recipient,
+                OutgoingEmailRow.state,
+                OutgoingEmailRow.created_at,
+                CEActivityRow.slug,
+                AwardRow.version_id,
+                AwardRow.claim_id,
+                CertificateRow.data,
+            )
+            .join(AwardRow, AwardRow.id == OutgoingEmailRow.subject_id)
+            .join(CertificateRow, (CertificateRow.award_id == AwardRow.id) & (CertificateRow.state == "issued"))
+            .join(CEActivityRow, CEActivityRow.id == AwardRow.ce_activity_id)
+            .where(OutgoingEmailRow.id == email_id)
+        )
+        .mappings()
+        .one_or_none()
+    )
+
+
+def begin_sending(connection: Connection, email_id: str) -> None:
+    """Note that the e-mail is being handed to the mail server, so that a lost reply can be told from silence."""
+    connection.execute(
+        update(OutgoingEmailRow)
+        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .values(state="sending", tries=OutgoingEmailRow.tries + 1)
+    )
+
+
+def mark_sent(connection: Connection, email_id: str) -> bool:
+    """Note that the mail server took the e-mail; False when that was noted before."""
+    sent = connection.execute(
+        update(OutgoingEmailRow)
+        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .values(state="sent", sent_at=func.clock_timestamp(), last_error=None)
+        .returning(OutgoingEmailRow.id)
+    ).one_or_none()
+    return sent is not None
+
+
+def mark_failed(connection: Connection, email_id: str, error: str, *, is_final: bool, again_in: timedelta) -> None:
+    """Note why the mail server did not take the e-mail: a code, and when to try again unless that is pointless."""
+    connection.execute(
+        update(OutgoingEmailRow)
+        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .values(
+            state="failed" if is_final else "queued",
+            last_error=error,
+            send_after=func.clock_timestamp() + again_in,
+        )
+    )
+
+
+def take_sign_in_email(connection: Connection) -> Mapping[str, Any] | None:
+    """Take the oldest sign-in e-mail that is due, so that no other process sends it now; None when there is none.
+
+    One whose sender died is due again after two minutes.
+    """
+    taken = (
+        connection.execute(
+            text(
+                """
+                UPDATE outgoing_emails SET state = 'sending', tries = tries + 1,
+                       send_after = clock_timestamp() + :limit
+                 WHERE id = (SELECT id FROM outgoing_emails
+                              WHERE purpose = 'sign_in_link' AND state IN ('queued', 'sending')
+                                AND send_after <= clock_timestamp()
+                              ORDER BY send_after FOR UPDATE SKIP LOCKED LIMIT 1)
+                RETURNING id, subject_id, recipient, created_at, tries
+                """
+            ),
+            {"limit": _SENDING_LIMIT},
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if taken is None:
+        return None
+    link = connection.execute(
+        select(SignInLinkRow.token, SignInLinkRow.expires_at).where(SignInLinkRow.id == taken["subject_id"])
+    ).one()
+    return {**taken, "token": link.token, "expires_at": link.expires_at}
+
+
+def forget_token(connection: Connection, link_id: str) -> None:
+    """Forget a sign-in token once its mail is on its way; its hash is enough to check it."""
+    connection.execute(update(SignInLinkRow).where(SignInLinkRow.id == link_id).values(token=null()))

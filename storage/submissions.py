@@ -1,0 +1,34 @@
+"""Undecided submissions that are due for delivery. The relay reads here; it writes only when to look again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, RowMapping, text
+
+# Each delivery waits longer for the next one, up to an hour: a claim whose worker is away must not be flooded.
+_TAKE: Final = text(
+    """
+    WITH due AS (
+        SELECT id FROM submissions
+         WHERE decided_at IS NULL AND deliver_after <= clock_timestamp()
+         ORDER BY deliver_after FOR UPDATE SKIP LOCKED LIMIT 200
+    ), taken AS (
+        UPDATE submissions s
+           SET deliveries = s.deliveries + 1,
+               deliver_after = clock_timestamp() + least(interval '10 seconds' * 2 ^ s.deliveries, interval '1 hour')
+          FROM due WHERE s.id = due.id
+        RETURNING s.id, s.claim_id, s.kind, s.received_at, s.body
+    )
+    SELECT t.id, t.claim_id, t.kind, t.received_at, a.slug AS ce_activity, a.provider_slug AS provider,
+           c.stage, coalesce(c.stage_since_at, t.received_at) AS stage_since_at, c.due_at
+      FROM taken t
+      LEFT JOIN claims c ON c.id = t.claim_id
+      JOIN ce_activities a ON a.id = coalesce(c.ce_activity_id, t.body ->> 'ce_activity_id')
+     ORDER BY t.received_at, t.id
+    """
+)
+
+
+def take_undelivered(connection: Connection) -> Sequence[RowMapping]:
+    """Take up to 200 submissions that are due; ``stage`` is None where the claim is not in the record yet."""
+    return connection.execute(_TAKE).mappings().all()

@@ -1,0 +1,170 @@
+"""The worker: settings -> engine, mailer, renderer -> activity objects -> Temporal workers of a role.
+
+Run it as ``laurel worker --role claims|documents|all``.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from config.logging import configure_logging
+from sqlalchemy import Engine, RowMapping
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.certificates import PostgresCertificateActivities
+from activities.claims import PostgresClaimActivities
+from activities.ledger import LedgerOptions
+from activities.mail import PostgresMailActivities, Postman, SignInOutbox
+from activities.policies import PolicyCache
+from activities.privacy import PrivateFailures
+from activities.relay import Relay
+from activities.smtp import SmtpMailer
+from config.settings import Settings, load_settings
+from config.temporal import connect
+from documents.certificate import render_certificate_pdf, warm_up
+from domain.claims import Stage
+from domain.submissions import SubmissionKind
+from storage.database import create_sync_engine
+from workflows.claim import ClaimWorkflow
+from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
+from workflows.delivery import Delivery, deliver
+
+# Our own modules, and what they import, are loaded once per process and not once per claim.
+PASSED_THROUGH = ("activities", "domain", "workflows", "tzdata")
+GRACE = timedelta(seconds=25)
+
+Loops = list[Coroutine[Any, Any, None]]
+
+
+class Role(StrEnum):
+    """Which work a process takes: claims and mail, documents, or both."""
+
+    CLAIMS = "claims"
+    DOCUMENTS = "documents"
+    ALL = "all"
+
+
+class Activities:
+    """Every activity object of one process, wired once."""
+
+    def __init__(self, engine: Engine, settings: Settings, postman: Postman | None = None) -> None:
+        options = LedgerOptions(
+            public_url=settings.public_url,
+            deadline_grace=timedelta(seconds=settings.deadline_grace_seconds),
+            deadline_jitter=timedelta(seconds=settings.deadline_jitter_seconds),
+        )
+        policies = PolicyCache()
+        self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
+        self.claims = PostgresClaimActivities(engine, policies, options)
+        self.certificates = PostgresCertificateActivities(engine, self.claims, render_certificate_pdf)
+        self.mail = PostgresMailActivities(engine, self.claims, policies, self.postman, settings.public_url)
+
+
+def build_claims_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
+    """Workflows, ledger writes and mail."""
+    claims = activities.claims
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return Worker(
+        client,
+        task_queue=CLAIMS_QUEUE,
+        workflows=[ClaimWorkflow],
+        activities=[
+            claims.load_claim,
+            claims.decide_submissions,
+            claims.grade_attempt,
+            claims.open_window,
+            claims.expire_claim,
+            claims.record_attention,
+            claims.record_operator_act,
+            activities.mail.send_email,
+        ],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
+        max_concurrent_activities=settings.activity_slots,
+        max_concurrent_local_activities=settings.activity_slots,
+        max_concurrent_workflow_tasks=settings.workflow_slots,
+        max_cached_workflows=settings.workflow_cache,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        graceful_shutdown_timeout=GRACE,
+        interceptors=[PrivateFailures()],
+    )
+
+
+def build_documents_worker(client: Client, activities: Activities) -> Worker:
+    """Certificates. One at a time: rendering holds the interpreter, so more capacity means more processes."""
+    warm_up()
+    return Worker(
+        client,
+        task_queue=DOCUMENTS_QUEUE,
+        activities=[activities.certificates.issue_certificate],
+        activity_executor=ThreadPoolExecutor(1, "document"),
+        max_concurrent_activities=1,
+        graceful_shutdown_timeout=GRACE,
+        interceptors=[PrivateFailures()],
+    )
+
+
+def build_loops(client: Client, engine: Engine, activities: Activities, settings: Settings) -> Loops:
+    """What runs beside the workflows: the relay of submissions and the outbox of sign-in links."""
+
+    async def deliver_row(row: RowMapping) -> None:
+        await deliver(client, _delivery(row))
+
+    outbox = SignInOutbox(engine, activities.postman, settings.public_url)
+    return [Relay(engine, deliver_row).run(), outbox.run()]
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        claim_id=row["claim_id"],
+        submission_id=row["id"],
+        kind=SubmissionKind(row["kind"]),
+        received_at=row["received_at"],
+        ce_activity=row["ce_activity"],
+        provider=row["provider"],
+        stage=row["stage"] or Stage.VERIFYING_PARTICIPATION,
+        stage_since_at=row["stage_since_at"],
+        due_at=row["due_at"],
+    )
+
+
+async def main(role: str, settings: Settings | None = None) -> None:
+    """Work until SIGTERM or SIGINT; then finish what was begun, for at most 25 s."""
+    settings = settings or load_settings()
+    configure_logging(settings)
+    engine = create_sync_engine(settings.database_url, settings.activity_slots + 2)
+    client = await connect()
+    activities = Activities(engine, settings)
+    workers: list[Worker] = []
+    loops: Loops = []
+    if role in (Role.CLAIMS, Role.ALL):
+        workers.append(build_claims_worker(client, activities, settings))
+        loops = build_loops(client, engine, activities, settings)
+    if role in (Role.DOCUMENTS, Role.ALL):
+        workers.append(build_documents_worker(client, activities))
+    await _run(workers, loops)
+    engine.dispose()
+
+
+async def _run(workers: list[Worker], loops: Loops) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in running:
+        task.result()

@@ -1,0 +1,295 @@
+"""A learner's credit claim, from opening to certificate, as one durable workflow."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate, VersioningBehavior
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.contract import (
+        AttentionChange,
+        CertificateActivities,
+        CertificateOrder,
+        ClaimActivities,
+        ClaimState,
+        ClaimStep,
+        EmailOrder,
+        MailActivities,
+        OperatorAct,
+    )
+    from domain.claims import CLOSED_STAGES, STAGES_WITH_DEADLINE, Attention, Stage
+    from domain.identities import derived_id
+    from domain.submissions import SubmissionKind
+    from workflows import contract
+    from workflows.contract import ClaimInput, ClaimResult, OperatorSignal, SubmissionReceived
+    from workflows.explain import explain
+
+Argument = TypeVar("Argument")
+
+
+@workflow.defn(name=contract.CLAIM_WORKFLOW, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class ClaimWorkflow:
+    """One claim. The ledger holds its facts and says its stage; the workflow waits, wakes, and does what comes next.
+
+    Resumable: whatever happened to an earlier run, the first act loads the claim and the story goes on from its stage.
+    """
+
+    @workflow.init
+    def __init__(self, claim: ClaimInput) -> None:
+        self._claim_id = claim.claim_id
+        self._state: ClaimState | None = None
+        self._is_signalled = False
+        self._is_reading = False
+        self._operator_acts: list[OperatorAct] = []
+        self._is_retry_asked = False
+        self._attention_changes = 0
+        self._watchers: list[asyncio.Task[None]] = []
+
+    @workflow.run
+    async def run(self, _claim: ClaimInput) -> ClaimResult:
+        """The claim's life. Which stages it passes through, and in which order, is its policy's choice."""
+        await self._write(ClaimActivities.load_claim, self._step())
+        self._watchers = [asyncio.create_task(self._read_signals()), asyncio.create_task(self._watch_deadline())]
+        while self._stage not in CLOSED_STAGES:
+            match self._stage:
+                case Stage.GRADING:
+                    await self._wait_for_result()
+                case Stage.AWAITING_WINDOW:
+                    await self._wait_for_window()
+                case Stage.ISSUING:
+                    await self._issue_certificate()
+                    await self._email_learner()
+                case _:
+                    await self._wait_for_learner()
+        await self._wait(lambda: not self._has_news)
+        return ClaimResult(self._stage)
+
+    async def _wait_for_learner(self) -> None:
+        """Participation, attempt, answers, evaluation, credit: each is a signal that moves the claim on."""
+        stage = self._stage
+        await self._wait(lambda: self._stage is not stage)
+
+    async def _wait_for_result(self) -> None:
+        """The durable grading delay; it ends early only if the claim does."""
+        result_at = self._known.result_at
+        await self._wait(lambda: self._stage is not Stage.GRADING, until=result_at, summary="grading")
+        if self._stage is Stage.GRADING:
+            await self._write(ClaimActivities.grade_attempt, self._step(result_at))
+
+    async def _wait_for_window(self) -> None:
+        opens_at = self._known.opens_at
+        await self._wait(lambda: self._stage is not Stage.AWAITING_WINDOW, until=opens_at, summary="claim window opens")
+        if self._stage is Stage.AWAITING_WINDOW:
+            await self._write(ClaimActivities.open_window, self._step(opens_at))
+
+    async def _issue_certificate(self) -> None:
+        order = CertificateOrder(self._claim_id, self._known.certificate_id or "")
+        await self._finish(
+            lambda: workflow.execute_activity_method(
+                CertificateActivities.issue_certificate,
+                order,
+                **contract.CERTIFICATE,
+            ),
+            Attention.CERTIFICATE_FAILED,
+        )
+
+    async def _email_learner(self) -> None:
+        order = EmailOrder(self._claim_id, self._known.email_id or "")
+        await self._finish(
+            lambda: workflow.execute_activity_method(MailActivities.send_email, order, **contract.EMAIL),
+            Attention.EMAIL_FAILED,
+        )
+
+    async def _finish(self, effect: Callable[[], Awaitable[ClaimState]], attention: Attention) -> None:
+        """Bring an outside effect about. A dependency that fails parks the claim; it never ends it."""
+        while True:
+            try:
+                self._adopt(await effect())
+            except ActivityError as failure:
+                await self._park(attention, failure)
+            else:
+                return
+
+    async def _park(self, attention: Attention, failure: ActivityError) -> None:
+        """Wait for a person, or a while, and then let the step be tried again."""
+        error = failure.cause.type if isinstance(failure.cause, ApplicationError) else type(failure.cause).__name__
+        self._is_retry_asked = False
+        await self._write(ClaimActivities.record_attention, self._attention_change(attention, error))
+        until = workflow.now() + contract.SELF_RETRY
+        await self._wait(lambda: self._is_retry_asked, until=until, summary="parked; tries itself again")
+        await self._write(ClaimActivities.record_attention, self._attention_change(None, None))
+
+    def _attention_change(self, attention: Attention | None, error: str | None) -> AttentionChange:
+        self._attention_changes += 1
+        return AttentionChange(
+            self._claim_id, workflow.info().run_id, self._attention_changes, attention=attention, error=error
+        )
+
+    async def _read_signals(self) -> None:
+        """Have the ledger decide whatever was submitted, as often as a signal says there is something."""
+        while True:
+            await workflow.wait_condition(lambda: self._is_signalled or bool(self._operator_acts))
+            self._is_reading, self._is_signalled = True, False
+            acts, self._operator_acts = self._operator_acts, []
+            for act in acts:
+                await self._write(ClaimActivities.record_operator_act, act)
+            if not acts:
+                await self._write(ClaimActivities.decide_submissions, self._step())
+            self._is_reading = False
+
+    async def _watch_deadline(self) -> None:
+        """One durable timer, armed again when the deadline moves; timeliness itself is judged by the ledger."""
+        while True:
+            armed_for = self._known.expires_at
+
+            def is_moved(armed_for: datetime | None = armed_for) -> bool:
+                return self._known.expires_at != armed_for
+
+            await self._wait(is_moved, until=armed_for, summary="claim deadline, with grace")
+            if not is_moved():
+                # A step that began in time is finished first.
+                await workflow.wait_condition(lambda: is_moved() or self._stage in STAGES_WITH_DEADLINE)
+            if not is_moved():
+                await self._write(ClaimActivities.expire_claim, self._step(armed_for))
+                await workflow.wait_condition(is_moved)
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.OPENING])
+    def claim_opened(self, _received: SubmissionReceived) -> None:
+        """The learner opened the claim once more."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.PARTICIPATION])
+    def participation_stated(self, _received: SubmissionReceived) -> None:
+        """The learner stated how they took part."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.ATTEMPT])
+    def attempt_started(self, _received: SubmissionReceived) -> None:
+        """The learner started an attempt at the post-test."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.ANSWERS])
+    def answers_given(self, _received: SubmissionReceived) -> None:
+        """The learner gave the final answers of an attempt."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.EVALUATION])
+    def evaluation_completed(self, _received: SubmissionReceived) -> None:
+        """The learner completed the evaluation."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.CREDIT])
+    def credit_claimed(self, _received: SubmissionReceived) -> None:
+        """The learner claimed an amount of credit."""
+        self._is_signalled = True
+
+    @workflow.signal(
+        name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION],
+        description='Move the deadline: {"operator": "j.doe", "reason": "illness", "due_on": "2027-01-31"}',
+    )
+    def extend_deadline(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, move the deadline."""
+        self._take(SubmissionKind.EXTENSION, signal)
+
+    @workflow.signal(
+        name=contract.SIGNAL_OF_KIND[SubmissionKind.RETRY],
+        description='Try a parked step again: {"operator": "j.doe", "reason": "mail server repaired"}',
+    )
+    def retry_step(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, let a parked step be tried again."""
+        self._take(SubmissionKind.RETRY, signal)
+        self._is_retry_asked = True
+
+    @workflow.signal(
+        name=contract.SIGNAL_OF_KIND[SubmissionKind.WITHDRAWAL],
+        description='End the claim without an award: {"operator": "j.doe", "reason": "asked by telephone"}',
+    )
+    def withdraw(self, signal: OperatorSignal) -> None:
+        """The learner, or an operator, gives the claim up."""
+        self._take(SubmissionKind.WITHDRAWAL, signal)
+
+    def _take(self, kind: SubmissionKind, signal: OperatorSignal) -> None:
+        if signal.submission_id is not None:
+            self._is_signalled = True
+            return
+        act = OperatorAct(
+            claim_id=self._claim_id,
+            submission_id=derived_id("sub", self._claim_id, str(workflow.uuid4())),
+            kind=kind,
+            operator=signal.operator or "",
+            reason=signal.reason or "",
+            due_on=signal.due_on,
+        )
+        self._operator_acts.append(act)
+
+    @property
+    def _known(self) -> ClaimState:
+        assert self._state is not None  # noqa: S101  # run() loads the claim before anything else
+        return self._state
+
+    @property
+    def _stage(self) -> Stage:
+        return self._known.stage
+
+    @property
+    def _has_news(self) -> bool:
+        return self._is_signalled or self._is_reading or bool(self._operator_acts)
+
+    def _step(self, at: datetime | None = None) -> ClaimStep:
+        """A write at this moment, or at the moment that a timer was set for, if the clock is a little behind it."""
+        now = workflow.now()
+        return ClaimStep(self._claim_id, max(now, at) if at else now)
+
+    async def _wait(self, condition: Callable[[], bool], *, until: datetime | None = None, summary: str = "") -> None:
+        """Wait for a condition, at most until a time; a bug in a watcher surfaces here instead of being lost."""
+
+        def is_over() -> bool:
+            return condition() or any(watcher.done() for watcher in self._watchers)
+
+        try:
+            await workflow.wait_condition(
+                is_over,
+                timeout=max(until - workflow.now(), contract.NO_TIME) if until else None,
+                timeout_summary=summary or None,
+            )
+        except TimeoutError:
+            return
+        for watcher in self._watchers:
+            if watcher.done():
+                watcher.result()
+
+    async def _write(self, write: Callable[[Any, Argument], ClaimState], argument: Argument) -> None:
+        """Write to the ledger as a local activity; while the database is away, as one that operators see pending."""
+        try:
+            state = await workflow.execute_local_activity_method(write, argument, **contract.LEDGER_LOCAL)
+        except ActivityError:
+            state = await workflow.execute_activity_method(write, argument, **contract.LEDGER_ORDINARY)
+        self._adopt(state)
+
+    def _adopt(self, state: ClaimState) -> None:
+        """Take over what the ledger says, unless something newer is known, and show it to operators."""
+        if self._state is not None and state.version < self._state.version:
+            return
+        self._state = state
+        workflow.set_current_details(explain(state))
+        updates = list(_changed_attributes(state))
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+
+def _changed_attributes(state: ClaimState) -> list[SearchAttributeUpdate[Any]]:
+    shown = workflow.info().typed_search_attributes
+    updates: list[SearchAttributeUpdate[Any]] = []
+    if shown.get(contract.CLAIM_STAGE) != state.stage:
+        updates.append(contract.CLAIM_STAGE.value_set(state.stage))
+        updates.append(contract.CLAIM_STAGE_SINCE.value_set(state.stage_since_at))
+    if shown.get(contract.CLAIM_DUE_AT) != state.due_at and state.due_at is not None:
+        updates.append(contract.CLAIM_DUE_AT.value_set(state.due_at))
+    if shown.get(contract.CLAIM_ATTENTION) != state.attention:
+        attention = contract.CLAIM_ATTENTION
+        updates.append(attention.value_set(state.attention) if state.attention else attention.value_unset())
+    return updates
