@@ -84,6 +84,6 @@ def _reason_against(question: EvaluationQuestion, response: str | int) -> str | 
             is_number = isinstance(response, int) and not isinstance(response, bool)
             is_inside = is_number and 1 <= int(response) <= question.scale_maximum
             return None if is_inside else "outside_scale"
-        case QuestionKind.TEXT:
+        case QuestionKind.TEXT:  # pragma: no branch -- mypy proves that no other case is left
             is_text = isinstance(response, str) and len(response) <= MAXIMUM_TEXT_LENGTH
             return None if is_text else "text_invalid"

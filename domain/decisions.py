@@ -17,13 +17,13 @@ from domain.claims import (
     ClaimedCredit,
     ClaimFacts,
     Stage,
-    attempts_left,
     graded_at,
     is_overdue,
     stage_of,
 )
 from domain.policy import CEActivityPolicy
 from domain.submissions import (
+    STAFF_KINDS,
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
@@ -114,13 +114,15 @@ def _reopened_if_due(facts: ClaimFacts, submission: Submission) -> ClaimFacts:
 
 def _refusal_by_stage(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:
     stage = stage_of(policy, facts, submission.received_at)
-    if submission.kind in (SubmissionKind.EXTENSION, SubmissionKind.RETRY):
+    if submission.kind in STAFF_KINDS:
         return _wrong_state(stage) if stage in CLOSED_STAGES else None
     if stage is Stage.EXPIRED or is_overdue(facts, stage, submission.received_at):
         return _deadline_passed(facts)
     if submission.kind is SubmissionKind.WITHDRAWAL:
         return _wrong_state(stage) if stage in CLOSED_STAGES or facts.is_awarded else None
-    if submission.kind is SubmissionKind.OPENING or stage is _STAGE_OF_KIND[submission.kind]:
+    if submission.kind is SubmissionKind.OPENING:
+        return _wrong_state(stage) if stage in CLOSED_STAGES else None
+    if stage is _STAGE_OF_KIND[submission.kind]:
         return None
     return _refusal_out_of_turn(policy, facts, submission.kind, stage)
 
@@ -169,7 +171,7 @@ def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submis
         case ParticipationStated() as stated:
             return _decide_participation(policy, facts, stated)
         case AttemptStarted():
-            return _decide_attempt(policy, facts)
+            return Accepted(_with_open_attempt(facts))
         case AnswersGiven() as given:
             return _decide_answers(policy, facts, given, submission)
         case EvaluationCompleted() as completed:
@@ -178,7 +180,7 @@ def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submis
             return _decide_credit(policy, facts, claimed)
         case Withdrawal():
             return Accepted(replace(facts, closed_as=Stage.WITHDRAWN))
-        case DeadlineExtended() as extended:
+        case DeadlineExtended() as extended:  # pragma: no branch -- mypy proves that no other case is left
             return _decide_extension(policy, facts, extended, submission.received_at)
 
 
@@ -189,15 +191,13 @@ def _decide_participation(policy: CEActivityPolicy, facts: ClaimFacts, stated: P
     return Accepted(replace(facts, participation=stated.value))
 
 
-def _decide_attempt(policy: CEActivityPolicy, facts: ClaimFacts) -> Decision:
+def _with_open_attempt(facts: ClaimFacts) -> ClaimFacts:
+    """The facts with an attempt to answer; the claim is at its test, so there is one left."""
     last = facts.last_attempt
     if last is not None and last.is_open:
         # Two tabs, or a double click: it is the same attempt.
-        return Accepted(facts)
-    if policy.post_test is not None and attempts_left(policy.post_test, facts) == 0:
-        return Refused(RefusalCode.ATTEMPTS_EXHAUSTED)
-    started = Attempt(number=len(facts.attempts) + 1)
-    return Accepted(replace(facts, attempts=(*facts.attempts, started)))
+        return facts
+    return replace(facts, attempts=(*facts.attempts, Attempt(number=len(facts.attempts) + 1)))
 
 
 def _decide_answers(

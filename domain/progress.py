@@ -146,8 +146,7 @@ class _Moment:
         self.is_overdue = is_overdue(facts, self.stage, at)
         self.is_parked = attention is not None
         # The e-mail follows the certificate, so a claim that is parked at its e-mail has one.
-        is_at_email = attention in (Attention.EMAIL_FAILED, Attention.EMAIL_REJECTED)
-        self.has_certificate = facts.is_awarded and (facts.is_notified or is_at_email)
+        self.has_certificate = facts.is_awarded and (facts.is_notified or attention == Attention.EMAIL_FAILED)
 
     @property
     def ended_because(self) -> RefusalCode | None:

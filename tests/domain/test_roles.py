@@ -1,0 +1,5 @@
+from domain.roles import STAFF_ROLES, Role
+
+
+def test_everyone_but_learners_is_staff() -> None:
+    assert set(Role) - {Role.LEARNER} == STAFF_ROLES
