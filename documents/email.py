@@ -1,0 +1,130 @@
+"""The e-mails Laurel sends: text and HTML from one value, and the same bytes whenever the same e-mail is composed."""
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from documents.wording import day_words
+
+_TEMPLATES = Path(__file__).parent / "templates" / "email"
+_MESSAGE_ID_PARTS = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardEmail:
+    """Tells a learner that credit was awarded; ``credit_line`` is the amount with the full credit name (R-AMA-5)."""
+
+    purpose: ClassVar[str] = "award"
+
+    recipient_name: str
+    ce_activity_title: str
+    credit_line: str
+    provider_name: str
+    completed_on: date
+    dashboard_url: str
+    course_url: str
+    certificate_url: str
+    verification_url: str
+    help_contact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInEmail:
+    """Carries a link that signs its reader in once."""
+
+    purpose: ClassVar[str] = "sign_in_link"
+
+    sign_in_url: str
+    expires_in_minutes: int
+    provider_name: str
+    product_name: str
+
+
+Email = AwardEmail | SignInEmail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Who writes to whom, and which e-mail it is. Addresses are plain ``local@domain``; ``sent_at`` is aware."""
+
+    sender_address: str
+    sender_name: str
+    recipient_address: str
+    recipient_name: str
+    message_id: str
+    sent_at: datetime
+
+
+def message_id_for(email_id: str, domain: str) -> str:
+    """Return the one Message-ID of an e-mail, however often it is sent: "<email_id@domain>".
+
+    Raises:
+        ValueError: The two do not make a Message-ID.
+    """
+    if not _MESSAGE_ID_PARTS.fullmatch(f"{email_id}@{domain}"):
+        raise ValueError("an e-mail's id and its domain do not make a Message-ID")
+    return f"<{email_id}@{domain}>"
+
+
+def compose(email: Email, envelope: Envelope) -> EmailMessage:
+    """Return the e-mail with a text and an HTML part. Equal arguments give equal bytes.
+
+    Raises:
+        ValueError: An address is not exactly one address, a header would break over a line, or ``sent_at`` is naive.
+    """
+    if envelope.sent_at.tzinfo is None:
+        raise ValueError("the time of sending needs a time zone")
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(envelope.sender_name, envelope.sender_address)
+    message["To"] = _address(envelope.recipient_name, envelope.recipient_address)
+    message["Subject"] = _subject(email)
+    message["Date"] = format_datetime(envelope.sent_at)
+    message["Message-ID"] = envelope.message_id
+    # RFC 3834: no out-of-office reply should answer a machine.
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(_render(email, "body.txt"))
+    message.add_alternative(_render(email, "body.html"), subtype="html")
+    # The library draws a random boundary; ours follows from the Message-ID, so that a retry sends the same bytes.
+    message.set_boundary(f"=_{sha256(envelope.message_id.encode()).hexdigest()[:32]}")
+    return message
+
+
+def _address(name: str, address: str) -> Address:
+    try:
+        return Address(display_name=name, addr_spec=address)
+    except (ValueError, IndexError, MessageError):
+        # The library's own error repeats the address, and errors end up in logs.
+        raise ValueError("a name or an address cannot stand in an e-mail header") from None
+
+
+def _subject(email: Email) -> str:
+    """Return the subject on one line: white space of any kind, from a title for instance, becomes one space."""
+    return " ".join(_render(email, "subject.txt").split())
+
+
+def _render(email: Email, part: str) -> str:
+    return _environment().get_template(f"{email.purpose}/{part}").render(asdict(email))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["day"] = day_words
+    return environment

@@ -1,0 +1,123 @@
+"""The PDF engine: WeasyPrint with our fonts only, without network or files, and with the same bytes every time."""
+
+import os
+import warnings
+from collections.abc import Iterable
+from importlib.resources import files
+from io import BytesIO
+from threading import Lock
+from typing import Any
+
+with warnings.catch_warnings():
+    # WeasyPrint warns on import where the system has no fonts or no libharfbuzz-subset. We bring the fonts, and
+    # without that library it falls back to fontTools: slower (0.1 s and more for each font), but right.
+    warnings.simplefilter("ignore")
+    from weasyprint import CSS, HTML
+    from weasyprint.css import ColorProfile
+    from weasyprint.document import Document
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+from documents.typefaces import FONT_FOLDER, font_bytes
+
+_LEAST_GAP = 16.0  # CSS pixels between the text and the foot
+_VARIANT = "pdf/a-3a"
+_OUTPUT_INTENT = "standard-rgb"
+_NO_SYSTEM_FONTS = FONT_FOLDER / "fontconfig.xml"
+
+# PDF/A wants a property that it does not know described where it is used: the PDF/UA identifier brings its schema.
+_PDF_UA_IDENTIFIER = b"""
+<rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/"><pdfuaid:part>1</pdfuaid:part>
+</rdf:Description>
+<rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/"
+ xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#" xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">
+<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource">
+<pdfaSchema:schema>PDF/UA identification</pdfaSchema:schema>
+<pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>
+<pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix>
+<pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">
+<pdfaProperty:name>part</pdfaProperty:name><pdfaProperty:valueType>Integer</pdfaProperty:valueType>
+<pdfaProperty:category>internal</pdfaProperty:category>
+<pdfaProperty:description>The part of ISO 14289 that the file conforms to</pdfaProperty:description>
+</rdf:li></rdf:Seq></pdfaSchema:property></rdf:li></rdf:Bag></pdfaExtension:schemas></rdf:Description>
+"""
+
+
+class PdfEngine:
+    """Turns our own HTML into PDF. Safe to share between threads: Pango's font map is not, so renders take turns."""
+
+    def __init__(self, stylesheet: str) -> None:
+        """Load the fonts and parse the style sheet, which takes about a second; a render takes some 50 ms.
+
+        The style sheet names each font by an absolute address that ends with the name of a bundled file.
+        """
+        # Where fontTools has to cut the fonts down, it would write the time of day into them.
+        os.environ["SOURCE_DATE_EPOCH"] = "0"
+        self._turn = Lock()
+        self._fonts = _bundled_fonts_only()
+        self._fetcher = URLFetcher(allowed_protocols=["data"], allow_redirects=False)
+        # WeasyPrint's own profile, read once: left to itself, WeasyPrint leaves the file open after every document.
+        self._colours = (files("weasyprint.pdf") / "sRGB2014.icc").read_bytes()
+        self._stylesheet = CSS(string=stylesheet, url_fetcher=_fetch_font, font_config=self._fonts)
+
+    def render(self, pages: Iterable[str], identifier: str) -> bytes:
+        """Return the PDF of the first of these pages that is not crowded, or else of the last.
+
+        A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
+        """
+        with self._turn:
+            for page in pages:
+                document = self._lay_out(page)
+                if not _is_crowded(document):
+                    break
+            pdf: bytes = document.write_pdf(
+                pdf_variant=_VARIANT,
+                pdf_identifier=identifier,
+                output_intent=_OUTPUT_INTENT,
+                finisher=_claim_pdf_ua,
+            )
+            return pdf
+
+    def _lay_out(self, page: str) -> Document:
+        return HTML(string=page, url_fetcher=self._fetcher).render(
+            stylesheets=[self._stylesheet],
+            font_config=self._fonts,
+            color_profiles={_OUTPUT_INTENT: self._colour_profile()},
+            pdf_variant=_VARIANT,
+            output_intent=_OUTPUT_INTENT,
+        )
+
+    def _colour_profile(self) -> ColorProfile:
+        # A new one each time: writing a profile changes the bytes that it writes next.
+        return ColorProfile(BytesIO(self._colours), "sRGB2014.icc", "relative-colorimetric", (["r"], ["g"], ["b"]))
+
+
+def _bundled_fonts_only() -> FontConfiguration:
+    """Return a font configuration that knows no font of the system, so that none can slip into a certificate."""
+    before = os.environ.get("FONTCONFIG_FILE")
+    os.environ["FONTCONFIG_FILE"] = str(_NO_SYSTEM_FONTS)
+    try:
+        return FontConfiguration()
+    finally:
+        if before is None:
+            del os.environ["FONTCONFIG_FILE"]
+        else:
+            os.environ["FONTCONFIG_FILE"] = before
+
+
+def _fetch_font(url: str) -> URLFetcherResponse:
+    return URLFetcherResponse(url, font_bytes(url.rpartition("/")[2]), {"Content-Type": "font/woff2"})
+
+
+def _is_crowded(document: Document) -> bool:
+    anchors = document.pages[0].anchors
+    if "foot" not in anchors or "end-of-text" not in anchors:
+        return False
+    return bool(anchors["end-of-text"][3] + _LEAST_GAP > anchors["foot"][1])
+
+
+def _claim_pdf_ua(document: Document, pdf: Any) -> None:  # noqa: ARG001 - the signature is WeasyPrint's
+    """Add the PDF/UA identifier inside the one RDF block, which signing tools would otherwise drop."""
+    number = int(pdf.catalog["Metadata"].split()[0])
+    metadata = pdf.objects[number]
+    metadata.stream = [part.replace(b"</rdf:RDF>", _PDF_UA_IDENTIFIER + b"</rdf:RDF>") for part in metadata.stream]
