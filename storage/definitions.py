@@ -175,7 +175,8 @@ def _message(kind: str, message: str, path: Path) -> str:
         case "missing":
             return "is missing"
         case "unexpected_keyword_argument":
-            close = get_close_matches(str(path[-1]), _field_names(), n=1)
+            name, known = str(path[-1]), _field_names()
+            close = [] if name in known else get_close_matches(name, known, n=1)
             return "is not a field here" + (f"; did you mean {close[0]}?" if close else "")
         case "string_type":
             return "is text; write it in quotes"

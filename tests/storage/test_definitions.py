@@ -1,0 +1,251 @@
+import json
+import time
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from domain.policy import CreditOffer, LearningFormat
+from storage.definitions import (
+    MAXIMUM_DEFINITION_BYTES,
+    DefinitionError,
+    DefinitionStatus,
+    json_schema,
+    policy_from_json,
+    policy_to_json,
+    read_definition,
+)
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+MINIMAL = """\
+slug: grand-rounds
+title: Grand Rounds
+format: live_activity
+provider:
+  name: Lakeside Academy
+  accreditation_statement: The Lakeside Academy is accredited.
+time_zone: UTC
+starts_on: 2026-09-01
+ends_on: 2026-09-30
+contact: ce@lakeside.example
+requirements:
+  - kind: participation
+    options:
+      - {code: yes, label: I was there}
+credit:
+  - credit_type: participation
+    designated_units: 1.50
+    designation_statement: One and a half hours.
+"""
+
+
+def problems_of(text: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(DefinitionError) as caught:
+        read_definition(text)
+    return [(problem.line, problem.field, problem.message) for problem in caught.value.problems]
+
+
+def changed(old: str, new: str) -> str:
+    assert MINIMAL.count(old) == 1, old
+    return MINIMAL.replace(old, new)
+
+
+def with_all_as_text(path: Path) -> dict[str, object]:
+    """The document as a general YAML reader sees it, dates as text."""
+    loader = type("TextDates", (yaml.SafeLoader,), {})
+    loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)  # type: ignore[attr-defined]
+    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 -- derived from the safe loader
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_a_minimal_definition_is_read_with_its_defaults() -> None:
+    definition = read_definition(MINIMAL)
+    assert (definition.slug, definition.status) == ("grand-rounds", DefinitionStatus.PUBLISHED)
+    assert definition.policy.format is LearningFormat.LIVE_ACTIVITY
+    assert definition.policy.starts_on == date(2026, 9, 1)
+    assert definition.policy.claim_window.closes_on is None
+    assert definition.policy.paper == "letter"
+
+
+def test_words_stay_words_and_amounts_keep_their_digits() -> None:
+    policy = read_definition(MINIMAL).policy
+    assert policy.participation is not None
+    assert policy.participation.options[0].code == "yes"
+    assert str(policy.credit[0].designated_units) == "1.50"
+    assert str(read_definition(changed("1.50", '"1.50"')).policy.credit[0].designated_units) == "1.50"
+    assert read_definition(changed("1.50", "2")).policy.credit[0].designated_units == Decimal(2)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_valid_named_as_its_file_and_the_same_as_json(path: Path) -> None:
+    definition = read_definition(path.read_text(encoding="utf-8"))
+    assert definition.slug == path.stem
+    assert read_definition(json.dumps(with_all_as_text(path), indent="\t")) == definition
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_policy_reads_back_from_json_with_every_rule_version_named(path: Path) -> None:
+    policy = read_definition(path.read_text(encoding="utf-8")).policy
+    stored = json.loads(json.dumps(policy_to_json(policy)))
+    restored = policy_from_json(stored)
+    assert restored == replace(policy, credit=restored.credit)
+    assert [replace(offer, rule_version=None) for offer in restored.credit] == list(policy.credit)
+    assert all(offer.rule_version for offer in restored.credit)
+    assert policy_to_json(restored) == stored
+
+
+@given(units=st.integers(1, 800).map(lambda n: Decimal(n) / 4), on=st.dates(date(2000, 1, 1), date(2100, 12, 31)))
+def test_amounts_and_dates_come_back_exactly(units: Decimal, on: date) -> None:
+    policy = read_definition(MINIMAL).policy
+    offer = CreditOffer(credit_type="participation", designated_units=units, designation_statement="Hours.")
+    policy = replace(policy, credit=(offer,), starts_on=on)
+    restored = policy_from_json(json.loads(json.dumps(policy_to_json(policy, published_on=on))))
+    assert restored.starts_on == on
+    assert str(restored.credit[0].designated_units) == str(units)
+
+
+def test_what_is_no_stored_policy_is_not_read_as_one() -> None:
+    with pytest.raises(ValidationError):
+        policy_from_json({"title": "Grand Rounds"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("slug: grand-rounds", "slug: Grand Rounds", (1, "slug", "a name for addresses")),
+        ("slug: grand-rounds", f"slug: {'a' * 81}", (1, "slug", "at most 80 long")),
+        ("slug: grand-rounds\n", "", (1, "slug", "a name for addresses")),
+        ("slug: grand-rounds", "slug: [a]", (1, "slug", "a name for addresses")),
+        ("slug: grand-rounds", "slug: a\nstatus: on", (2, "status", "is draft or published")),
+        ("slug: grand-rounds", "slug: a\nstatus: [draft]", (2, "status", "is draft or published")),
+        ("title: Grand Rounds", "titel: Grand Rounds", (2, "titel", "did you mean title?")),
+        ("title: Grand Rounds", "title: 2026", (2, "title", "is text; write it in quotes")),
+        ("title: Grand Rounds", "title:", (2, "title", "is text; write it in quotes")),
+        ("live_activity", "webinar", (3, "format", "is 'live_activity', 'enduring_material'")),
+        ("  name: Lakeside Academy\n", "", (4, "provider.name", "is missing")),
+        ("  name: Lakeside", "  qzx: 1\n  name: Lakeside", (5, "provider.qzx", "is not a field here")),
+        ("time_zone: UTC", "time_zone: Mars/Base", (7, "time_zone", "is an IANA time zone")),
+        ("2026-09-01", "1 September 2026", (8, "starts_on", "is a date such as 2026-09-30")),
+        ("2026-09-01", "20260901", (8, "starts_on", "is a date such as 2026-09-30")),
+        ("2026-09-30", "2026-09-31", (9, "ends_on", "is a date such as 2026-09-30")),
+        (
+            "kind: participation",
+            "kind: quiz",
+            (12, "requirements[0].kind", "is participation, post_test or evaluation"),
+        ),
+        ("kind: participation", "prompt: How?", (12, "requirements[0].kind", "is participation, post_test or")),
+        ("label: I was there", "text: I was there", (14, "requirements[0].options[0].label", "is missing")),
+        ("1.50", "1e1", (17, "credit[0].designated_units", "is written in digits")),
+        ("1.50", "1_5.0", (17, "credit[0].designated_units", "is written in digits")),
+        ("1.50", "1.505", (17, "credit[0].designated_units", "is written in digits")),
+        ("1.50", ".nan", (17, "credit[0].designated_units", "is written in digits")),
+        ("1.50", "true", (17, "credit[0].designated_units", "is written in digits")),
+        ("1.50", "1.60", (17, "credit[0].designated_units", "is a multiple of 0.25")),
+        ("credit_type: participation", "credit_type: gold", (16, "credit[0].credit_type", "is one of acpe")),
+    ],
+)
+def test_a_mistake_is_reported_with_its_line_its_field_and_what_would_be_right(
+    old: str, new: str, problem: tuple[int, str, str]
+) -> None:
+    found = problems_of(changed(old, new))
+    line, field, message = problem
+    assert any((line, field) == each[:2] and message in each[2] for each in found), found
+
+
+def test_all_mistakes_are_reported_in_the_order_of_their_lines() -> None:
+    text = changed("slug: grand-rounds", "slug: A").replace("2026-09-01", "soon").replace("1.50", "much")
+    text = text.replace("contact:", "kontakt:")
+    found = problems_of(text)
+    assert [(line, field) for line, field, _ in found] == [
+        (1, "slug"),
+        (1, "contact"),
+        (8, "starts_on"),
+        (10, "kontakt"),
+        (17, "credit[0].designated_units"),
+    ]
+
+
+def test_errors_of_a_requirement_come_from_its_own_kind_only() -> None:
+    text = changed("kind: participation", "kind: post_test").replace("prompt", "text")
+    assert {(field, message) for _, field, message in problems_of(text)} == {
+        ("requirements[0].passing_percent", "is missing"),
+        ("requirements[0].questions", "is missing"),
+        ("requirements[0].options", "is not a field here"),
+    }
+
+
+def test_an_error_can_be_read_as_text() -> None:
+    with pytest.raises(DefinitionError, match=r"^line 2: title: is text; write it in quotes$"):
+        read_definition(changed("title: Grand Rounds", "title: 7"))
+    with pytest.raises(DefinitionError, match=r"^line 1: the definition: is empty$"):
+        read_definition("")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("", 1, "is empty"),
+        ("# nothing\n", 1, "is empty"),
+        ("- a\n", 1, "is a mapping of fields"),
+        ("grand rounds", 1, "is a mapping of fields"),
+        ("a: 1\n---\nb: 2\n", 1, "is one document only"),
+        ("a: 1\nb: [1, 2\nc: 3\n", 3, "cannot be read"),
+        ("a: 1\n\tb: 2\n", 2, "cannot be read"),
+        ("a: 1\na: 2\n", 2, "is given twice"),
+        ('{"a": 1,\n "a": 2}', 2, "is given twice"),
+        ("a: &x [1]\nb: *x\n", 1, "has no anchors"),
+        ("b: *x\n", 1, "has no anchors"),
+        ("*x : 1\n", 1, "has names for fields"),
+        ("a: 1\n[b, c]: 1\n", 2, "has names for fields"),
+        ("a: !!python/object/apply:os.system [echo]\n", 1, "has no tags"),
+        ("a: !secret x\n", 1, "has no tags"),
+        ("a: 1\nb: \x07\n", 2, "a character that cannot be printed"),
+        ("a: \ud800\n", 1, "a character that cannot be printed"),
+        ('{"a": "\\ud800"}', 1, "holds half a character"),
+        ("a: " + "[" * 20 + "]" * 20, 1, "is nested at most 12 deep"),
+        ("a: " + "[" * 100_000, 1, "is nested at most 12 deep"),
+        ("a: " + "x" * MAXIMUM_DEFINITION_BYTES, 1, "is larger than 256 KiB"),
+    ],
+)
+def test_a_document_that_hides_or_breaks_something_is_refused(text: str, line: int, message: str) -> None:
+    started = time.monotonic()
+    ((found_line, _, found),) = problems_of(text)
+    assert (found_line, message in found) == (line, True), found
+    assert time.monotonic() - started < 5
+
+
+def test_both_halves_of_a_character_in_json_are_one_character() -> None:
+    document = json.loads(json.dumps({"slug": "x"}))
+    values = with_all_as_text(EXAMPLES[0]) | document | {"title": "Rounds \U0001f9ea"}
+    assert read_definition(json.dumps(values, ensure_ascii=True)).policy.title == "Rounds \U0001f9ea"
+
+
+def test_what_the_author_wrote_is_not_repeated_in_an_error_except_for_the_names_of_fields() -> None:
+    text = changed("title: Grand Rounds", "title: [canary]").replace("1.50", "canary").replace("UTC", "canary")
+    assert "canary" not in str(problems_of(text))
+    ((_, field, _),) = problems_of(changed("contact:", f"{'x' * 5000}: 1\ncontact:"))
+    assert len(field) <= 60
+
+
+@given(st.text(max_size=200) | st.builds(lambda a, b: MINIMAL[:a] + b + MINIMAL[a:], st.integers(0, 400), st.text()))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    try:
+        definition = read_definition(text)
+    except DefinitionError as error:
+        assert error.problems  # noqa: PT017 -- both outcomes are right, anything else is not
+    else:
+        assert policy_from_json(policy_to_json(definition.policy)).title == definition.policy.title
+
+
+def test_the_schema_names_every_field_and_is_plain_json() -> None:
+    schema = json.loads(json.dumps(json_schema()))
+    assert {"slug", "status", "title", "requirements", "credit"} <= set(schema["properties"])
+    assert schema["required"][0] == "slug"
+    assert schema["additionalProperties"] is False
