@@ -11,7 +11,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from config.logging import configure_logging
 from sqlalchemy import Engine, RowMapping
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -19,12 +18,13 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.certificates import PostgresCertificateActivities
 from activities.claims import PostgresClaimActivities
-from activities.ledger import LedgerOptions
 from activities.mail import PostgresMailActivities, Postman, SignInOutbox
 from activities.policies import PolicyCache
 from activities.privacy import PrivateFailures
 from activities.relay import Relay
 from activities.smtp import SmtpMailer
+from config import __version__
+from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from config.temporal import connect
 from documents.certificate import render_certificate_pdf, warm_up
@@ -54,14 +54,9 @@ class Activities:
     """Every activity object of one process, wired once."""
 
     def __init__(self, engine: Engine, settings: Settings, postman: Postman | None = None) -> None:
-        options = LedgerOptions(
-            public_url=settings.public_url,
-            deadline_grace=timedelta(seconds=settings.deadline_grace_seconds),
-            deadline_jitter=timedelta(seconds=settings.deadline_jitter_seconds),
-        )
         policies = PolicyCache()
         self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
-        self.claims = PostgresClaimActivities(engine, policies, options)
+        self.claims = PostgresClaimActivities(engine, policies, settings.public_url)
         self.certificates = PostgresCertificateActivities(engine, self.claims, render_certificate_pdf)
         self.mail = PostgresMailActivities(engine, self.claims, policies, self.postman, settings.public_url)
 
@@ -82,7 +77,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             claims.expire_claim,
             claims.record_attention,
             claims.record_operator_act,
-            activities.mail.send_email,
+            activities.mail.send_award_email,
         ],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
@@ -95,6 +90,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
         interceptors=[PrivateFailures()],
+        build_id=__version__,
     )
 
 
@@ -109,6 +105,7 @@ def build_documents_worker(client: Client, activities: Activities) -> Worker:
         max_concurrent_activities=1,
         graceful_shutdown_timeout=GRACE,
         interceptors=[PrivateFailures()],
+        build_id=__version__,
     )
 
 

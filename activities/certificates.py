@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import CertificateActivities, CertificateOrder, ClaimState
+from activities.contract import CertificateActivities, ClaimRef
 from documents.certificate import missing_glyphs
 from documents.models import CertificateData
 from storage import awards
@@ -25,19 +25,20 @@ class PostgresCertificateActivities(CertificateActivities):
         self._render = render
 
     @activity.defn(name="certificate.issue")
-    def issue_certificate(self, order: CertificateOrder) -> ClaimState:
+    def issue_certificate(self, claim: ClaimRef) -> None:
         """See ``CertificateActivities``. A character that no bundled font has ends it at once: retrying can't help."""
         with self._engine.connect() as connection:
-            certificate = awards.certificate(connection, order.certificate_id)
+            certificate = awards.current_certificate(connection, claim.claim_id)
         if certificate is None:
             raise ApplicationError("CertificateNotReserved", type="CertificateNotReserved", non_retryable=True)
-        content = self._content(certificate["data"]) if certificate["state"] == "reserved" else None
-        with self._claims.ledger(order.claim_id) as ledger:
-            if content is not None:
-                sha256 = hashlib.sha256(content).digest()
-                if awards.issue_certificate(ledger.connection, order.certificate_id, sha256, content):
-                    ledger.certificate_issued(order.certificate_id, sha256)
-            return ledger.close()
+        if certificate["state"] == "issued":
+            return
+        content = self._content(certificate["data"])
+        sha256 = hashlib.sha256(content).digest()
+        with self._claims.ledger(claim.claim_id) as ledger:
+            if awards.issue_certificate(ledger.connection, certificate["id"], sha256, content):
+                ledger.certificate_issued(certificate["id"], sha256)
+            ledger.close()
 
     def _content(self, stored: dict[str, object]) -> bytes:
         data = CertificateData.from_json(stored)

@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import AttentionChange, ClaimActivities, ClaimState, ClaimStep, OperatorAct
-from activities.ledger import ClaimLedger, LedgerOptions
+from activities.ledger import ClaimLedger
 from activities.policies import PolicyCache
 from domain.claims import ClaimFacts, stage_of
 from domain.deadlines import due_at
@@ -28,10 +28,10 @@ from storage import claims
 class PostgresClaimActivities(ClaimActivities):
     """The ledger in PostgreSQL. Every method may run twice, or on two workers at once, with one effect."""
 
-    def __init__(self, engine: Engine, policies: PolicyCache, options: LedgerOptions) -> None:
+    def __init__(self, engine: Engine, policies: PolicyCache, public_url: str) -> None:
         self._engine = engine
         self._policies = policies
-        self._options = options
+        self._public_url = public_url
 
     @contextmanager
     def ledger(self, claim_id: str) -> Iterator[ClaimLedger]:
@@ -47,7 +47,7 @@ class PostgresClaimActivities(ClaimActivities):
             if claim is None:
                 raise ApplicationError("ClaimNotInLedger", type="ClaimNotInLedger")
             policy = self._policies.get(connection, claim.version_id)
-            yield ClaimLedger(connection, claim, policy, self._options)
+            yield ClaimLedger(connection, claim, policy, self._public_url)
 
     def _open(self, connection: Connection, claim_id: str) -> None:
         found = claims.undecided_opening(connection, claim_id)

@@ -16,21 +16,16 @@ from domain.claims import Attention, Stage
 class ClaimState:
     """A claim as the ledger has it after a write; a repeated write answers with the newest state.
 
-    ``expires_at`` is when the deadline's timer may fire (deadline, grace and jitter); ``result_at`` is when the attempt
-    in grading has its result; ``opens_at`` is when the claim window opens. The ids are set from the award on.
-    ``version`` grows with every entry of the claim's audit trail.
+    ``version`` grows with every entry of the claim's audit trail. ``wakes_at`` is when time alone moves the claim on:
+    the result of an attempt in grading, or the opening of the claim window. Small on purpose: every write leaves one in
+    the history.
     """
 
     version: int
     stage: Stage
-    stage_since_at: datetime
-    attention: Attention | None = None
     due_at: datetime | None = None
-    expires_at: datetime | None = None
-    opens_at: datetime | None = None
-    result_at: datetime | None = None
-    certificate_id: str | None = None
-    email_id: str | None = None
+    wakes_at: datetime | None = None
+    attention: Attention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +66,10 @@ class OperatorAct:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateOrder:
-    """Which reserved certificate to issue."""
+class ClaimRef:
+    """Whose certificate to issue, or whose award to write about."""
 
     claim_id: str
-    certificate_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class EmailOrder:
-    """Which outgoing e-mail to send."""
-
-    claim_id: str
-    email_id: str
 
 
 class ClaimActivities(Protocol):
@@ -129,8 +115,8 @@ class CertificateActivities(Protocol):
     """Documents; run by workers of the role ``documents``."""
 
     @activity.defn(name="certificate.issue")
-    def issue_certificate(self, order: CertificateOrder) -> ClaimState:
-        """Render the reserved certificate once, store its bytes, and issue it."""
+    def issue_certificate(self, claim: ClaimRef) -> None:
+        """Render the award's reserved certificate once, store its bytes, and issue it."""
         ...
 
 
@@ -138,6 +124,6 @@ class MailActivities(Protocol):
     """Outgoing mail."""
 
     @activity.defn(name="email.send")
-    def send_email(self, order: EmailOrder) -> ClaimState:
-        """Send one logical e-mail; a repeated call after success sends nothing."""
+    def send_award_email(self, claim: ClaimRef) -> ClaimState:
+        """Send the one e-mail about the award; a repeated call after success sends nothing."""
         ...

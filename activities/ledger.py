@@ -1,8 +1,8 @@
 """One claim in one transaction: what happened is decided, written, and entered in the audit trail together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,26 +31,12 @@ from storage.claims import LockedClaim, ReceivedSubmission
 SYSTEM = "laurel"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerOptions:
-    """Settings that decide how claims are written.
-
-    A claim expires ``deadline_grace`` after its deadline, plus a part of ``deadline_jitter`` that its id determines.
-    """
-
-    public_url: str
-    deadline_grace: timedelta = timedelta(seconds=60)
-    deadline_jitter: timedelta = timedelta(minutes=10)
-
-
 class ClaimLedger:
     """A claim between lock and commit. Call what happened, in order; then ``close`` writes the projection once."""
 
-    def __init__(
-        self, connection: Connection, claim: LockedClaim, policy: CEActivityPolicy, options: LedgerOptions
-    ) -> None:
+    def __init__(self, connection: Connection, claim: LockedClaim, policy: CEActivityPolicy, public_url: str) -> None:
         self._connection = connection
-        self._options = options
+        self._public_url = public_url
         self._claim = claim
         self._policy = policy
         self._facts = claim.facts
@@ -140,11 +126,10 @@ class ClaimLedger:
 
     def _award(self, decision: Accepted, credit: CreditClaimed, at: datetime) -> tuple[Decision, GrantedAward | None]:
         """Grant the credit in this same transaction; the database refuses a second award of one credit."""
-        order = AwardOrder(self._claim, self._policy, credit, at, self._options.public_url)
+        order = AwardOrder(self._claim, self._policy, credit, at, self._public_url)
         award = award_credit(self._connection, order)
         if award is None:
             return Refused(RefusalCode.ALREADY_CLAIMED, {"credit_type": credit.credit_type}), None
-        self._claim.certificate_id, self._claim.email_id = award.certificate_id, award.email_id
         self._changes |= {
             "credit_type": credit.credit_type,
             "claimed_units": credit.units,
@@ -197,9 +182,9 @@ class ClaimLedger:
             self._happened(f"window:{self._claim.stage_since_at.isoformat()}", "window.opened", at)
 
     def expire_if_overdue(self, at: datetime) -> None:
-        """Close the claim if it waits for the learner and its deadline has passed, grace included."""
+        """Close the claim if it waits for the learner and its deadline has passed."""
         due_at = self._facts.due_at
-        if due_at is not None and is_overdue(self._facts, self._stage, at, self._options.deadline_grace):
+        if due_at is not None and is_overdue(self._facts, self._stage, at):
             self._facts = replace(self._facts, closed_as=Stage.EXPIRED)
             # A claim that was reopened may expire again, so the key names the stage that ends.
             since = self._claim.stage_since_at.isoformat()
@@ -263,19 +248,15 @@ class ClaimLedger:
         """Write the projection, if anything changed, and say where the claim is now."""
         if self._changes:
             claims.save_claim(self._connection, self._claim.id, self._changes, notify=self._is_unannounced)
-        due_at, options = self._facts.due_at, self._options
-        expires_at = due_at and deadlines.expires_at(
-            due_at, self._claim.id, options.deadline_grace, options.deadline_jitter
-        )
         return ClaimState(
             version=self._claim.audit.seq,
             stage=self._stage,
-            stage_since_at=self._claim.stage_since_at,
+            due_at=self._facts.due_at,
+            wakes_at=self._wakes_at(),
             attention=Attention(self._claim.attention) if self._claim.attention else None,
-            due_at=due_at,
-            expires_at=expires_at,
-            opens_at=deadlines.opens_at(self._policy.claim_window, self._policy.time_zone),
-            result_at=graded_at(self._policy, self._facts),
-            certificate_id=self._claim.certificate_id,
-            email_id=self._claim.email_id,
         )
+
+    def _wakes_at(self) -> datetime | None:
+        if self._stage is Stage.AWAITING_WINDOW:
+            return deadlines.opens_at(self._policy.claim_window, self._policy.time_zone)
+        return graded_at(self._policy, self._facts)

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import ClaimState, EmailOrder, MailActivities
+from activities.contract import ClaimRef, ClaimState, MailActivities
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
 from documents.email import AwardEmail, Email, Envelope, SignInEmail, compose, message_id_for
@@ -60,24 +60,24 @@ class PostgresMailActivities(MailActivities):
         self._public_url = public_url
 
     @activity.defn(name="email.send")
-    def send_email(self, order: EmailOrder) -> ClaimState:
+    def send_award_email(self, claim: ClaimRef) -> ClaimState:
         """See ``MailActivities``. A lost reply of the mail server may mean a second copy, with the same Message-ID."""
         with self._engine.begin() as connection:
-            row = emails.award_email(connection, order.email_id)
+            row = emails.award_email(connection, claim.claim_id)
             if row is None:
                 raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued")
-            emails.begin_sending(connection, order.email_id)
+            emails.begin_sending(connection, row["id"])
             contact = self._policies.get(connection, row["version_id"]).contact
         if row["state"] != "sent":
             data = CertificateData.from_json(row["data"])
-            email = self._award_email(data, row["slug"], order.claim_id, contact)
+            email = self._award_email(data, row["slug"], claim.claim_id, contact)
             try:
-                self._postman.send(email, order.email_id, (data.learner_name, row["recipient"]), row["created_at"])
+                self._postman.send(email, row["id"], (data.learner_name, row["recipient"]), row["created_at"])
             except AddressRejectedError:
                 raise ApplicationError("AddressRejected", type="AddressRejected", non_retryable=True) from None
-        with self._claims.ledger(order.claim_id) as ledger:
-            if emails.mark_sent(ledger.connection, order.email_id):
-                ledger.email_sent(order.email_id)
+        with self._claims.ledger(claim.claim_id) as ledger:
+            if emails.mark_sent(ledger.connection, row["id"]):
+                ledger.email_sent(row["id"])
             return ledger.close()
 
     def _award_email(self, data: CertificateData, slug: str, claim_id: str, contact: str) -> AwardEmail:

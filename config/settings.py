@@ -54,12 +54,6 @@ class Settings(BaseSettings):
     requests_per_minute: PositiveInt = Field(
         default=1200, description="Requests that one signed-in account, or one unknown address, may make in a minute."
     )
-    deadline_grace_seconds: PositiveInt = Field(
-        default=60, description="Seconds after a deadline before a claim expires, so that steps in flight still count."
-    )
-    deadline_jitter_seconds: int = Field(
-        default=600, ge=0, description="Seconds over which the expiry of claims with one deadline is spread."
-    )
     workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
     workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")

@@ -51,10 +51,14 @@ def recipient_of(connection: Connection, learner_id: str) -> RowMapping:
     )
 
 
-def certificate(connection: Connection, certificate_id: str) -> RowMapping | None:
-    """One certificate: ``state`` and ``data``."""
-    columns = (CertificateRow.state, CertificateRow.data)
-    return connection.execute(select(*columns).where(CertificateRow.id == certificate_id)).mappings().one_or_none()
+def current_certificate(connection: Connection, claim_id: str) -> RowMapping | None:
+    """The current certificate of a claim's award: ``id``, ``state`` and ``data``."""
+    query = (
+        select(CertificateRow.id, CertificateRow.state, CertificateRow.data)
+        .join(AwardRow, AwardRow.id == CertificateRow.award_id)
+        .where(AwardRow.claim_id == claim_id, CertificateRow.state.in_(("reserved", "issued")))
+    )
+    return connection.execute(query).mappings().one_or_none()
 
 
 def issue_certificate(connection: Connection, certificate_id: str, sha256: bytes, content: bytes) -> bool:

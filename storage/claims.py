@@ -48,8 +48,6 @@ class LockedClaim:
     undecided: list[ReceivedSubmission]
     audit: AuditStream
     now: datetime
-    certificate_id: str | None
-    email_id: str | None
 
 
 # One round trip for everything a decision needs. The sub-selects may be older than the locked row when the lock had to
@@ -62,11 +60,7 @@ _LOCK: Final = text(
            (SELECT json_agg(s ORDER BY s.received_at, s.id) FROM submissions s
              WHERE s.claim_id = c.id AND s.decided_at IS NULL) AS undecided,
            (SELECT json_build_array(e.seq, encode(e.hash, 'hex')) FROM audit_events e
-             WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head,
-           (SELECT json_build_array(x.id, m.id) FROM awards w
-              JOIN certificates x ON x.award_id = w.id AND x.state IN ('reserved', 'issued')
-              JOIN outgoing_emails m ON m.purpose = 'award' AND m.subject_id = w.id
-             WHERE w.claim_id = c.id) AS documents
+             WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head
       FROM claims c JOIN learners l ON l.id = c.learner_id
      WHERE c.id = :claim_id
        FOR UPDATE OF c
@@ -82,7 +76,6 @@ def lock_claim(connection: Connection, claim_id: str) -> LockedClaim | None:
 
 def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
     seq, head = row["audit_head"] or (0, GENESIS.hex())
-    certificate_id, email_id = row["documents"] or (None, None)
     attempts = row["attempts"] or []
     return LockedClaim(
         id=row["id"],
@@ -98,8 +91,6 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         undecided=[_received(values) for values in row["undecided"] or []],
         audit=AuditStream(connection, claim_stream(row["id"]), seq, bytes.fromhex(head)),
         now=row["now"],
-        certificate_id=certificate_id,
-        email_id=email_id,
     )
 
 

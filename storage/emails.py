@@ -18,23 +18,23 @@ from storage.tables import (
 _SENDING_LIMIT: Final = timedelta(minutes=2)
 
 
-def award_email(connection: Connection, email_id: str) -> RowMapping | None:
-    """What the e-mail about an award says and to whom; None until the certificate is issued."""
+def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
+    """What the e-mail about a claim's award says and to whom; None until the certificate is issued."""
     return (
         connection.execute(
             select(
+                OutgoingEmailRow.id,
                 OutgoingEmailRow.recipient,
                 OutgoingEmailRow.state,
                 OutgoingEmailRow.created_at,
                 CEActivityRow.slug,
                 AwardRow.version_id,
-                AwardRow.claim_id,
                 CertificateRow.data,
             )
             .join(AwardRow, AwardRow.id == OutgoingEmailRow.subject_id)
             .join(CertificateRow, (CertificateRow.award_id == AwardRow.id) & (CertificateRow.state == "issued"))
             .join(CEActivityRow, CEActivityRow.id == AwardRow.ce_activity_id)
-            .where(OutgoingEmailRow.id == email_id)
+            .where(AwardRow.claim_id == claim_id, OutgoingEmailRow.purpose == "award")
         )
         .mappings()
         .one_or_none()

@@ -6,21 +6,21 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate, VersioningBehavior
+from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
         AttentionChange,
         CertificateActivities,
-        CertificateOrder,
         ClaimActivities,
+        ClaimRef,
         ClaimState,
         ClaimStep,
-        EmailOrder,
         MailActivities,
         OperatorAct,
     )
+    from domain import deadlines
     from domain.claims import CLOSED_STAGES, STAGES_WITH_DEADLINE, Attention, Stage
     from domain.identities import derived_id
     from domain.submissions import SubmissionKind
@@ -29,9 +29,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.explain import explain
 
 Argument = TypeVar("Argument")
+Effect = TypeVar("Effect")
 
 
-@workflow.defn(name=contract.CLAIM_WORKFLOW, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=contract.CLAIM_WORKFLOW)
 class ClaimWorkflow:
     """One claim. The ledger holds its facts and says its stage; the workflow waits, wakes, and does what comes next.
 
@@ -75,44 +76,41 @@ class ClaimWorkflow:
 
     async def _wait_for_result(self) -> None:
         """The durable grading delay; it ends early only if the claim does."""
-        result_at = self._known.result_at
+        result_at = self._known.wakes_at
         await self._wait(lambda: self._stage is not Stage.GRADING, until=result_at, summary="grading")
         if self._stage is Stage.GRADING:
             await self._write(ClaimActivities.grade_attempt, self._step(result_at))
 
     async def _wait_for_window(self) -> None:
-        opens_at = self._known.opens_at
+        opens_at = self._known.wakes_at
         await self._wait(lambda: self._stage is not Stage.AWAITING_WINDOW, until=opens_at, summary="claim window opens")
         if self._stage is Stage.AWAITING_WINDOW:
             await self._write(ClaimActivities.open_window, self._step(opens_at))
 
     async def _issue_certificate(self) -> None:
-        order = CertificateOrder(self._claim_id, self._known.certificate_id or "")
         await self._finish(
             lambda: workflow.execute_activity_method(
-                CertificateActivities.issue_certificate,
-                order,
-                **contract.CERTIFICATE,
+                CertificateActivities.issue_certificate, ClaimRef(self._claim_id), **contract.CERTIFICATE
             ),
             Attention.CERTIFICATE_FAILED,
         )
 
     async def _email_learner(self) -> None:
-        order = EmailOrder(self._claim_id, self._known.email_id or "")
-        await self._finish(
-            lambda: workflow.execute_activity_method(MailActivities.send_email, order, **contract.EMAIL),
+        state = await self._finish(
+            lambda: workflow.execute_activity_method(
+                MailActivities.send_award_email, ClaimRef(self._claim_id), **contract.EMAIL
+            ),
             Attention.EMAIL_FAILED,
         )
+        self._adopt(state)
 
-    async def _finish(self, effect: Callable[[], Awaitable[ClaimState]], attention: Attention) -> None:
+    async def _finish(self, effect: Callable[[], Awaitable[Effect]], attention: Attention) -> Effect:
         """Bring an outside effect about. A dependency that fails parks the claim; it never ends it."""
         while True:
             try:
-                self._adopt(await effect())
+                return await effect()
             except ActivityError as failure:
                 await self._park(attention, failure)
-            else:
-                return
 
     async def _park(self, attention: Attention, failure: ActivityError) -> None:
         """Wait for a person, or a while, and then let the step be tried again."""
@@ -144,17 +142,20 @@ class ClaimWorkflow:
     async def _watch_deadline(self) -> None:
         """One durable timer, armed again when the deadline moves; timeliness itself is judged by the ledger."""
         while True:
-            armed_for = self._known.expires_at
+            due_at = self._known.due_at
+            expires_at = due_at and deadlines.expires_at(
+                due_at, self._claim_id, contract.DEADLINE_GRACE, contract.DEADLINE_JITTER
+            )
 
-            def is_moved(armed_for: datetime | None = armed_for) -> bool:
-                return self._known.expires_at != armed_for
+            def is_moved(due_at: datetime | None = due_at) -> bool:
+                return self._known.due_at != due_at
 
-            await self._wait(is_moved, until=armed_for, summary="claim deadline, with grace")
+            await self._wait(is_moved, until=expires_at, summary="claim deadline, with grace")
             if not is_moved():
                 # A step that began in time is finished first.
                 await workflow.wait_condition(lambda: is_moved() or self._stage in STAGES_WITH_DEADLINE)
             if not is_moved():
-                await self._write(ClaimActivities.expire_claim, self._step(armed_for))
+                await self._write(ClaimActivities.expire_claim, self._step(expires_at))
                 await workflow.wait_condition(is_moved)
 
     @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.OPENING])
@@ -275,10 +276,11 @@ class ClaimWorkflow:
         if self._state is not None and state.version < self._state.version:
             return
         self._state = state
-        workflow.set_current_details(explain(state))
-        updates = list(_changed_attributes(state))
+        updates = _changed_attributes(state)
         if updates:
             workflow.upsert_search_attributes(updates)
+        since = workflow.info().typed_search_attributes.get(contract.CLAIM_STAGE_SINCE)
+        workflow.set_current_details(explain(state, since))
 
 
 def _changed_attributes(state: ClaimState) -> list[SearchAttributeUpdate[Any]]:
@@ -286,7 +288,7 @@ def _changed_attributes(state: ClaimState) -> list[SearchAttributeUpdate[Any]]:
     updates: list[SearchAttributeUpdate[Any]] = []
     if shown.get(contract.CLAIM_STAGE) != state.stage:
         updates.append(contract.CLAIM_STAGE.value_set(state.stage))
-        updates.append(contract.CLAIM_STAGE_SINCE.value_set(state.stage_since_at))
+        updates.append(contract.CLAIM_STAGE_SINCE.value_set(workflow.now()))
     if shown.get(contract.CLAIM_DUE_AT) != state.due_at and state.due_at is not None:
         updates.append(contract.CLAIM_DUE_AT.value_set(state.due_at))
     if shown.get(contract.CLAIM_ATTENTION) != state.attention:

@@ -115,3 +115,7 @@ EMAIL: Final[ActivityConfig] = {
 # A parked step tries itself again after this long, in case nobody looked and the cause is gone.
 SELF_RETRY: Final = timedelta(hours=6)
 NO_TIME: Final = timedelta()
+# The deadline's timer fires this long after the deadline, so that steps in flight arrive before it, and spread over
+# this long, so that claims due in the same second do not all wake at once. What counts as late is unaffected.
+DEADLINE_GRACE: Final = timedelta(seconds=60)
+DEADLINE_JITTER: Final = timedelta(minutes=10)

@@ -85,7 +85,7 @@ def _start_options(delivery: Delivery, rpc_timeout: timedelta) -> dict[str, Any]
         "task_queue": CLAIMS_QUEUE,
         "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         "search_attributes": _search_attributes(delivery),
-        "static_summary": f"Claim {delivery.claim_id} of {delivery.ce_activity}",
+        "static_summary": f"Credit claim: {delivery.ce_activity}",
         "rpc_timeout": rpc_timeout,
     }
 

@@ -1,5 +1,6 @@
 """What an operator reads in the Temporal UI: where a claim is, what it waits for, and what to do. No personal data."""
 
+from datetime import datetime
 from typing import Final
 
 from activities.contract import ClaimState
@@ -25,15 +26,17 @@ _REMEDIES: Final = {
 }
 
 
-def explain(state: ClaimState) -> str:
-    """The current details of a claim, as Markdown."""
-    lines = [f"**{state.stage}** since {state.stage_since_at:%Y-%m-%d %H:%M} UTC", "", _WAITS[state.stage]]
+def explain(state: ClaimState, since: datetime | None) -> str:
+    """The current details of a claim, as Markdown. ``since`` is when its stage began; all times are shown in UTC."""
+    lines = [f"**{state.stage}** since {_time(since)}" if since else f"**{state.stage}**", "", _WAITS[state.stage]]
     if state.attention is not None:
         lines += ["", f"**Needs attention: {state.attention}.** {_REMEDIES[state.attention]}"]
-    if state.stage is Stage.GRADING and state.result_at is not None:
-        lines += ["", f"Result at {state.result_at:%Y-%m-%d %H:%M:%S} UTC."]
-    if state.stage is Stage.AWAITING_WINDOW and state.opens_at is not None:
-        lines += ["", f"Opens at {state.opens_at:%Y-%m-%d %H:%M} UTC."]
+    if state.wakes_at is not None:
+        lines += ["", f"Goes on by itself at {_time(state.wakes_at)}."]
     if state.due_at is not None:
-        lines += ["", f"Deadline {state.due_at:%Y-%m-%d %H:%M} UTC."]
+        lines += ["", f"Deadline {_time(state.due_at)}."]
     return "\n".join(lines)
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

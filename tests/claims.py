@@ -1,0 +1,245 @@
+"""A learner whose claim is driven without HTTP: facts go into the intake and signals to the workflow, as the API does."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, insert, select, text, update
+from temporalio.client import Client, WorkflowHandle
+
+from domain import credit
+from domain.claims import ClaimFacts, Stage, stage_of
+from domain.deadlines import due_at
+from domain.identities import derived_id, new_id
+from domain.policy import CEActivityPolicy, ClaimWindow, Evaluation, Participation, PostTest, Profession
+from domain.submissions import (
+    AnswersGiven,
+    AttemptStarted,
+    CreditClaimed,
+    EvaluationCompleted,
+    Opening,
+    ParticipationStated,
+    Submission,
+    SubmissionBody,
+    SubmissionKind,
+    kind_of,
+    to_json,
+)
+from storage.catalog import publish
+from storage.definitions import Definition, read_definition
+from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, ClaimRow, LearnerRow, SubmissionRow
+from workflows.contract import claim_workflow_id
+from workflows.delivery import Delivery, deliver
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "managing-hypertension-in-primary-care.yaml"
+PROVIDER = "lakeside-academy-of-medicine"
+
+
+def example_policy(**changes: Any) -> CEActivityPolicy:
+    """The flow C example, with a short grading delay unless the test says otherwise."""
+    policy = read_definition(EXAMPLE.read_text()).policy
+    grading_seconds = changes.pop("grading_seconds", 1)
+    requirements = tuple(
+        replace(r, grading_seconds=grading_seconds) if isinstance(r, PostTest) else r for r in policy.requirements
+    )
+    return replace(policy, **({"requirements": requirements} | changes))
+
+
+def right_answers(policy: CEActivityPolicy) -> dict[str, str]:
+    assert policy.post_test is not None
+    return {question.code: question.correct for question in policy.post_test.questions}
+
+
+def wrong_answers(policy: CEActivityPolicy) -> dict[str, str]:
+    assert policy.post_test is not None
+    return {
+        question.code: next(option.code for option in question.options if option.code != question.correct)
+        for question in policy.post_test.questions
+    }
+
+
+def full_responses(policy: CEActivityPolicy) -> dict[str, str | int]:
+    assert policy.evaluation is not None
+    values: dict[str, Callable[[Any], str | int]] = {
+        "choice": lambda question: question.options[0].code,
+        "scale": lambda _: 4,
+        "text": lambda _: "Clear and practical.",
+    }
+    return {question.code: values[question.kind](question) for question in policy.evaluation.questions}
+
+
+@dataclass
+class TestClaim:
+    """One learner's claim of one CE activity of its own."""
+
+    __test__ = False
+
+    engine: Engine
+    client: Client
+    policy: CEActivityPolicy
+    learner_id: str = field(default_factory=lambda: new_id("lrn"))
+    account_id: str = field(default_factory=lambda: new_id("acc"))
+    given_name: str | None = "Alice"
+    family_name: str | None = "Moreau"
+    profession: Profession = Profession.PHYSICIAN
+    email: str = ""
+    slug: str = ""
+    claim_id: str = ""
+
+    def __post_init__(self) -> None:
+        self.slug = self.slug or f"activity-{self.learner_id[4:].replace('_', '-')}"
+        self.email = self.email or f"{self.learner_id}@learners.example"
+        with self.engine.begin() as connection:
+            connection.execute(insert(AccountRow).values(id=self.account_id, email=self.email, role="learner"))
+            connection.execute(
+                insert(LearnerRow).values(
+                    id=self.learner_id,
+                    account_id=self.account_id,
+                    given_name=self.given_name,
+                    family_name=self.family_name,
+                    credentials="MD",
+                    profession=self.profession,
+                )
+            )
+            definition = Definition(slug=self.slug, status="published", policy=self.policy)
+            self.published = publish(connection, definition, None)
+        self.claim_id = derived_id("clm", self.learner_id, self.published.ce_activity_id)
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(claim_workflow_id(self.claim_id))
+
+    def receive(self, body: SubmissionBody, received_at: datetime | None = None, actor: str | None = None) -> str:
+        """Commit a fact to the intake, as the API does before it acknowledges; answers with its id."""
+        values: dict[str, Any] = {
+            "id": new_id("sub"),
+            "claim_id": self.claim_id,
+            "learner_id": self.learner_id,
+            "actor": actor or self.account_id,
+            "kind": kind_of(body),
+            "body": to_json(body),
+        }
+        if received_at is not None:
+            values["received_at"] = received_at
+        with self.engine.begin() as connection:
+            connection.execute(insert(SubmissionRow).values(**values))
+        return str(values["id"])
+
+    async def deliver(self, submission_id: str) -> None:
+        """Signal the workflow about a fact, once more or for the first time."""
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                select(SubmissionRow.kind, SubmissionRow.received_at).where(SubmissionRow.id == submission_id)
+            ).one()
+        delivery = Delivery(
+            claim_id=self.claim_id,
+            submission_id=submission_id,
+            kind=SubmissionKind(row.kind),
+            received_at=row.received_at,
+            ce_activity=self.slug,
+            provider=PROVIDER,
+            stage=stage_of(self.policy, ClaimFacts(profession=None, due_at=None), row.received_at),
+            stage_since_at=row.received_at,
+            due_at=due_at(self.policy.claim_window, self.policy.time_zone, row.received_at),
+        )
+        await deliver(self.client, delivery, timedelta(seconds=10))
+
+    async def submit(self, body: SubmissionBody, received_at: datetime | None = None) -> dict[str, Any]:
+        """Receive, deliver, and wait for the outcome: outcome, refusal, details."""
+        submission_id = self.receive(body, received_at)
+        await self.deliver(submission_id)
+        return await self.outcome(submission_id)
+
+    async def outcome(self, submission_id: str, seconds: float = 20) -> dict[str, Any]:
+        """What became of a submission."""
+        query = select(SubmissionRow.outcome, SubmissionRow.refusal, SubmissionRow.details, SubmissionRow.decided_at)
+        query = query.where(SubmissionRow.id == submission_id)
+        row = await self._until(lambda: self._one(query), lambda row: row["decided_at"] is not None, seconds)
+        return {"outcome": row["outcome"], "refusal": row["refusal"], "details": row["details"]}
+
+    async def reaches(self, stage: Stage, seconds: float = 20) -> Mapping[str, Any]:
+        """The claim's projection once it is in this stage."""
+        return await self._until(self.row, lambda row: row.get("stage") == stage, seconds)
+
+    async def _until(
+        self, read: Callable[[], Mapping[str, Any]], is_right: Callable[[Mapping[str, Any]], bool], seconds: float
+    ) -> Mapping[str, Any]:
+        last: Mapping[str, Any] = {}
+        for _ in range(int(seconds * 50)):
+            last = read()
+            if is_right(last):
+                return last
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"waited {seconds} s, and it is still {dict(last)}")
+
+    def _one(self, query: Any) -> Mapping[str, Any]:
+        with self.engine.connect() as connection:
+            return dict(connection.execute(query).mappings().one_or_none() or {})
+
+    def row(self) -> Mapping[str, Any]:
+        """The claim's projection; empty while the record has no such claim."""
+        return self._one(select(*ClaimRow.__table__.columns).where(ClaimRow.id == self.claim_id))
+
+    def change(self, **values: Any) -> None:
+        """Change the claim's projection behind everybody's back, to set up a past."""
+        with self.engine.begin() as connection:
+            connection.execute(update(ClaimRow).where(ClaimRow.id == self.claim_id).values(**values))
+
+    def awards(self) -> list[Mapping[str, Any]]:
+        with self.engine.connect() as connection:
+            query = select(*AwardRow.__table__.columns).where(AwardRow.claim_id == self.claim_id)
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def attempts(self) -> list[Mapping[str, Any]]:
+        with self.engine.connect() as connection:
+            query = select(*AttemptRow.__table__.columns).where(AttemptRow.claim_id == self.claim_id)
+            return [dict(row) for row in connection.execute(query.order_by(AttemptRow.number)).mappings()]
+
+    def events(self) -> list[str]:
+        """The codes of the claim's audit entries, in order."""
+        return [entry["event"] for entry in self.entries()]
+
+    def entries(self) -> list[dict[str, Any]]:
+        with self.engine.connect() as connection:
+            query = select(AuditEventRow.body).where(AuditEventRow.stream == f"claim:{self.claim_id}")
+            bodies = connection.execute(query.order_by(AuditEventRow.seq)).scalars()
+            return [json.loads(body) for body in bodies]
+
+    def opening(self) -> Opening:
+        return Opening(self.published.ce_activity_id, self.published.version_id)
+
+    async def open(self) -> None:
+        assert (await self.submit(self.opening()))["outcome"] == "accepted"
+
+    def participation(self) -> ParticipationStated:
+        assert self.policy.participation is not None
+        return ParticipationStated("attestation", self.policy.participation.options[0].code)
+
+    def answers(self, number: int = 1) -> AnswersGiven:
+        return AnswersGiven(number, right_answers(self.policy))
+
+    def evaluation(self) -> EvaluationCompleted:
+        return EvaluationCompleted(full_responses(self.policy))
+
+    def credit(self, units: str = "1.00") -> CreditClaimed:
+        rule = credit.rule_of(self.policy.credit[0])
+        return CreditClaimed(rule.code, Decimal(units), rule.attestation_version, is_attested=True)
+
+    async def pass_test(self) -> None:
+        await self.submit(AttemptStarted())
+        await self.submit(self.answers())
+        await self.reaches(Stage.AWAITING_EVALUATION)
+
+    async def complete(self) -> None:
+        """The whole happy path, paced as a learner paces it."""
+        await self.open()
+        await self.submit(self.participation())
+        await self.pass_test()
+        await self.submit(self.evaluation())
+        assert (await self.submit(self.credit()))["outcome"] == "accepted"
+        await self.reaches(Stage.COMPLETED)

@@ -1,0 +1,44 @@
+"""The real parts that tests stand on: one PostgreSQL for the whole run, with the schema made by migrations."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from cli.local.postgres import EmbeddedPostgres
+from storage.database import create_sync_engine
+from storage.migrate import upgrade
+
+
+@pytest.fixture(scope="session")
+def runtime_folder() -> Iterator[Path]:
+    """A folder that the unprivileged user who runs PostgreSQL can reach, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="laurel-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(runtime_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL 18 server of this run's own."""
+    with EmbeddedPostgres(runtime_folder, durable=False, say=lambda _: None) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres: EmbeddedPostgres) -> str:
+    """A database with the newest schema. Tests share it and keep to learners and CE activities of their own."""
+    upgrade(postgres.url)
+    return postgres.url
+
+
+@pytest.fixture(scope="session")
+def engine(database_url: str) -> Iterator[Engine]:
+    """Connections to the shared database."""
+    engine = create_sync_engine(database_url, pool_size=20)
+    yield engine
+    engine.dispose()
