@@ -14,6 +14,7 @@ import pytest
 
 from documents.certificate import render_certificate_pdf, warm_up
 from documents.models import CertificateData, Paper, SessionLine, Signatory
+from documents.typefaces import SANS, SERIF, text_width
 
 LETTER = (792, 612)
 A4 = (841.89, 595.28)
@@ -197,15 +198,18 @@ def test_a_long_name_stays_on_the_sheet_with_everything_else(
 
 
 def ink_span(pdf: bytes) -> tuple[float, float]:
-    """The leftmost start and the rightmost end of a line of text on the first page, in points."""
+    """Where the text of the first page starts on the left and ends on the right, in points; kerning is left out."""
     spans: list[tuple[float, float]] = []
 
-    def visit(text: str, matrix: list[float], text_matrix: list[float], *_: object) -> None:
-        if text.strip():
-            spans.append((text_matrix[4] * matrix[0] + matrix[4], len(text.strip())))
+    def visit(text: str, matrix: list[float], placed: list[float], font: dict[str, str] | None, size: float) -> None:
+        if font is not None and text.strip():
+            face = SERIF if "Serif" in font["/BaseFont"] else SANS
+            start = placed[4] * matrix[0] + matrix[4]
+            scale = size * placed[0] * matrix[0]
+            spans.extend((start, start + text_width(line.strip(), face, scale)) for line in text.splitlines())
 
     pypdf.PdfReader(BytesIO(pdf)).pages[0].extract_text(visitor_text=visit)
-    return min(start for start, _ in spans), max(start for start, _ in spans)
+    return min(start for start, _ in spans), max(end for _, end in spans)
 
 
 def test_more_words_than_a_sheet_holds_are_all_printed(certificate: CertificateData) -> None:
