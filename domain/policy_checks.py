@@ -123,7 +123,7 @@ def _requirements(requirements: Sequence[Requirement]) -> Iterator[PolicyProblem
                 yield from _options((*path, "options"), requirement.options, at_least=1)
             case PostTest():
                 yield from _post_test(path, requirement)
-            case Evaluation():
+            case Evaluation():  # pragma: no branch -- mypy proves that no other case is left
                 yield from _questions((*path, "questions"), requirement.questions)
                 for number, question in enumerate(requirement.questions):
                     yield from _evaluation_question((*path, "questions", number), question)

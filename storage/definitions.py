@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cache
+from itertools import islice
 from typing import Any, cast, get_args
 
 import yaml
@@ -85,7 +87,8 @@ def read_definition(text: str) -> Definition:
         policy = _POLICY.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         reported = {path for path, _ in problems}
-        problems += [(path, message) for path, message in _shape_problems(error, values) if path not in reported]
+        shape_problems = islice(_shape_problems(error, values), _MAXIMUM_PROBLEMS)
+        problems += [(path, message) for path, message in shape_problems if path not in reported]
     else:
         problems += [(problem.path, problem.message) for problem in problems_with(policy)]
     if problems:
@@ -186,6 +189,7 @@ def _message(kind: str, message: str, path: Path) -> str:
             return message.replace("Input should be", "is", 1)
 
 
+@cache
 def _field_names() -> list[str]:
     schema = _POLICY.json_schema()
     owners = [schema, *schema["$defs"].values()]

@@ -221,6 +221,13 @@ def test_a_document_that_hides_or_breaks_something_is_refused(text: str, line: i
     assert time.monotonic() - started < 5
 
 
+def test_thousands_of_unknown_fields_are_refused_without_reporting_each_of_them() -> None:
+    started = time.monotonic()
+    found = problems_of("\n".join(f"field{number}: 1" for number in range(5000)))
+    assert len(found) == 100
+    assert time.monotonic() - started < 5
+
+
 def test_both_halves_of_a_character_in_json_are_one_character() -> None:
     document = json.loads(json.dumps({"slug": "x"}))
     values = with_all_as_text(EXAMPLES[0]) | document | {"title": "Rounds \U0001f9ea"}
