@@ -1,0 +1,108 @@
+"""The floor: a bare workflow with a claim's signals, timers, ledger writes and effects, all of which do nothing.
+
+It says what the Temporal server and the SDK alone cost on this machine. Ledger writes are local activities, the two
+effects ordinary ones, as in a real claim; the learner sends the next signal when the last one was worked off.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.contract import CE_ACTIVITY, CLAIM_STAGE, PROVIDER
+
+QUEUE = "floor"
+SIGNALS = 5
+_written: dict[str, asyncio.Queue[None]] = {}
+
+
+@activity.defn(name="floor.write")
+async def write(claim_id: str) -> str:
+    _written[claim_id].put_nowait(None)
+    return "a state of about the size that a ledger write answers with, so that the histories compare" * 2
+
+
+@activity.defn(name="floor.effect")
+async def effect(claim_id: str) -> None:
+    """Stands where a certificate is rendered or a mail is sent."""
+
+
+@workflow.defn(name="floor")
+class FloorWorkflow:
+    @workflow.init
+    def __init__(self, _claim_id: str, _grading_seconds: float) -> None:
+        self._received = 0
+
+    @workflow.run
+    async def run(self, claim_id: str, grading_seconds: float) -> None:
+        deadline = asyncio.create_task(workflow.sleep(timedelta(days=30)))
+        await self._write(claim_id)
+        for number in range(1, SIGNALS + 1):
+            await workflow.wait_condition(partial(self._has_received, number))
+            await self._write(claim_id)
+            if number != 2:
+                workflow.upsert_search_attributes([CLAIM_STAGE.value_set(f"stage {number}")])
+            if number == 3:
+                await workflow.sleep(timedelta(seconds=grading_seconds))
+                await self._write(claim_id)
+                workflow.upsert_search_attributes([CLAIM_STAGE.value_set("graded")])
+        for _ in range(2):
+            await workflow.execute_activity(effect, claim_id, start_to_close_timeout=timedelta(seconds=10))
+        workflow.upsert_search_attributes([CLAIM_STAGE.value_set("completed")])
+        del deadline
+
+    def _has_received(self, number: int) -> bool:
+        return self._received >= number
+
+    async def _write(self, claim_id: str) -> None:
+        await workflow.execute_local_activity(write, claim_id, schedule_to_close_timeout=timedelta(seconds=10))
+
+    @workflow.signal
+    def step(self, _number: int) -> None:
+        self._received += 1
+
+
+def floor_worker(client: Client, slots: int = 8) -> Worker:
+    return Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[FloorWorkflow],
+        activities=[write, effect],
+        activity_executor=ThreadPoolExecutor(4),
+        max_concurrent_workflow_tasks=slots,
+        max_cached_workflows=500,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+
+
+async def floor_claim(client: Client, claim_id: str, grading_seconds: float) -> None:
+    """One claim's worth of nothing, from start to completion."""
+    done = _written[claim_id] = asyncio.Queue()
+    handle = await client.start_workflow(
+        FloorWorkflow.run,
+        args=[claim_id, grading_seconds],
+        id=f"floor-{claim_id}",
+        task_queue=QUEUE,
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(CLAIM_STAGE, "open"),
+                SearchAttributePair(CE_ACTIVITY, "floor"),
+                SearchAttributePair(PROVIDER, "floor"),
+            ]
+        ),
+    )
+    await done.get()
+    for number in range(1, SIGNALS + 1):
+        await handle.signal(FloorWorkflow.step, number)
+        await done.get()
+        if number == 3:
+            await done.get()
+    await handle.result()
+    del _written[claim_id]

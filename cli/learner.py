@@ -1,0 +1,96 @@
+"""A learner's front end in its smallest form: it signs in, and does what a claim's ``next_actions`` say.
+
+It knows no rule: every form, limit and address comes from the API. The demo drives a claim with it.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import httpx2
+
+from cli.errors import StackError
+
+Json = dict[str, Any]
+
+_LINK = re.compile(r"/sign-in\?token=(\S+)")
+
+
+class Learner:
+    """One signed-in learner. Every call raises ``StackError`` with the problem's own words when it is refused."""
+
+    def __init__(self, api_url: str, mail_url: str, email: str) -> None:
+        self._mail_url = mail_url
+        self._email = email
+        self._http = httpx2.Client(base_url=api_url, timeout=35)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._http.close()
+
+    def sign_in(self) -> None:
+        """Ask for a link, read it in the mail catcher, and use it."""
+        self._call("POST", "/v1/session/links", {"email": self._email})
+        message = self.wait_for_mail(lambda message: _LINK.search(message["text"]) is not None)
+        found = _LINK.search(message["text"])
+        token = found.group(1) if found else ""
+        session = self._call("POST", "/v1/session", {"token": token})
+        self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
+
+    def wait_for_mail(self, is_right: Any, seconds: float = 20) -> Json:
+        """The newest mail to this learner that is the right one."""
+        for _ in range(int(seconds * 10)):
+            answer = httpx2.get(f"{self._mail_url}/messages", params={"to": self._email}, timeout=10)
+            answer.raise_for_status()
+            for message in answer.json():
+                if is_right(message):
+                    return dict(message)
+            time.sleep(0.1)
+        raise StackError(f"no mail came within {seconds:.0f} s; see {self._mail_url}")
+
+    def change_profile(self, profile: Mapping[str, Any]) -> Json:
+        """Tell who the learner is: names, credentials, profession."""
+        return self._call("PATCH", "/v1/me", profile)
+
+    def open_claim(self, ce_activity: str) -> Json:
+        """Open the claim, or find it."""
+        return self._call("POST", "/v1/claims", {"ce_activity": ce_activity})
+
+    def take(self, action: Json, body: Mapping[str, Any]) -> Json:
+        """Do one of the next actions."""
+        return self._call(action["method"], action["href"], body)
+
+    def get(self, path: str) -> Json:
+        """Read something."""
+        return self._call("GET", path)
+
+    def statuses(self, claim_id: str) -> Iterator[Json]:
+        """The claim's status now, and again at each change, until the claim closes (server-sent events)."""
+        with self._http.stream("GET", f"/v1/claims/{claim_id}/events", timeout=None) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    yield httpx2.Response(200, content=line.removeprefix("data:").strip()).json()
+
+    def certificate(self, claim_id: str) -> bytes:
+        """The certificate as PDF."""
+        answer = self._http.get(f"/v1/claims/{claim_id}/certificate")
+        if answer.is_error:
+            raise StackError(_words(answer))
+        return answer.content
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        answer = self._http.request(method, path, json=body)
+        if answer.is_error:
+            raise StackError(_words(answer))
+        return dict(answer.json()) if answer.content else {}
+
+
+def _words(answer: httpx2.Response) -> str:
+    try:
+        problem = answer.json()
+    except ValueError:
+        return f"the API answered {answer.status_code}"
+    return f"{problem.get('title')} {problem.get('detail', '')} ({problem.get('code')})".replace("  ", " ")
