@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.claims import CLOSED_STAGES, Attempt, ClaimedCredit, ClaimFacts, Stage, stage_of
 from domain.deadlines import end_of_day, start_of_day
-from domain.decisions import Accepted, Decision, RefusalCode, Refused, decide
+from domain.decisions import MAXIMUM_EXTENSION, Accepted, Decision, RefusalCode, Refused, decide
 from domain.policy import CEActivityPolicy, Profession
 from domain.submissions import (
     AnswersGiven,
@@ -311,6 +311,17 @@ def test_an_extension_moves_the_deadline_to_the_end_of_a_day_even_after_it_passe
     later = accepted(policy, FRESH, extension, DUE_AT + timedelta(days=1))
     assert later.due_at == end_of_day(date(2026, 7, 15), ZONE)
     assert accepted(policy, later, STATED, DUE_AT + timedelta(days=2)).participation == "yes"
+
+
+def test_an_extension_may_end_today_and_at_most_five_years_ahead(policy: CEActivityPolicy) -> None:
+    today = date(2026, 7, 1)
+    noon = datetime(2026, 7, 1, 17, tzinfo=UTC)
+    last_day = today + MAXIMUM_EXTENSION
+    for due_on in (today, last_day):
+        later = accepted(policy, FRESH, DeadlineExtended(due_on, "illness"), noon)
+        assert later.due_at == end_of_day(due_on, ZONE)
+    too_far = refused(policy, FRESH, DeadlineExtended(last_day + timedelta(days=1), "illness"), noon)
+    assert too_far == Refused(RefusalCode.DEADLINE_TOO_LATE, {"latest_on": last_day.isoformat()})
 
 
 def test_opening_and_retrying_change_no_facts(policy: CEActivityPolicy) -> None:

@@ -161,6 +161,11 @@ def test_a_window_may_be_open_at_both_ends_or_count_days(policy: CEActivityPolic
         assert problems_with(replace(policy, claim_window=window)) == ()
 
 
+def test_the_least_and_the_most_that_may_be_designated_are_no_problem(policy: CEActivityPolicy) -> None:
+    for units in (Decimal("0.25"), Decimal(200)):
+        assert problems_with(with_offer(policy, 2, designated_units=units)) == ()
+
+
 def test_attempts_without_limit_and_a_missing_scale_are_no_problem(policy: CEActivityPolicy) -> None:
     assert problems_with(with_post_test(policy, attempts_allowed=None)) == ()
 

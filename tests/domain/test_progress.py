@@ -97,6 +97,8 @@ def test_a_claim_says_where_it_is_what_it_waits_for_and_what_comes_next(
         (FAILED_ONCE, NOW, "done to_do locked done locked locked"),
         (READY, EARLY, "done done done waiting locked locked"),
         (READY, NOW, "done done done done to_do locked"),
+        (READY, OPENS_AT, "done done done done to_do locked"),
+        (READY, DUE_AT, "done done done done to_do locked"),
         (AWARDING, EARLY, "done done done done done waiting"),
         (COMPLETED, NOW, "done done done done done done"),
         (PASSED, LATE, "done done locked done locked locked"),
