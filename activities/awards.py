@@ -164,7 +164,7 @@ def _printed_policy(policy: CEActivityPolicy, offer: CreditOffer, units: Decimal
         ),
         "accreditation_statement": provider.accreditation_statement,
         "designation_statement": offer.designation_statement,
-        "identifiers": tuple(Identifier(label=i.code, value=i.label) for i in offer.identifiers),
+        "identifiers": tuple(Identifier(label=i.label, value=i.code) for i in offer.identifiers),
         "signatories": tuple(Signatory(name=s.name, title=s.title) for s in policy.signatories),
         "paper": Paper(policy.paper),
     }
