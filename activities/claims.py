@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import Final
 
 from sqlalchemy import Connection, Engine
 from temporalio import activity
@@ -13,6 +14,7 @@ from activities.ledger import ClaimLedger
 from activities.policies import PolicyCache
 from domain.claims import ClaimFacts, stage_of
 from domain.deadlines import due_at
+from domain.names import clean_text
 from domain.submissions import (
     DeadlineExtended,
     Opening,
@@ -23,6 +25,9 @@ from domain.submissions import (
     to_json,
 )
 from storage import claims
+
+# As much as the API takes for a reason.
+_MOST_TYPED: Final = 2_000
 
 
 class PostgresClaimActivities(ClaimActivities):
@@ -115,16 +120,16 @@ class PostgresClaimActivities(ClaimActivities):
     @activity.defn(name="operator_act.record")
     def record_operator_act(self, act: OperatorAct) -> ClaimState:
         """See ``ClaimActivities``."""
-        body = _body_of(act)
+        body, operator = _body_of(act), _typed(act.operator)
         with self.ledger(act.claim_id) as ledger:
-            if body is None:
-                ledger.operator_act_refused(act.submission_id, act.kind, f"operator:{act.operator}")
+            if body is None or not operator:
+                ledger.operator_act_refused(act.submission_id, act.kind, f"operator:{operator}")
                 return ledger.close()
             values = {
                 "id": act.submission_id,
                 "claim_id": act.claim_id,
                 "learner_id": ledger.claim.learner_id,
-                "actor": f"operator:{act.operator}",
+                "actor": f"operator:{operator}",
                 "kind": act.kind,
                 "body": to_json(body),
             }
@@ -139,16 +144,25 @@ class PostgresClaimActivities(ClaimActivities):
 
 def _body_of(act: OperatorAct) -> SubmissionBody | None:
     """What the operator asked for; None when the signal was not filled in as its kind needs."""
-    if not (act.operator and act.reason):
+    reason = _typed(act.reason)
+    if not reason:
         return None
     match act.kind:
         case SubmissionKind.EXTENSION:
             try:
-                return DeadlineExtended(due_on=date.fromisoformat(act.due_on or ""), reason=act.reason)
+                return DeadlineExtended(due_on=date.fromisoformat(act.due_on or ""), reason=reason)
             except ValueError:
                 return None
         case SubmissionKind.RETRY:
-            return StepRetried(reason=act.reason)
+            return StepRetried(reason=reason)
         case SubmissionKind.WITHDRAWAL:
-            return Withdrawal(reason=act.reason)
+            return Withdrawal(reason=reason)
     return None
+
+
+def _typed(text: str) -> str:
+    """What somebody typed, or nothing when the record couldn't hold it: a control character, or far too much of it."""
+    try:
+        return clean_text(text, _MOST_TYPED)
+    except ValueError:
+        return ""

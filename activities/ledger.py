@@ -199,7 +199,9 @@ class ClaimLedger:
         self._happened(step_key, event, self._claim.now, {"attention": attention, "error": error})
 
     def operator_act_refused(self, step_key: str, kind: str, actor: str) -> None:
-        """An operator's signal was not filled in as its kind needs."""
+        """An operator's signal was not filled in as its kind needs; entered once."""
+        if self._claim.audit.has(f"act:{step_key}"):
+            return
         at = self._claim.now
         after = {"refusal": "invalid"}
         entry = AuditEntry(step_key=f"act:{step_key}", event=f"{kind}.refused", at=at, actor=actor, after=after)
@@ -224,8 +226,10 @@ class ClaimLedger:
         self._enter(AuditEntry(step_key=step_key, event=event, at=at, actor=SYSTEM, after=after or {}), before)
 
     def _enter(self, entry: AuditEntry, stage_before: Stage) -> None:
-        """Append an entry, with the stage before and after it where it moved the claim."""
-        if stage_before is not self._stage:
+        """Append an entry, with the stages around it where it moved the claim; the first says where the claim began."""
+        if self._claim.audit.seq == 0:
+            entry = replace(entry, after={**entry.after, "stage": self._stage})
+        elif stage_before is not self._stage:
             entry = replace(entry, before={"stage": stage_before}, after={**entry.after, "stage": self._stage})
         self._claim.audit.append(entry)
 

@@ -1,9 +1,10 @@
 """Outgoing mail: the e-mail about an award, and the loop that sends sign-in links."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
@@ -22,6 +23,7 @@ from storage import emails
 logger = structlog.get_logger(__name__)
 
 _MOST_TRIES: Final = 8
+_PAUSE: Final = timedelta(seconds=5)
 
 
 class Postman:
@@ -125,9 +127,9 @@ class SignInOutbox:
             row = emails.take_sign_in_email(connection)
         if row is None:
             return False
-        minutes_left = int((row["expires_at"] - datetime.now(UTC)).total_seconds() // 60)
+        minutes_left = _minutes_until(row["expires_at"])
         if row["token"] is None or minutes_left < 1:
-            self._give_up(row["id"], "expired", is_final=True, again_in=timedelta())
+            self._give_up(row, "expired", is_final=True)
             return True
         email = SignInEmail(
             sign_in_url=f"{self._public_url}/sign-in?token={row['token']}",
@@ -139,14 +141,20 @@ class SignInOutbox:
             self._postman.send(email, row["id"], ("", row["recipient"]), row["created_at"])
         except Exception as error:  # noqa: BLE001  # every failure is noted in the record, by its type alone
             is_final = isinstance(error, AddressRejectedError | ValueError) or row["tries"] >= _MOST_TRIES
-            self._give_up(row["id"], type(error).__name__, is_final=is_final, again_in=timedelta(seconds=5))
+            self._give_up(row, type(error).__name__, is_final=is_final)
             return True
         with self._engine.begin() as connection:
             emails.mark_sent(connection, row["id"])
             emails.forget_token(connection, row["subject_id"])
         return True
 
-    def _give_up(self, email_id: str, error: str, *, is_final: bool, again_in: timedelta) -> None:
-        logger.warning("sign-in link not sent", email_id=email_id, error=error, is_final=is_final)
+    def _give_up(self, row: Mapping[str, Any], error: str, *, is_final: bool) -> None:
+        logger.warning("sign-in link not sent", email_id=row["id"], error=error, is_final=is_final)
         with self._engine.begin() as connection:
-            emails.mark_failed(connection, email_id, error, is_final=is_final, again_in=again_in)
+            emails.mark_failed(connection, row["id"], error, is_final=is_final, again_in=_PAUSE)
+            if is_final:
+                emails.forget_token(connection, row["subject_id"])
+
+
+def _minutes_until(at: datetime | None) -> int:
+    return int((at - datetime.now(UTC)).total_seconds() // 60) if at else 0

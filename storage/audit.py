@@ -89,6 +89,13 @@ class AuditStream:
         ).one_or_none()
         return cls(connection, stream, *(row or (0, GENESIS)))
 
+    def has(self, step_key: str) -> bool:
+        """Whether a step was entered before."""
+        found = self._connection.execute(
+            select(AuditEventRow.seq).where(AuditEventRow.stream == self._stream, AuditEventRow.step_key == step_key)
+        ).one_or_none()
+        return found is not None
+
     def append(self, entry: AuditEntry) -> None:
         """Write the next entry; raises ``IntegrityError`` when the step was written before."""
         body = entry.body()

@@ -63,15 +63,18 @@ def current_certificate(connection: Connection, claim_id: str) -> RowMapping | N
 
 def issue_certificate(connection: Connection, certificate_id: str, sha256: bytes, content: bytes) -> bool:
     """Store the bytes under their hash and issue the certificate; False when it was issued before."""
-    connection.execute(
-        upsert(DocumentRow)
-        .values(sha256=sha256, media_type="application/pdf", content=content)
-        .on_conflict_do_nothing()
-    )
-    issued = connection.execute(
-        update(CertificateRow)
+    reserved = connection.execute(
+        select(CertificateRow.id)
         .where(CertificateRow.id == certificate_id, CertificateRow.state == "reserved")
-        .values(state="issued", sha256=sha256, issued_at=func.clock_timestamp())
-        .returning(CertificateRow.id)
+        .with_for_update()
     ).one_or_none()
-    return issued is not None
+    if reserved is None:
+        return False
+    document = upsert(DocumentRow).values(sha256=sha256, media_type="application/pdf", content=content)
+    connection.execute(document.on_conflict_do_nothing())
+    connection.execute(
+        update(CertificateRow)
+        .where(CertificateRow.id == certificate_id)
+        .values(state="issued", sha256=sha256, issued_at=func.clock_timestamp())
+    )
+    return True

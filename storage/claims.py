@@ -50,9 +50,12 @@ class LockedClaim:
     now: datetime
 
 
-# One round trip for everything a decision needs. The sub-selects may be older than the locked row when the lock had to
-# be waited for; the conditional writes below and the audit stream's primary key then fail, and the step runs again.
-_LOCK: Final = text(
+# A statement sees what was committed before it began, so the claim is locked first and read by a second statement: one
+# that waited for its lock would see the claim as its predecessor left it, but attempts and audit trail as before that.
+_LOCK: Final = text("SELECT 1 FROM claims WHERE id = :claim_id FOR UPDATE")
+
+# One round trip for everything a decision needs.
+_READ: Final = text(
     """
     SELECT c.*, l.profession, l.given_name, l.family_name, clock_timestamp() AS now,
            ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
@@ -63,14 +66,14 @@ _LOCK: Final = text(
              WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head
       FROM claims c JOIN learners l ON l.id = c.learner_id
      WHERE c.id = :claim_id
-       FOR UPDATE OF c
     """
 )
 
 
 def lock_claim(connection: Connection, claim_id: str) -> LockedClaim | None:
     """Lock a claim and read all that bears on it; None when the record has no such claim."""
-    row = connection.execute(_LOCK, {"claim_id": claim_id}).mappings().one_or_none()
+    connection.execute(_LOCK, {"claim_id": claim_id})
+    row = connection.execute(_READ, {"claim_id": claim_id}).mappings().one_or_none()
     return _locked(connection, row) if row else None
 
 

@@ -77,7 +77,7 @@ def mark_failed(connection: Connection, email_id: str, error: str, *, is_final: 
 def take_sign_in_email(connection: Connection) -> Mapping[str, Any] | None:
     """Take the oldest sign-in e-mail that is due, so that no other process sends it now; None when there is none.
 
-    One whose sender died is due again after two minutes.
+    One whose sender died is due again after two minutes. ``token`` and ``expires_at`` are None when the link is gone.
     """
     taken = (
         connection.execute(
@@ -101,10 +101,10 @@ def take_sign_in_email(connection: Connection) -> Mapping[str, Any] | None:
         return None
     link = connection.execute(
         select(SignInLinkRow.token, SignInLinkRow.expires_at).where(SignInLinkRow.id == taken["subject_id"])
-    ).one()
-    return {**taken, "token": link.token, "expires_at": link.expires_at}
+    ).one_or_none()
+    return {**taken, "token": link and link.token, "expires_at": link and link.expires_at}
 
 
 def forget_token(connection: Connection, link_id: str) -> None:
-    """Forget a sign-in token once its mail is on its way; its hash is enough to check it."""
+    """Forget a sign-in token once its mail is on its way, or never will be; its hash is enough to check it."""
     connection.execute(update(SignInLinkRow).where(SignInLinkRow.id == link_id).values(token=null()))

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, RowMapping, text
 
 # Each delivery waits longer for the next one, up to an hour: a claim whose worker is away must not be flooded.
+# The power is bounded too: no interval holds ten seconds doubled forty times, and the error would stop every delivery.
 _TAKE: Final = text(
     """
     WITH due AS (
@@ -15,7 +16,8 @@ _TAKE: Final = text(
     ), taken AS (
         UPDATE submissions s
            SET deliveries = s.deliveries + 1,
-               deliver_after = clock_timestamp() + least(interval '10 seconds' * 2 ^ s.deliveries, interval '1 hour')
+               deliver_after = clock_timestamp()
+                             + least(interval '10 seconds' * 2 ^ least(s.deliveries, 9), interval '1 hour')
           FROM due WHERE s.id = due.id
         RETURNING s.id, s.claim_id, s.kind, s.received_at, s.body
     )

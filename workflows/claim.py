@@ -55,7 +55,7 @@ class ClaimWorkflow:
         """The claim's life. Which stages it passes through, and in which order, is its policy's choice."""
         await self._write(ClaimActivities.load_claim, self._step())
         self._watchers = [asyncio.create_task(self._read_signals()), asyncio.create_task(self._watch_deadline())]
-        while self._stage not in CLOSED_STAGES:
+        while self._stage not in CLOSED_STAGES or self._has_news:
             match self._stage:
                 case Stage.GRADING:
                     await self._wait_for_result()
@@ -64,15 +64,20 @@ class ClaimWorkflow:
                 case Stage.ISSUING:
                     await self._issue_certificate()
                     await self._email_learner()
+                case stage if stage in CLOSED_STAGES:
+                    await self._read_last_news()
                 case _:
                     await self._wait_for_learner()
-        await self._wait(lambda: not self._has_news)
         return ClaimResult(self._stage)
 
     async def _wait_for_learner(self) -> None:
         """Participation, attempt, answers, evaluation, credit: each is a signal that moves the claim on."""
         stage = self._stage
         await self._wait(lambda: self._stage is not stage)
+
+    async def _read_last_news(self) -> None:
+        """What came with the end is decided before the workflow ends; a step sent in time may open the claim again."""
+        await self._wait(lambda: not self._has_news)
 
     async def _wait_for_result(self) -> None:
         """The durable grading delay; it ends early only if the claim does."""
@@ -107,6 +112,8 @@ class ClaimWorkflow:
     async def _finish(self, effect: Callable[[], Awaitable[Effect]], attention: Attention) -> Effect:
         """Bring an outside effect about. A dependency that fails parks the claim; it never ends it."""
         while True:
+            if self._known.attention is not None:
+                await self._write(ClaimActivities.record_attention, self._attention_change(None, None))
             try:
                 return await effect()
             except ActivityError as failure:
@@ -119,7 +126,6 @@ class ClaimWorkflow:
         await self._write(ClaimActivities.record_attention, self._attention_change(attention, error))
         until = workflow.now() + contract.SELF_RETRY
         await self._wait(lambda: self._is_retry_asked, until=until, summary="parked; tries itself again")
-        await self._write(ClaimActivities.record_attention, self._attention_change(None, None))
 
     def _attention_change(self, attention: Attention | None, error: str | None) -> AttentionChange:
         self._attention_changes += 1
@@ -131,11 +137,12 @@ class ClaimWorkflow:
         """Have the ledger decide whatever was submitted, as often as a signal says there is something."""
         while True:
             await workflow.wait_condition(lambda: self._is_signalled or bool(self._operator_acts))
-            self._is_reading, self._is_signalled = True, False
+            self._is_reading = True
             acts, self._operator_acts = self._operator_acts, []
             for act in acts:
                 await self._write(ClaimActivities.record_operator_act, act)
-            if not acts:
+            if self._is_signalled:
+                self._is_signalled = False
                 await self._write(ClaimActivities.decide_submissions, self._step())
             self._is_reading = False
 
@@ -151,12 +158,14 @@ class ClaimWorkflow:
                 return self._known.due_at != due_at
 
             await self._wait(is_moved, until=expires_at, summary="claim deadline, with grace")
-            if not is_moved():
-                # A step that began in time is finished first.
-                await workflow.wait_condition(lambda: is_moved() or self._stage in STAGES_WITH_DEADLINE)
-            if not is_moved():
-                await self._write(ClaimActivities.expire_claim, self._step(expires_at))
-                await workflow.wait_condition(is_moved)
+            while not is_moved():
+                await self._write_expiry(is_moved, expires_at)
+
+    async def _write_expiry(self, is_moved: Callable[[], bool], expires_at: datetime | None) -> None:
+        """Expire the claim once it waits for the learner: a step that began in time is finished first."""
+        await workflow.wait_condition(lambda: is_moved() or self._stage in STAGES_WITH_DEADLINE)
+        if not is_moved():
+            await self._write(ClaimActivities.expire_claim, self._step(expires_at))
 
     @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.OPENING])
     def claim_opened(self, _received: SubmissionReceived) -> None:
@@ -203,7 +212,9 @@ class ClaimWorkflow:
     def retry_step(self, signal: OperatorSignal) -> None:
         """Staff, or an operator in the Temporal UI, let a parked step be tried again."""
         self._take(SubmissionKind.RETRY, signal)
-        self._is_retry_asked = True
+        # A signal typed without operator and reason is recorded as refused, and moves nothing.
+        is_complete = signal.submission_id is not None or bool(signal.operator and signal.reason)
+        self._is_retry_asked = self._is_retry_asked or is_complete
 
     @workflow.signal(
         name=contract.SIGNAL_OF_KIND[SubmissionKind.WITHDRAWAL],
