@@ -23,6 +23,7 @@ from activities.policies import PolicyCache
 from activities.privacy import PrivateFailures
 from activities.relay import Relay
 from activities.smtp import SmtpMailer
+from cli.ready import notify_ready
 from config import __version__
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
@@ -157,6 +158,7 @@ async def _run(workers: list[Worker], loops: Loops) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = [asyncio.create_task(loop) for loop in loops]
     running = [asyncio.create_task(worker.run()) for worker in workers]
+    notify_ready()
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:

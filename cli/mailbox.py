@@ -8,12 +8,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email import policy
-from email.header import Header
+from email.errors import HeaderParseError
+from email.header import Header, decode_header
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
@@ -107,14 +108,39 @@ def _parse(message_id: str, content: bytes) -> CaughtMessage:
     seconds = int(message_id.partition("-")[0]) / 1e9
     return CaughtMessage(
         id=message_id,
-        sender=str(message.get("Return-Path", "")).strip("<>"),
-        to=tuple(str(address) for address in message.get_all("Delivered-To", [])),
-        subject=str(message.get("Subject", "")),
-        message_id=str(message.get("Message-ID", "")),
+        sender=_first(message, "Return-Path").strip("<>"),
+        to=tuple(_headers(message, "Delivered-To")),
+        subject=_first(message, "Subject"),
+        message_id=_first(message, "Message-ID"),
         received_at=datetime.fromtimestamp(seconds, UTC),
         text=_part(message, "plain"),
         html=_part(message, "html"),
     )
+
+
+def _first(message: EmailMessage, name: str) -> str:
+    return next(_headers(message, name), "")
+
+
+def _headers(message: EmailMessage, name: str) -> Iterator[str]:
+    """Yield the values of a header; read as plain text, because the library's own readers choke on malformed ones."""
+    for present, value in message.raw_items():
+        if present.casefold() == name.casefold():
+            plain = str(value).encode("ascii", "replace").decode().replace("\r\n", "")
+            try:
+                parts = decode_header(plain)
+            except HeaderParseError:
+                parts = [(plain, None)]
+            yield "".join(_decoded(part, charset) for part, charset in parts).strip()
+
+
+def _decoded(part: str | bytes, charset: str | None) -> str:
+    if isinstance(part, str):
+        return part
+    try:
+        return part.decode(charset or "ascii", errors="replace")
+    except LookupError:  # The charset does not exist.
+        return part.decode("ascii", errors="replace")
 
 
 def _part(message: EmailMessage, kind: str) -> str | None:

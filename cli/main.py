@@ -5,10 +5,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -55,7 +56,7 @@ def up(
     *,
     data_dir: DataDir = None,
     port: Annotated[
-        int | None, typer.Option(help="The API's port; without it, the next free one from 8000 on.")
+        int | None, typer.Option(min=1, max=65535, help="The API's port; by default the next free one from 8000 on.")
     ] = None,
 ) -> None:
     """Start the whole of Laurel on this machine and keep it running until Ctrl-C."""
@@ -121,10 +122,8 @@ def doctor(
 def worker(*, role: Annotated[WorkerRole, typer.Option(help="The queues to work on.")] = WorkerRole.ALL) -> None:
     """Run one worker process until SIGTERM."""
     import worker as worker_module
-    from config.logging import configure_logging
 
-    configure_logging(load_settings())
-    asyncio.run(_with_quiet_end(worker_module.main(role.value)))
+    asyncio.run(_with_quiet_end(worker_module.main(role.value, load_settings())))
 
 
 @app.command()
@@ -135,6 +134,7 @@ def api(
 ) -> None:
     """Run one API process until SIGTERM."""
     import uvicorn
+
     from config.logging import configure_logging
 
     configure_logging(load_settings())
@@ -212,7 +212,8 @@ def upgrade_database(*, data_dir: DataDir = None) -> None:
     """Bring the database schema to the newest version; nothing happens if it is there already."""
     from storage import migrate
 
-    migrate.upgrade(database_url(data_dir))
+    with _mendable():
+        migrate.upgrade(database_url(data_dir))
 
 
 @db.command(name="check")
@@ -220,7 +221,8 @@ def check_database(*, data_dir: DataDir = None) -> None:
     """Compare the database schema with this version of Laurel; exit with 1 if they differ."""
     from storage import migrate
 
-    problems = migrate.check(database_url(data_dir))
+    with _mendable():
+        problems = migrate.check(database_url(data_dir))
     for problem in problems:
         print(problem)
     raise typer.Exit(1 if problems else 0)
@@ -238,13 +240,19 @@ def database_url(data_dir: Path | None = None) -> str:
 @temporal.command(name="setup")
 def set_up_temporal() -> None:
     """Register Laurel's search attributes; nothing happens if they are there already."""
+    from temporalio.service import RPCError
+
     from cli.temporal_setup import register_search_attributes
     from config.temporal import connect
     from workflows.contract import SEARCH_ATTRIBUTES
 
     async def register() -> None:
         client = await connect(lazy=True)
-        added = await register_search_attributes(client, SEARCH_ATTRIBUTES)
+        try:
+            added = await register_search_attributes(client, SEARCH_ATTRIBUTES)
+        except (RPCError, RuntimeError, ValueError) as error:
+            msg = f"the search attributes could not be registered: {error}"
+            raise StackError(msg) from error
         print(f"registered: {', '.join(added)}" if added else "all search attributes are registered")
 
     asyncio.run(_with_quiet_end(register()))
@@ -253,27 +261,49 @@ def set_up_temporal() -> None:
 
 @app.command(name="import")
 def import_definitions(
-    files: Annotated[list[Path], typer.Argument(help="Definitions of CE activities, YAML or JSON.", exists=True)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Definitions of CE activities, YAML or JSON.", exists=True, dir_okay=False, readable=True),
+    ],
     *,
     data_dir: DataDir = None,
 ) -> None:
-    """Load definitions of CE activities; an unchanged one changes nothing."""
-    from storage.definitions import import_files
+    """Publish definitions of CE activities, all or none; an unchanged one changes nothing."""
+    from storage.catalog import import_files
 
-    print(import_files(database_url(data_dir), files))
+    with _mendable(ValueError):
+        published = import_files(database_url(data_dir), files)
+    for one in published:
+        print(f"{one.slug}: version {one.number}, {'new' if one.is_new else 'unchanged'}")
 
 
 @staff.command(name="add")
 def add_staff(
     email: Annotated[str, typer.Argument(help="The address that signs in.")],
     *,
-    role: Annotated[str, typer.Option(help="What the account may do.")],
+    role: Annotated[Literal["coordinator", "administrator"], typer.Option(help="What the account may do.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Give an address a staff account."""
-    from storage.people import add_staff as add
+    """Give an address a staff role, making its account if it is new."""
+    from domain.roles import Role
+    from storage import people
 
-    print(add(database_url(data_dir), email=email, role=role))
+    with _mendable(ValueError):
+        print(people.add_staff(database_url(data_dir), email, Role(role)))
+
+
+@contextmanager
+def _mendable(*errors: type[Exception]) -> Iterator[None]:
+    """Turn these errors, and a database that cannot be reached, into a message for a person."""
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        msg = f"the database cannot be used: {error.orig}"
+        raise StackError(msg) from error
+    except errors as error:
+        raise StackError("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
 
 
 async def _with_quiet_end(work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -9,7 +9,13 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-_NOT_YET = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND, RPCStatusCode.DEADLINE_EXCEEDED}
+# A connection that breaks off is reported as UNKNOWN.
+_NOT_YET = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.UNKNOWN,
+}
 _PAUSE = 0.2
 _TYPES = {
     name.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", ""): value for name, value in IndexedValueType.items()
@@ -34,14 +40,16 @@ async def register_search_attributes(
 
     Raises:
         ValueError: An attribute exists with another type, which only a person may change.
-        RPCError: The server refused, or was not reachable in time.
+        RPCError: The server refused, or went away for too long.
+        RuntimeError: No connection could be made in time.
     """
     end = time.monotonic() + patience
     while True:
         try:
             return await _register_missing(client, wanted)
-        except RPCError as error:
-            if error.status not in _NOT_YET or time.monotonic() > end:
+        except (RPCError, RuntimeError) as error:
+            may_pass = not isinstance(error, RPCError) or error.status in _NOT_YET
+            if not may_pass or time.monotonic() > end:
                 raise
         await asyncio.sleep(_PAUSE)
 

@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cli.errors import StackError
+from cli.local.processes import wait_until
+
+# A supervisor that was just killed may hold its lock a moment longer.
+_LOCK_PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the data folder for one supervisor; a second one gets a ``StackError`` naming the first."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StackError(_already_running(folder)) from error
+        if not wait_until(lambda: _take_lock(descriptor), _LOCK_PATIENCE):
+            raise StackError(_already_running(folder))
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
@@ -90,17 +92,22 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _take_lock(descriptor)
     finally:
         os.close(descriptor)
-    return False
+
+
+def _take_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def refuse_if_locked(folder: Path) -> None:
     """Raise a ``StackError`` that names the living supervisor of the folder, if there is one."""
-    if is_locked(folder):
+    if not wait_until(lambda: not is_locked(folder), _LOCK_PATIENCE):
         raise StackError(_already_running(folder))
 
 
