@@ -54,6 +54,7 @@ class SubmissionView:
 
     id: str
     claim_id: str
+    learner_id: str
     kind: SubmissionKind
     received_at: datetime
     decided_at: datetime | None
@@ -157,6 +158,13 @@ async def finish_answer(connection: AsyncConnection, key: IdempotencyKey, status
     )
 
 
+async def attach_key(connection: AsyncConnection, key: IdempotencyKey, submission_id: str | None) -> None:
+    """Let a key stand for a submission that is recorded already, or for none when the request needed none."""
+    values = {"principal": key.principal, "key": key.key, "fingerprint": key.fingerprint}
+    statement = insert(IdempotencyKeyRow).values(**values, submission_id=submission_id)
+    await connection.execute(statement.on_conflict_do_nothing())
+
+
 async def stored_submission(connection: AsyncConnection, key: IdempotencyKey) -> str | None:
     """The id of the submission that a key stands for, if the key was used; raises ``KeyReusedError``."""
     row = (
@@ -199,21 +207,19 @@ async def submission(connection: AsyncConnection, claim_id: str, submission_id: 
     return SubmissionView(**values)
 
 
-async def pending_opening(connection: AsyncConnection, claim_id: str) -> Receipt | None:
-    """The opening of a claim that was received and is not decided yet, if there is one."""
-    row = (
-        await connection.execute(
-            select(SubmissionRow.id, SubmissionRow.received_at)
-            .where(
-                SubmissionRow.claim_id == claim_id,
-                SubmissionRow.kind == SubmissionKind.OPENING,
-                SubmissionRow.decided_at.is_(None),
-            )
-            .order_by(SubmissionRow.received_at, SubmissionRow.id)
-            .limit(1)
+async def pending_opening(connection: AsyncConnection, claim_id: str) -> str | None:
+    """The id of the opening of a claim that was received and is not decided yet, if there is one."""
+    found: str | None = await connection.scalar(
+        select(SubmissionRow.id)
+        .where(
+            SubmissionRow.claim_id == claim_id,
+            SubmissionRow.kind == SubmissionKind.OPENING,
+            SubmissionRow.decided_at.is_(None),
         )
-    ).one_or_none()
-    return Receipt(row.id, row.received_at, is_new=False) if row else None
+        .order_by(SubmissionRow.received_at, SubmissionRow.id)
+        .limit(1)
+    )
+    return found
 
 
 async def decided_among(connection: AsyncConnection, submission_ids: Collection[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """Bringing the schema up to date, under an advisory lock and with short lock timeouts."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -31,6 +32,13 @@ def upgrade(database_url: str) -> None:
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         command.upgrade(_config(connection), "head")
     engine.dispose()
+
+
+@cache
+def newest() -> str | None:
+    """The revision of the schema that this release wants."""
+    folder = Path(__file__).parent / "migrations"
+    return ScriptDirectory(str(folder)).get_current_head()
 
 
 def check(database_url: str) -> list[str]:

@@ -1,0 +1,145 @@
+"""The application: services made at the start, routes, and the layers around them. ``uvicorn api.app:create_app``."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from api.auth import ACCESS, public, undeclared
+from api.database import Database
+from api.edge import DOCS_POLICY, Edge
+from api.gate import Gate
+from api.gateway import Connect, Gateway, connect_lazily
+from api.handlers import add_handlers
+from api.limits import Limiter
+from api.pages import routes as pages
+from api.policies import Policies
+from api.services import Services
+from api.v1 import answers, ce_activities, certificates, claims, health, learning, me, session, staff
+from api.wakeups import Wakeups
+from config import __version__
+from config.settings import Settings, load_settings
+
+_FOLDER: Final = Path(__file__).parent
+_FONTS: Final = _FOLDER.parent / "documents" / "fonts"
+_DAY: Final = 86_400
+
+_DESCRIPTION: Final = """
+Claims of continuing-education credit. A step is recorded before it is acknowledged: **200** or **201** means accepted,
+**409** refused (the `code` says why), **202** received and not decided yet (`Location` tells the outcome later).
+Errors are problem documents (RFC 9457). Amounts are strings (`"1.25"`), times are RFC 3339 with offset. Send an
+`Idempotency-Key` with every POST, PUT and PATCH, so that a repeated request has one effect.
+"""
+
+
+class _Static(StaticFiles):
+    """Files that browsers may keep for a day."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """Answer with a file."""
+        response = super().file_response(*arguments, **options)
+        response.headers["Cache-Control"] = f"public, max-age={_DAY}"
+        return response
+
+
+def create_app(settings: Settings | None = None, connect: Connect = connect_lazily) -> FastAPI:
+    """Build the application. It starts without Temporal and without its database, and says so at ``/readyz``.
+
+    Tests pass their own settings, and a ``connect`` that makes the Temporal client they want.
+    """
+    chosen = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(chosen.database_url, chosen.database_pool_size)
+        wakeups = Wakeups(database)
+        gateway = Gateway(database, wakeups, connect)
+        app.state.services = Services(chosen, database, wakeups, gateway, Policies(database), Limiter())
+        await gateway.start()
+        wakeups.start()
+        yield
+        await wakeups.stop()
+        await gateway.stop()
+        await database.close()
+
+    app = FastAPI(
+        title="Laurel",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    _add_layers(app, chosen)
+    _add_routes(app)
+    return app
+
+
+def _add_layers(app: FastAPI, settings: Settings) -> None:
+    """The layers around the routes; the one added last is outermost."""
+    add_handlers(app)
+    app.add_exception_handler(pages.SignInNeededError, pages.lead_to_sign_in)
+    app.add_middleware(Gate)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
+            expose_headers=["Location", "Retry-After", "Idempotent-Replayed", "X-Request-ID", "ETag", "RateLimit"],
+        )
+    app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))
+
+
+def _add_routes(app: FastAPI) -> None:
+    routers = (
+        session.router,
+        me.router,
+        ce_activities.router,
+        claims.router,
+        learning.router,
+        certificates.router,
+        staff.router,
+        health.router,
+        pages.router,
+        _docs(),
+    )
+    for router in routers:
+        missing = undeclared(router.routes, ACCESS | pages.ACCESS)
+        if missing:
+            raise RuntimeError(f"these routes do not say who may use them: {', '.join(missing)}")
+        app.include_router(router)
+    app.mount("/static/fonts", _Static(directory=_FONTS))
+    app.mount("/static", _Static(directory=_FOLDER / "static"))
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _docs() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    html = (_FOLDER / "templates" / "docs.html").read_text(encoding="utf-8")
+
+    @router.get("/docs", dependencies=[Depends(public)])
+    async def show_docs() -> Response:
+        """The description of the API, without anything from elsewhere."""
+        return HTMLResponse(html, headers={"Content-Security-Policy": DOCS_POLICY})
+
+    return router
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the API, with the shape of problem documents."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        problem = answers.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,178 @@
+"""The gate that every body passes before anything else looks at it: size, content type, strict JSON.
+
+Bodies are counted while they arrive. JSON must mean one thing only: no NaN, no infinity, no field twice, no half
+characters, no NUL, no towers of brackets (``docs/architecture.md``).
+"""
+
+import json
+import re
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import ProblemError, error_response
+
+KIB: Final = 1024
+MAXIMUM_JSON_BYTES: Final = 64 * KIB
+MAXIMUM_DEFINITION_BYTES: Final = 256 * KIB
+MAXIMUM_FORM_BYTES: Final = 16 * KIB
+MAXIMUM_DEPTH: Final = 32
+_MAXIMUM_DIGITS: Final = 18
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+API_PREFIX: Final = "/v1/"
+DEFINITION_PREFIX: Final = "/v1/staff/ce-activities/"
+JSON_TYPES: Final = frozenset({"application/json"})
+YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
+
+PARSED: Final = "laurel.json"
+"""Where a scope holds the parsed JSON body, if there was one."""
+
+
+class Gate:
+    """Reads the body of a request, judges it, and hands it on; a refused body reaches no route."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judge one request's body, then let it through."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await _read(scope, receive)
+        except ProblemError as error:
+            await error_response(Request(scope), error)(scope, receive, send)
+            return
+        if body is not None:
+            await self._app(scope, _replay(body, receive), send)
+
+
+def _rules(path: str) -> tuple[int, frozenset[str]]:
+    """How large the body may be at this path, and of which types."""
+    if path.startswith(DEFINITION_PREFIX):
+        return MAXIMUM_DEFINITION_BYTES, JSON_TYPES | YAML_TYPES
+    if path.startswith(API_PREFIX):
+        return MAXIMUM_JSON_BYTES, JSON_TYPES
+    return MAXIMUM_FORM_BYTES, FORM_TYPES
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, judged; None when the client went away before it was complete."""
+    headers = Headers(scope=scope)
+    limit, types = _rules(scope["path"])
+    declared = headers.get("content-length", "0")
+    if not (declared.isascii() and declared.isdigit()):
+        raise ProblemError("request_invalid")
+    if len(declared) > _MAXIMUM_DIGITS or int(declared) > limit:
+        raise _too_large()
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large()
+        if not message.get("more_body", False):
+            break
+    if body:
+        _judge(scope, headers, bytes(body), types)
+    return bytes(body)
+
+
+def _too_large() -> ProblemError:
+    # What is left of the body is not read, so the connection cannot be used again.
+    return ProblemError("body_too_large", headers={"Connection": "close"})
+
+
+def _judge(scope: Scope, headers: Headers, body: bytes, types: frozenset[str]) -> None:
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    media_type = media_type.strip().lower()
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if media_type not in types or charset not in ("", "utf-8") or headers.get("content-encoding"):
+        raise ProblemError("content_type_unsupported")
+    if media_type in JSON_TYPES:
+        scope[PARSED] = parse_json(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    is_sent = False
+
+    async def replay() -> Message:
+        nonlocal is_sent
+        if is_sent:
+            return await receive()
+        is_sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+class _Refused(ValueError):  # noqa: N818  # it never leaves this module
+    """A token that JSON's own grammar allows and we do not."""
+
+
+def parse_json(raw: bytes) -> Any:
+    """Read one JSON document strictly; raises ``ProblemError`` with ``json_invalid`` or ``json_duplicate_key``."""
+    try:
+        text = raw.decode()
+        document = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse,
+            parse_float=_float,
+            parse_int=_integer,
+        )
+        if text.count("{") + text.count("[") > MAXIMUM_DEPTH and _depth(document) > MAXIMUM_DEPTH:
+            raise _Refused
+        if "\\u" in text or "\0" in text:
+            # Encoding fails on half a character; PostgreSQL stores no NUL.
+            written = json.dumps(document, ensure_ascii=False).encode()
+            if _NUL.search(written):
+                raise _Refused
+    except (ValueError, RecursionError):
+        raise ProblemError("json_invalid") from None
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ProblemError("json_duplicate_key")
+    return document
+
+
+def _refuse(_token: str) -> Any:
+    raise _Refused
+
+
+def _integer(token: str) -> int:
+    if len(token) > _MAXIMUM_DIGITS:
+        raise _Refused
+    return int(token)
+
+
+def _float(token: str) -> float:
+    value = float(token)
+    if value in (float("inf"), float("-inf")):
+        raise _Refused
+    return value
+
+
+def _depth(document: Any) -> int:
+    """How deep lists and objects are nested, found level by level so that no tower breaks it."""
+    depth, level = 0, [document]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth - 1

@@ -1,0 +1,151 @@
+"""The way from a request to a claim's workflow. Nothing else in the API knows Temporal.
+
+A step is recorded first, then delivered, then waited for. Whatever happens to Temporal, what was recorded is delivered
+later by the relay, so a caller is never told that a recorded step failed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from temporalio.client import Client
+
+from api.database import Database
+from api.wakeups import Waiter, Wakeups
+from config.temporal import connect
+from storage import intake
+from storage.intake import IdempotencyKey, NewSubmission, Receipt
+from workflows.contract import claim_workflow_id
+from workflows.delivery import Delivery, deliver
+
+_log = structlog.get_logger("laurel.api")
+
+_DELIVERY_SECONDS: Final = 2.0
+
+Connect = Callable[[], Awaitable[Client]]
+
+
+async def connect_lazily() -> Client:
+    """A client as the environment says; it connects when it is first used."""
+    return await connect(lazy=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request waits for its decision, and whether it still waits when Temporal cannot be reached."""
+
+    seconds: float = 2.0
+    is_stubborn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimContext:
+    """What operators filter claims by, known before the claim's workflow runs."""
+
+    ce_activity: str
+    provider: str
+    stage: str
+    stage_since_at: datetime
+    due_at: datetime | None
+
+
+class Gateway:
+    """Records and delivers submissions. ``connect`` makes the Temporal client, which connects at its first call."""
+
+    def __init__(self, database: Database, wakeups: Wakeups, connect: Connect) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._connect = connect
+        self._client: Client | None = None
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Make the client. It connects when it is first used, so Temporal may be away."""
+        self._client = await self._connect()
+
+    async def stop(self) -> None:
+        """Let deliveries that are under way end; the relay sends what does not."""
+        if self._deliveries:
+            await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
+
+    async def submit(
+        self, submission: NewSubmission, context: ClaimContext, key: IdempotencyKey | None, patience: Patience
+    ) -> Receipt:
+        """Record a submission, deliver it, and wait for its decision as long as ``patience`` says.
+
+        When this returns, the submission is recorded; whether it is decided, the record tells. Raises
+        ``storage.intake.KeyReusedError``, and what the database raises when it cannot be reached.
+        """
+        with self._wakeups.expect(submission.id) as decided:
+            receipt = await self._database.statements(lambda c: intake.record(c, submission, key))
+            if receipt.is_new:
+                self._start_delivery(submission, receipt, context, None if patience.is_stubborn else decided)
+                await _wait(decided, patience.seconds)
+                return receipt
+        await self.wait_for(receipt.submission_id, patience)
+        return receipt
+
+    async def wait_for(self, submission_id: str, patience: Patience) -> None:
+        """Wait until a submission that was recorded earlier is decided, or patience ends."""
+        with self._wakeups.expect(submission_id) as decided:
+            if submission_id in await self._database.statements(lambda c: intake.decided_among(c, [submission_id])):
+                return
+            await _wait(decided, patience.seconds)
+
+    async def is_temporal_up(self) -> bool:
+        """Whether Temporal answers within two seconds."""
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                return await self._temporal.service_client.check_health()
+        except Exception:  # noqa: BLE001  # any failure means no; the client raises RuntimeError, RPCError and others
+            return False
+
+    @staticmethod
+    def workflow_id(claim_id: str) -> str:
+        """The id under which operators find a claim in the Temporal UI."""
+        return claim_workflow_id(claim_id)
+
+    def workflow_url(self, workflow_id: str, temporal_ui_url: str) -> str:
+        """Where operators see a claim's workflow."""
+        return f"{temporal_ui_url}/namespaces/{self._temporal.namespace}/workflows/{workflow_id}"
+
+    def _start_delivery(
+        self, submission: NewSubmission, receipt: Receipt, context: ClaimContext, gives_up: Waiter | None
+    ) -> None:
+        delivery = Delivery(
+            claim_id=submission.claim_id,
+            submission_id=submission.id,
+            kind=submission.kind,
+            received_at=receipt.received_at,
+            ce_activity=context.ce_activity,
+            provider=context.provider,
+            stage=context.stage,
+            stage_since_at=context.stage_since_at,
+            due_at=context.due_at,
+        )
+        task = asyncio.create_task(self._deliver(delivery, gives_up))
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self, delivery: Delivery, gives_up: Waiter | None) -> None:
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                await deliver(self._temporal, delivery)
+        except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
+            _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
+            if gives_up is not None and not gives_up.done():
+                gives_up.set_result(False)
+
+    @property
+    def _temporal(self) -> Client:
+        if self._client is None:
+            raise RuntimeError("the gateway was not started")
+        return self._client
+
+
+async def _wait(decided: Waiter, seconds: float) -> None:
+    if seconds > 0:
+        await asyncio.wait([decided], timeout=seconds)

@@ -1,0 +1,93 @@
+"""From exceptions to answers: problem documents for clients, the same words as a page for browsers."""
+
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from psycopg import OperationalError as DriverError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.pages.rendering import problem_page
+from api.problems import FieldError, ProblemError, error_response
+from api.v1 import bodies
+
+_log = structlog.get_logger("laurel.api")
+
+_CODE_OF_STATUS: Final = {
+    400: "request_invalid",
+    401: "not_signed_in",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "content_type_unsupported",
+}
+_CODE_OF_TYPE: Final = {"missing": "required", "extra_forbidden": "unknown_field", "string_pattern_mismatch": "format"}
+_OURS: Final = "value_error"
+# Names that may appear in a pointer: everything else in a path was chosen by the client.
+_FIELDS: Final = frozenset(
+    name
+    for model in vars(bodies).values()
+    if isinstance(model, type) and issubclass(model, bodies.Body)
+    for name in model.model_fields
+)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every expected exception; what is left is answered by ``api.edge``."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError, DriverError):
+        app.add_exception_handler(unavailable, _on_database_away)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)  # noqa: S101  # registered for this class only
+    return _answer(request, error)
+
+
+def _answer(request: Request, error: ProblemError) -> Response:
+    is_page = not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
+    return problem_page(request, error) if is_page else error_response(request, error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
+    code = _CODE_OF_STATUS.get(error.status_code, "request_invalid")
+    return _answer(request, ProblemError(code, headers=error.headers))
+
+
+async def _on_database_away(request: Request, error: Exception) -> Response:
+    _log.warning("database.unavailable", error=type(error).__name__)
+    return _answer(request, ProblemError("database_unavailable", headers={"Retry-After": "1"}))
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class only
+    errors = [_field_error(detail) for detail in error.errors()]
+    return _answer(request, ProblemError("validation_failed", errors=list(dict.fromkeys(errors))))
+
+
+def _field_error(detail: dict[str, Any]) -> FieldError:
+    where, *path = detail["loc"]
+    if where != "body":
+        return FieldError(str(path[0]) if path else str(where), _code(detail))
+    known = []
+    for part in path:
+        if part not in _FIELDS:
+            break
+        known.append(str(part))
+    return FieldError("".join(f"/{part}" for part in known), _code(detail))
+
+
+def _code(detail: dict[str, Any]) -> str:
+    """A stable code: our own validators' words, or pydantic's name for the mistake."""
+    if detail["type"] == _OURS:
+        return str(detail.get("ctx", {}).get("error", "invalid"))
+    return str(_CODE_OF_TYPE.get(detail["type"], detail["type"]))

@@ -1,0 +1,202 @@
+"""Problems as RFC 9457 documents: one table from code to status and words, and one way to answer with them.
+
+A problem says what is wrong and what would be right. It never repeats what was sent.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.decisions import RefusalCode
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """What a code stands for: the HTTP status, a short title, and a sentence that helps."""
+
+    status: int
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong place in a request: a JSON pointer (or the name of a parameter) and a code."""
+
+    pointer: str
+    code: str
+    message: str | None = None
+
+
+class ProblemError(Exception):
+    """Raised anywhere below a route; answered as a problem document (or as a page, to a browser)."""
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        detail: str | None = None,
+        errors: Sequence[FieldError] = (),
+        details: Mapping[str, Any] | None = None,
+        next_actions: Sequence[Mapping[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.kind = PROBLEMS[code]
+        self.detail = detail or self.kind.detail
+        self.errors = tuple(errors)
+        self.details = details
+        self.next_actions = next_actions
+        self.headers = dict(headers or {})
+
+
+PROBLEMS: Final[Mapping[str, ProblemKind]] = {
+    "json_invalid": ProblemKind(400, "The body is not valid JSON", "Send one JSON document in UTF-8."),
+    "json_duplicate_key": ProblemKind(400, "A field is given twice", "Give each field of an object once."),
+    "idempotency_key_invalid": ProblemKind(
+        400, "The Idempotency-Key is not usable", "Send 1 to 255 visible ASCII characters."
+    ),
+    "request_invalid": ProblemKind(400, "The request cannot be read", "Check the request and send it again."),
+    "not_signed_in": ProblemKind(401, "Not signed in", "Sign in, then send the access token as a bearer token."),
+    "link_invalid": ProblemKind(
+        401, "This sign-in link does not work", "It was used before, or it is too old. Ask for a new one."
+    ),
+    "not_allowed": ProblemKind(403, "Not allowed", "Your account may not do this."),
+    "own_claim": ProblemKind(403, "This is your own claim", "Another member of staff must do this."),
+    "cross_site": ProblemKind(403, "Sent from another site", "Open the page here and send the form from it."),
+    "not_found": ProblemKind(404, "Not found", "There is nothing here that you can see."),
+    "method_not_allowed": ProblemKind(405, "Method not allowed", "This address does not take this method."),
+    "body_too_large": ProblemKind(413, "The body is too large", "Send less: 64 KiB, or 256 KiB for a definition."),
+    "content_type_unsupported": ProblemKind(
+        415, "The content type is not supported", "Send JSON as application/json, without a content encoding."
+    ),
+    "validation_failed": ProblemKind(422, "Some fields are not right", "Each entry of errors names one of them."),
+    "definition_invalid": ProblemKind(
+        422, "The definition has mistakes", "Each entry of errors names a line and a field."
+    ),
+    "idempotency_key_reused": ProblemKind(
+        422, "The Idempotency-Key was used before", "Take a new key for a new request."
+    ),
+    "rate_limited": ProblemKind(429, "Too many requests", "Wait for the seconds in Retry-After, then go on."),
+    "internal_error": ProblemKind(500, "Something went wrong here", "It was logged under the incident's id."),
+    "database_unavailable": ProblemKind(
+        503, "The record cannot be reached", "Nothing was changed. Send the request again in a moment."
+    ),
+    "certificate_not_issued": ProblemKind(
+        409, "The certificate is not issued yet", "It appears here as soon as it is."
+    ),
+    RefusalCode.STEP_LOCKED: ProblemKind(409, "This step is locked", "Finish the steps before it first."),
+    RefusalCode.ALREADY_DONE: ProblemKind(409, "This step is done", "Go on with the next step."),
+    RefusalCode.ALREADY_CLAIMED: ProblemKind(
+        409, "The credit was claimed already", "You hold this credit for this activity."
+    ),
+    RefusalCode.DEADLINE_PASSED: ProblemKind(
+        409, "The deadline has passed", "Ask the provider for more time; staff can extend the deadline."
+    ),
+    RefusalCode.WINDOW_NOT_OPEN: ProblemKind(
+        409, "Claiming is not open yet", "Credit may be claimed from opens_at on."
+    ),
+    RefusalCode.WRONG_STATE: ProblemKind(
+        409, "The claim is in another state", "See the claim's next_actions for what is possible."
+    ),
+    RefusalCode.OPTION_UNKNOWN: ProblemKind(409, "There is no such option", "Choose one of the options."),
+    RefusalCode.ATTEMPTS_EXHAUSTED: ProblemKind(
+        409, "No attempts are left", "The post-test was not passed in the attempts that are allowed."
+    ),
+    RefusalCode.ATTEMPT_CLOSED: ProblemKind(
+        409, "This attempt is closed", "Its answers were given before; the first answers stand."
+    ),
+    RefusalCode.ANSWERS_INCOMPLETE: ProblemKind(
+        409, "Some answers are missing or not possible", "Answer every question with what it offers."
+    ),
+    RefusalCode.PROFILE_INCOMPLETE: ProblemKind(
+        409, "Your profile is not complete", "Add what details names to your profile, then send this again."
+    ),
+    RefusalCode.NOT_ELIGIBLE: ProblemKind(
+        409, "Not eligible for this credit", "Choose a credit type that your profession may claim."
+    ),
+    RefusalCode.CREDIT_INCREMENT: ProblemKind(
+        409, "The amount is between two steps", "Claim a multiple of the credit type's increment."
+    ),
+    RefusalCode.CREDIT_MAXIMUM: ProblemKind(
+        409, "The amount is above the maximum", "Claim at most what the activity is designated for."
+    ),
+    RefusalCode.CREDIT_MINIMUM: ProblemKind(
+        409, "The amount is below the minimum", "Claim at least the smallest amount of this credit type."
+    ),
+    RefusalCode.ATTESTATION_REQUIRED: ProblemKind(
+        409, "The attestation is missing", "Confirm the statement that belongs to this credit type."
+    ),
+    RefusalCode.ATTESTATION_OUTDATED: ProblemKind(
+        409, "The attestation has changed", "Read the current statement and confirm it."
+    ),
+    RefusalCode.DEADLINE_NOT_LATER: ProblemKind(
+        409, "The new deadline is not later", "Choose a day after the present deadline."
+    ),
+    RefusalCode.DEADLINE_TOO_LATE: ProblemKind(
+        409, "The new deadline is too far away", "Choose a day up to latest_on."
+    ),
+}
+
+_REFUSED: Final = ProblemKind(409, "The step was refused", "See details for the reason.")
+
+
+def refusal_kind(code: str) -> ProblemKind:
+    """The words for a refusal; a code that this release does not know yet still has some."""
+    return PROBLEMS.get(code, _REFUSED)
+
+
+def refusal_response(
+    request: Request, code: str, details: Mapping[str, Any], next_actions: Sequence[Mapping[str, Any]]
+) -> Response:
+    """Answer that a submission was refused: 409 with the refusal's code, its details, and what may be done now."""
+    return problem_response(
+        request, code, refusal_kind(code), {"details": dict(details), "next_actions": list(next_actions)}
+    )
+
+
+def error_response(request: Request, error: ProblemError) -> Response:
+    """Answer with a problem that was raised."""
+    members: dict[str, Any] = {}
+    if error.errors:
+        members["errors"] = [
+            {"pointer": each.pointer, "code": each.code} | ({"message": each.message} if each.message else {})
+            for each in error.errors
+        ]
+    if error.details is not None:
+        members["details"] = dict(error.details)
+    if error.next_actions is not None:
+        members["next_actions"] = list(error.next_actions)
+    return problem_response(request, error.code, error.kind, members, detail=error.detail, headers=error.headers)
+
+
+def problem_response(
+    request: Request,
+    code: str,
+    kind: ProblemKind,
+    members: Mapping[str, Any] | None = None,
+    *,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Answer with a problem document; ``members`` are added to the standard ones."""
+    request_id = getattr(request.state, "request_id", None)
+    document = {
+        "type": f"/problems#{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail or kind.detail,
+        "instance": f"urn:laurel:request:{request_id}",
+        "code": code,
+        "request_id": request_id,
+        **(members or {}),
+    }
+    body = json.dumps(document, ensure_ascii=False).encode()
+    return Response(body, kind.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)

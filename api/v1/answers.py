@@ -1,0 +1,388 @@
+"""The shapes of answers, for the documentation; answers themselves are encoded without passing through these."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+
+from domain.claims import Stage
+from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
+
+Time = str
+Units = str
+
+
+class FieldProblem(BaseModel):
+    """One wrong place in a request."""
+
+    pointer: str
+    code: str
+    message: str | None = None
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+    details: dict[str, Any] | None = None
+    next_actions: list[dict[str, Any]] | None = None
+    incident: str | None = None
+
+
+class Session(BaseModel):
+    """Where a session's token comes from and until when it works."""
+
+    access_token: str
+    expires_at: Time
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the name of a scheme
+
+
+class LinkSent(BaseModel):
+    """The same for every address."""
+
+    message: str
+
+
+class Profile(BaseModel):
+    """Who I am here."""
+
+    email: str
+    role: str
+    given_name: str | None
+    family_name: str | None
+    credentials: str | None
+    profession: str | None
+    time_zone: str | None
+    identifiers: dict[str, str]
+
+
+class NextAction(BaseModel):
+    """What may be done now: where to send it, and the form to fill in."""
+
+    action: Action
+    method: str
+    href: str
+    form: dict[str, Any] | None = None
+
+
+class StepOfClaim(BaseModel):
+    """One step of a claim."""
+
+    kind: StepKind
+    state: StepState
+    reason: str | None
+    until: Time | None
+
+
+class ProgressOfClaim(BaseModel):
+    """How far a claim is."""
+
+    done: int
+    total: int
+    steps: list[StepOfClaim]
+
+
+class Deadline(BaseModel):
+    """A time that matters, with the offset that holds in its zone."""
+
+    name: DeadlineName
+    at: Time
+    time_zone: str
+
+
+class CEActivityOfClaim(BaseModel):
+    """The CE activity that a claim is for."""
+
+    slug: str
+    title: str
+    provider: str
+    format: str
+    time_zone: str
+    course_url: str | None
+    href: str
+
+
+class AttemptOfClaim(BaseModel):
+    """One attempt at the post-test."""
+
+    number: int
+    started_at: Time
+    submitted_at: Time | None
+    graded_at: Time | None
+    has_passed: bool | None
+    correct: int | None
+    total: int | None
+    percent: int | None
+
+
+class Award(BaseModel):
+    """Credit that was granted."""
+
+    id: str
+    credit_type: str
+    credit_name: str
+    units: Units
+    unit: str
+    state: str
+    completed_on: str
+    awarded_at: Time
+
+
+class CertificateOfClaim(BaseModel):
+    """The certificate: reserved with the award, then issued."""
+
+    id: str
+    version: int
+    state: str
+    issued_at: Time | None
+    href: str
+    page_url: str
+    verification_code: str
+    verification_url: str
+
+
+class Claim(BaseModel):
+    """The status of a claim."""
+
+    id: str
+    href: str
+    ce_activity: CEActivityOfClaim
+    stage: Stage
+    stage_since: Time
+    is_pending: bool
+    attention: str | None
+    opened_at: Time
+    closed_at: Time | None
+    waiting_for: WaitingFor
+    waiting_until: Time | None
+    next_actions: list[NextAction]
+    blocked_by: list[StepKind]
+    progress: ProgressOfClaim
+    deadlines: list[Deadline]
+    participation: str | None
+    attempts: list[AttemptOfClaim]
+    attempts_left: int | None
+    award: Award | None
+    certificate: CertificateOfClaim | None
+
+
+class ClaimList(BaseModel):
+    """A page of claims; pass ``next`` as ``after`` to go on."""
+
+    data: list[Claim]
+    has_more: bool
+    next: str | None
+
+
+class LearnerOfClaim(BaseModel):
+    """Whose claim it is; for staff."""
+
+    id: str
+    given_name: str | None
+    family_name: str | None
+    email: str
+
+
+class StaffClaim(Claim):
+    """A claim as staff see it."""
+
+    learner: LearnerOfClaim
+    workflow_id: str
+    workflow_url: str
+
+
+class Option(BaseModel):
+    """A choice."""
+
+    code: str
+    label: str
+
+
+class Question(BaseModel):
+    """A question of a post-test, without its key."""
+
+    code: str
+    text: str
+    options: list[Option]
+
+
+class Attempt(AttemptOfClaim):
+    """An attempt with its questions."""
+
+    href: str
+    claim: str
+    answers_href: str
+    passing_percent: int
+    grading_seconds: int
+    attempts_left: int | None
+    questions: list[Question]
+
+
+class Submission(BaseModel):
+    """A submission: received, and decided or not yet."""
+
+    id: str
+    href: str
+    claim: str
+    kind: str
+    received_at: Time
+    decided_at: Time | None
+    outcome: Literal["undecided", "accepted", "refused"]
+    code: str | None
+    details: dict[str, Any]
+
+
+class HistoryEntry(BaseModel):
+    """Something that happened."""
+
+    seq: int
+    at: Time | None
+    event: str
+    text: str
+    actor: Literal["you", "system", "other"]
+    reason: str | None
+    stage: str | None
+    details: dict[str, Any]
+    submission: str | None
+    request_id: str | None
+
+
+class History(BaseModel):
+    """A page of history; pass ``next`` as ``after`` to go on."""
+
+    data: list[HistoryEntry]
+    has_more: bool
+    next: int | None
+
+
+class CreditSummary(BaseModel):
+    """Credit on offer, in short."""
+
+    credit_type: str
+    name: str
+    designated_units: Units
+
+
+class CEActivitySummary(BaseModel):
+    """A CE activity in a list."""
+
+    slug: str
+    href: str
+    title: str
+    format: str
+    provider: str
+    acronym: str
+    starts_on: str
+    ends_on: str
+    location: str | None
+    time_zone: str
+    credit: list[CreditSummary]
+    claim: str | None
+
+
+class CEActivityList(BaseModel):
+    """A page of CE activities; pass ``next`` as ``after`` to go on."""
+
+    data: list[CEActivitySummary]
+    has_more: bool
+    next: str | None
+
+
+class CreditOffer(CreditSummary):
+    """Credit on offer to a learner of my profession, with the statement to attest to."""
+
+    unit: str
+    increment: Units
+    minimum_units: Units
+    designation_statement: str
+    attestation_version: str
+    attestation_text: str
+    required_identifiers: list[str]
+
+
+class ClaimWindow(BaseModel):
+    """When credit may be claimed."""
+
+    opens_at: Time | None
+    due_at_if_opened_now: Time | None
+    days: int | None
+    time_zone: str
+
+
+class CEActivity(CEActivitySummary):
+    """A CE activity in full."""
+
+    version: int
+    description: str | None
+    course_url: str | None
+    contact: str
+    accreditation_statement: str
+    requirements: list[dict[str, Any]]
+    credit: list[CreditOffer]  # type: ignore[assignment]  # the offers in full instead of in short
+    claim_window: ClaimWindow
+
+
+class PublishedCEActivity(BaseModel):
+    """The version that is current after a definition was taken."""
+
+    slug: str
+    version: int
+    is_new: bool
+    href: str
+
+
+class Verification(BaseModel):
+    """What anyone with the code may know of a certificate."""
+
+    status: Literal["valid", "superseded", "revoked", "unknown"]
+    code: str | None
+    learner_name: str | None = None
+    ce_activity: str | None = None
+    provider: str | None = None
+    credit: str | None = None
+    units: Units | None = None
+    completed_on: str | None = None
+    issued_on: str | None = None
+    version: int | None = None
+
+
+class Health(BaseModel):
+    """Whether a part answers."""
+
+    status: str
+    checks: dict[str, bool] | None = None
+
+
+def _problem(words: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": words, "content": {"application/problem+json": {"schema": schema}}}
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+PROBLEMS: Final[Responses] = {
+    400: _problem("The request cannot be read."),
+    401: _problem("Not signed in."),
+    404: _problem("Absent, or not yours to see."),
+    413: _problem("The body is too large."),
+    415: _problem("The content type is not supported."),
+    422: _problem("Some fields are not right."),
+    429: _problem("Too many requests."),
+    500: _problem("Something went wrong here; `incident` is its id."),
+    503: _problem("The record cannot be reached; nothing was changed."),
+}
+TAKEN: Final[Responses] = {
+    202: {"model": Submission, "description": "Received and recorded; `Location` tells the outcome."},
+    409: _problem("Refused: `code` says why, `next_actions` what is possible."),
+}
+OPENED: Final[Responses] = {**TAKEN, 200: {"model": Claim, "description": "The claim I have already."}}
+STAFF_PROBLEMS: Final[Responses] = {**PROBLEMS, 403: _problem("For staff only.")}
+EVENTS: Final[Responses] = {
+    200: {"description": "`status` events with a claim's status.", "content": {"text/event-stream": {}}}
+}

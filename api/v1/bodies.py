@@ -1,0 +1,162 @@
+"""What clients may send: one strict model per body. Unknown fields, numbers as text and text as numbers are refused."""
+
+import re
+from datetime import date
+from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from domain import credit
+from domain.names import clean_name, clean_text, email_address
+
+MAXIMUM_REASON_LENGTH: Final = 1000
+_MAXIMUM_ANSWERS: Final = 500
+
+# Identifiers that a profile may hold, and what each looks like. Only credit rules ask for them.
+IDENTIFIERS: Final = {
+    "nabp_eprofile_id": re.compile(r"[0-9]{5,10}"),
+    "birth_month_day": re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"),
+    "npi": re.compile(r"[0-9]{10}"),
+    "license_number": re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{0,39}"),
+    "employee_id": re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,39}"),
+}
+
+
+def _units(text: str) -> str:
+    try:
+        units = credit.parse_units(text)
+    except ValueError:
+        raise ValueError("units_format") from None
+    if units <= 0:
+        raise ValueError("units_format")
+    return text
+
+
+def _day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("date_invalid") from None
+    return text
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("time_zone_unknown")
+    return ZoneInfo(name).key
+
+
+def _reason(text: str) -> str:
+    cleaned = clean_text(text, MAXIMUM_REASON_LENGTH)
+    if not cleaned:
+        raise ValueError("text_empty")
+    return cleaned
+
+
+def _credentials(text: str) -> str:
+    return clean_name(text) if text.strip() else ""
+
+
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{20,100}$")]
+Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(email_address)]
+Name = Annotated[str, AfterValidator(clean_name)]
+Credentials = Annotated[str, StringConstraints(max_length=100), AfterValidator(_credentials)]
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)]
+Units = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?$"), AfterValidator(_units)]
+Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)]
+Reason = Annotated[str, AfterValidator(_reason)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+
+
+class Body(BaseModel):
+    """The base of every body: nothing is converted, nothing unknown is accepted, nothing is repeated in errors."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class LinkRequest(Body):
+    """Ask for a sign-in link."""
+
+    email: Email
+
+
+class SessionRequest(Body):
+    """Sign in with the token of a link."""
+
+    token: Token
+
+
+class ProfileChange(Body):
+    """Fields of the profile to change; what is left out stays. An identifier that is null is removed."""
+
+    given_name: Name | None = None
+    family_name: Name | None = None
+    credentials: Credentials | None = None
+    profession: (
+        Literal["physician", "physician_assistant", "pharmacist", "pharmacy_technician", "nurse", "other"] | None
+    ) = None
+    time_zone: TimeZone | None = None
+    identifiers: dict[Key, str | None] = Field(default_factory=dict, max_length=len(IDENTIFIERS))
+
+    @model_validator(mode="after")
+    def _identifiers_are_known(self) -> Self:
+        for kind, value in self.identifiers.items():
+            if kind not in IDENTIFIERS:
+                raise ValueError("identifier_unknown")
+            if value is not None and not IDENTIFIERS[kind].fullmatch(value):
+                raise ValueError("identifier_format")
+        return self
+
+
+class ClaimRequest(Body):
+    """Open, or find, my claim for a CE activity."""
+
+    ce_activity: Slug
+
+
+class ParticipationRequest(Body):
+    """State how I took part: the code of one of the options."""
+
+    method: Literal["attestation"] = "attestation"
+    value: Code
+
+
+class Nothing(Body):
+    """A step that needs no fields."""
+
+
+class AnswersRequest(Body):
+    """The final answers of an attempt: question code to option code."""
+
+    answers: dict[Key, Code] = Field(max_length=_MAXIMUM_ANSWERS)
+
+
+class EvaluationRequest(Body):
+    """The evaluation: question code to option code, number on the scale, or text."""
+
+    responses: dict[Key, str | int] = Field(max_length=_MAXIMUM_ANSWERS)
+
+
+class CreditRequest(Body):
+    """The amount claimed, and the attestation that it is commensurate with participation (R-AMA-4)."""
+
+    credit_type: Code
+    units: Units
+    attestation_version: Code
+    attested: bool
+
+
+class ReasonRequest(Body):
+    """Something that needs a reason."""
+
+    reason: Reason
+
+
+class ExtensionRequest(Body):
+    """Move a claim's deadline to the end of a local day."""
+
+    due_on: Day
+    reason: Reason

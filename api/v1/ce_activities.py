@@ -1,0 +1,65 @@
+"""What can be claimed."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from api.auth import SignedIn
+from api.problems import FieldError, ProblemError
+from api.services import Services, services_of
+from api.v1 import answers
+from api.v1.steps import json_response
+from api.views import ce_activity_json, ce_activity_summary_json
+from domain.policy import LearningFormat
+from storage import queries
+from storage.queries import CEActivityView
+
+router = APIRouter(prefix="/v1/ce-activities", tags=["CE activities"], responses=answers.PROBLEMS)
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_MAXIMUM_SLUG_LENGTH: Final = 80
+
+
+@router.get("", response_model=answers.CEActivityList)
+async def list_ce_activities(
+    principal: SignedIn,
+    services: ServicesOf,
+    learning_format: Annotated[LearningFormat | None, Query(alias="format")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    after: Annotated[str | None, Query(max_length=80, description="The `next` of the page before.")] = None,
+) -> Response:
+    """What can be claimed, with the credit that my profession may claim."""
+    if after is not None and not SLUG.fullmatch(after):
+        raise ProblemError("validation_failed", errors=[FieldError("after", "cursor_invalid")])
+    views = await services.database.statements(
+        lambda c: queries.published_ce_activities(c, principal.learner_id, learning_format, after, limit + 1)
+    )
+    shown = views[:limit]
+    has_more = len(views) > limit
+    data = [
+        ce_activity_summary_json(view, await services.policies.get(view.version_id), principal.profession)
+        for view in shown
+    ]
+    return json_response({"data": data, "has_more": has_more, "next": shown[-1].slug if has_more else None})
+
+
+@router.get("/{slug}", response_model=answers.CEActivity)
+async def show_ce_activity(slug: str, principal: SignedIn, services: ServicesOf) -> Response:
+    """What a CE activity requires, which credit I may claim, and until when."""
+    view = await visible_ce_activity(services, slug, principal.learner_id)
+    policy = await services.policies.get(view.version_id)
+    return json_response(ce_activity_json(view, policy, principal.profession, datetime.now(UTC)))
+
+
+async def visible_ce_activity(services: Services, slug: str, learner_id: str | None) -> CEActivityView:
+    """A CE activity that is published, or that the learner has a claim for; else 404."""
+    if not SLUG.fullmatch(slug) or len(slug) > _MAXIMUM_SLUG_LENGTH:
+        raise ProblemError("not_found")
+    view = await services.database.statements(lambda c: queries.ce_activity(c, slug, learner_id))
+    if view is None or (view.status != "published" and view.claim_id is None):
+        raise ProblemError("not_found")
+    return view

@@ -1,0 +1,90 @@
+"""Signing in by an e-mailed link, and signing out."""
+
+import hashlib
+import secrets
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth import SignedIn, client_address, public
+from api.limits import Limit
+from api.problems import ProblemError
+from api.services import Services, services_of
+from api.v1 import answers
+from api.v1.bodies import LinkRequest, SessionRequest
+from api.v1.envelope import KeyHeader, checked_key, fingerprint
+from api.v1.steps import json_response
+from api.views import time_json
+from storage import intake, people
+from storage.intake import IdempotencyKey, KeyReusedError
+
+router = APIRouter(prefix="/v1/session", tags=["session"], responses=answers.PROBLEMS)
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+
+LINK_SENT: Final = "If this address can receive mail, a link to sign in is on its way."
+# Several times what one address may ask for, because a whole hospital may share one.
+_LINKS_PER_CLIENT: Final = 10
+
+
+@router.post("/links", status_code=202, response_model=answers.LinkSent, dependencies=[Depends(public)])
+async def send_link(
+    request: Request, body: LinkRequest, services: ServicesOf, idempotency_key: KeyHeader = None
+) -> Response:
+    """Ask for a link by e-mail. The answer is the same for every address, known or not."""
+    key = checked_key(idempotency_key)
+    await request_link(request, services, body.email, _scoped(key, body.email, request))
+    return json_response({"message": LINK_SENT}, 202)
+
+
+def _scoped(key: str | None, email: str, request: Request) -> IdempotencyKey | None:
+    """Nobody is signed in yet, so the key belongs to the address: nobody else can use it up."""
+    if key is None:
+        return None
+    principal = f"email:{hashlib.sha256(email.lower().encode()).hexdigest()}"
+    return IdempotencyKey(principal, key, fingerprint(request))
+
+
+async def request_link(request: Request, services: Services, email: str, key: IdempotencyKey | None) -> None:
+    """Queue the mail with a link, unless the address or the client has had its share of this hour."""
+    settings = services.settings
+    per_client = Limit("links", settings.sign_in_links_per_hour * _LINKS_PER_CLIENT, 3600)
+    services.limiter.hit(per_client, client_address(request))
+    token = secrets.token_urlsafe(32)
+
+    async def store(connection: AsyncConnection) -> None:
+        if key is not None and await intake.begin_answer(connection, key) is not None:
+            return
+        await people.request_link(connection, email, token, settings.sign_in_link_life, settings.sign_in_links_per_hour)
+
+    try:
+        await services.database.transaction(store)
+    except KeyReusedError:
+        raise ProblemError("idempotency_key_reused") from None
+
+
+@router.post("", response_model=answers.Session, dependencies=[Depends(public)])
+async def sign_in(body: SessionRequest, services: ServicesOf, idempotency_key: KeyHeader = None) -> Response:
+    """Use a link once. Repeated with the same idempotency key within ten minutes it answers with a new token."""
+    session = await start_session(services, body.token, checked_key(idempotency_key))
+    return json_response(session)
+
+
+async def start_session(services: Services, token: str, key: str | None) -> dict[str, str | None]:
+    """Exchange a link's token for an access token; raises ``link_invalid``."""
+    access_token = secrets.token_urlsafe(32)
+    life = services.settings.session_life
+    expires_at = await services.database.transaction(lambda c: people.use_link(c, token, key, access_token, life))
+    if expires_at is None:
+        raise ProblemError("link_invalid")
+    return {"access_token": access_token, "token_type": "Bearer", "expires_at": time_json(expires_at)}
+
+
+@router.delete("", status_code=204)
+async def sign_out(principal: SignedIn, services: ServicesOf) -> Response:
+    """Sign out: the access token is dead from now on."""
+    await services.database.statements(lambda c: people.end_session(c, principal.token))
+    return Response(status_code=204)

@@ -1,0 +1,181 @@
+"""Taking a step of a claim: recorded, delivered, waited for, answered. Every step takes this same way."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth import Principal, SignedIn, Staff
+from api.gateway import ClaimContext
+from api.problems import ProblemError, refusal_response
+from api.services import Services, services_of
+from api.v1.envelope import Envelope, envelope
+from api.views import claim_json, next_actions_json, stage_if_opened, submission_json
+from domain.identities import is_id, new_id
+from domain.policy import CEActivityPolicy
+from domain.submissions import SubmissionBody, kind_of, to_json
+from storage import intake, queries
+from storage.intake import KeyReusedError, NewSubmission, SubmissionView
+from storage.queries import ClaimView
+
+_RETRY_AFTER_SECONDS: Final = "1"
+
+
+def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON, encoded once."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(body, status, headers=dict(headers or {}), media_type="application/json")
+
+
+async def own_claim(services: Services, principal: Principal, claim_id: str) -> ClaimView:
+    """A claim of the learner who asks; a foreign, an absent and a malformed one are the same 404."""
+    view = await any_claim(services, claim_id)
+    if view.learner_id != principal.learner_id:
+        raise ProblemError("not_found")
+    return view
+
+
+async def any_claim(services: Services, claim_id: str) -> ClaimView:
+    """A claim of anyone, for staff."""
+    view = await services.database.statements(lambda c: queries.claim(c, claim_id)) if is_id(claim_id, "clm") else None
+    if view is None:
+        raise ProblemError("not_found")
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that was taken: what became of it so far, and the claim as it stands now."""
+
+    is_new: bool
+    submission: SubmissionView
+    claim: ClaimView | None
+
+
+Accepted = Callable[[Step, ClaimView, CEActivityPolicy], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where one request hands in a step: who asks, under which key, and how long they wait."""
+
+    request: Request
+    services: Services
+    principal: Principal
+    envelope: Envelope
+
+    async def own_claim(self, claim_id: str) -> ClaimView:
+        """The claim of the learner who asks; else 404."""
+        return await own_claim(self.services, self.principal, claim_id)
+
+    async def policy_of(self, view: ClaimView) -> CEActivityPolicy:
+        """The policy that the claim was opened with."""
+        return await self.services.policies.get(view.version_id)
+
+    async def take(self, view: ClaimView, body: SubmissionBody, accepted: Accepted | None = None) -> Response:
+        """Record, deliver and wait for one step of a claim that the principal may change, and answer.
+
+        ``accepted`` makes the answer to an accepted step; by default it is the claim's status.
+        """
+        context = _context_of(view, await self.policy_of(view))
+        step = await self.submit(view.id, view.learner_id, body, context)
+        return await self.answer(step, accepted or self.status())
+
+    async def submit(self, claim_id: str, learner_id: str, body: SubmissionBody, context: ClaimContext) -> Step:
+        """Hand a submission to the gateway, and read what became of it."""
+        submission = NewSubmission(
+            id=new_id("sub"),
+            claim_id=claim_id,
+            learner_id=learner_id,
+            actor=self.principal.account_id,
+            kind=kind_of(body),
+            body=to_json(body),
+            request_id=self.envelope.request_id,
+        )
+        try:
+            receipt = await self.services.gateway.submit(submission, context, self.envelope.key, self.envelope.patience)
+        except KeyReusedError:
+            raise ProblemError("idempotency_key_reused") from None
+        return await self.read(claim_id, receipt.submission_id, is_new=receipt.is_new)
+
+    async def read(self, claim_id: str, submission_id: str, *, is_new: bool) -> Step:
+        """What became of a submission that is recorded."""
+
+        async def find(connection: AsyncConnection) -> tuple[SubmissionView | None, ClaimView | None]:
+            submission = await intake.submission(connection, claim_id, submission_id)
+            return submission, await queries.claim(connection, claim_id)
+
+        submission, claim = await self.services.database.statements(find)
+        if submission is None:
+            # The key stands for a step of another claim, so it was used for another request.
+            raise ProblemError("idempotency_key_reused")
+        return Step(is_new, submission, claim)
+
+    async def answer(self, step: Step, accepted: Accepted) -> Response:
+        """Answer: 202 while the step is undecided, 409 when it was refused, else what ``accepted`` makes of it."""
+        response = await self._answer(step, accepted)
+        if not step.is_new:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    async def _answer(self, step: Step, accepted: Accepted) -> Response:
+        submission, claim = step.submission, step.claim
+        if submission.outcome is None:
+            document = submission_json(submission)
+            headers = {"Location": document["href"], "Retry-After": _RETRY_AFTER_SECONDS}
+            return json_response(document, 202, headers)
+        policy = await self.policy_of(claim) if claim else None
+        if submission.refusal is not None or claim is None or policy is None:
+            actions = next_actions_json(claim, policy) if claim and policy else []
+            return refusal_response(self.request, submission.refusal or "refused", submission.details, actions)
+        return accepted(step, claim, policy)
+
+    def status(self, status: int = 200) -> Accepted:
+        """Answers an accepted step with the claim's status."""
+
+        def respond(_step: Step, view: ClaimView, policy: CEActivityPolicy) -> Response:
+            document = claim_json(view, policy, self.services.settings.public_url)
+            return json_response(
+                document, status, {"Location": document["href"]} if status == HTTPStatus.CREATED else {}
+            )
+
+        return respond
+
+
+def _context_of(view: ClaimView, policy: CEActivityPolicy) -> ClaimContext:
+    """What the delivery tells operators about a claim."""
+    stage, due_at = view.stage, view.facts.due_at
+    if view.is_pending:
+        stage, due_at = stage_if_opened(policy, view.facts.profession, view.opened_at)
+    return ClaimContext(
+        ce_activity=view.ce_activity,
+        provider=view.provider,
+        stage=stage,
+        stage_since_at=view.stage_since_at,
+        due_at=due_at,
+    )
+
+
+def desk(
+    request: Request,
+    services: Annotated[Services, Depends(services_of)],
+    principal: SignedIn,
+    head: Annotated[Envelope, Depends(envelope)],
+) -> Desk:
+    """The desk for a request of someone who is signed in."""
+    return Desk(request, services, principal, head)
+
+
+def staff_desk(at: Annotated[Desk, Depends(desk)], _principal: Staff) -> Desk:
+    """The desk for staff."""
+    return at
+
+
+StepDesk = Annotated[Desk, Depends(desk)]
+StaffDesk = Annotated[Desk, Depends(staff_desk)]

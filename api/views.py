@@ -1,0 +1,337 @@
+"""What the API shows of claims and CE activities, as JSON values. ``api/v1/answers.py`` documents the shapes."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from domain import credit
+from domain.assessments import MAXIMUM_TEXT_LENGTH
+from domain.claims import ClaimFacts, attempts_left, stage_of
+from domain.deadlines import due_at, opens_at
+from domain.policy import (
+    CEActivityPolicy,
+    Evaluation,
+    Option,
+    Participation,
+    PostTest,
+    Profession,
+    QuestionKind,
+    Requirement,
+)
+from domain.progress import Action, Progress, Step, StepState, progress_of
+from storage.intake import SubmissionView
+from storage.queries import AttemptView, CEActivityView, ClaimView
+
+Json = dict[str, Any]
+
+_METHOD_AND_PATH: Final = {
+    Action.STATE_PARTICIPATION: ("POST", "/participation"),
+    Action.START_ATTEMPT: ("POST", "/attempts"),
+    Action.SUBMIT_ANSWERS: ("POST", "/attempts/{attempt}/answers"),
+    Action.COMPLETE_EVALUATION: ("POST", "/evaluations"),
+    Action.CLAIM_CREDIT: ("PUT", "/credit"),
+    Action.VIEW_CERTIFICATE: ("GET", "/certificate"),
+    Action.WITHDRAW: ("POST", "/withdrawal"),
+}
+
+
+def time_json(at: datetime | None) -> str | None:
+    """A time as RFC 3339 writes it, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def local_time_json(at: datetime, time_zone: str) -> str:
+    """A time with the offset that holds in a zone at that time."""
+    return at.astimezone(ZoneInfo(time_zone)).isoformat()
+
+
+def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Json:
+    """The status of a claim: everything a front end needs to show it, without rules of its own."""
+    progress = progress_of(policy, view.facts, view.read_at, view.attention)
+    done = sum(step.state is StepState.DONE for step in progress.steps)
+    return {
+        "id": view.id,
+        "href": f"/v1/claims/{view.id}",
+        "ce_activity": {
+            "slug": view.ce_activity,
+            "title": policy.title,
+            "provider": policy.provider.name,
+            "format": policy.format,
+            "time_zone": policy.time_zone,
+            "course_url": policy.course_url,
+            "href": f"/v1/ce-activities/{view.ce_activity}",
+        },
+        "stage": progress.stage,
+        "stage_since": time_json(view.stage_since_at),
+        "is_pending": view.is_pending,
+        "attention": view.attention,
+        "opened_at": time_json(view.opened_at),
+        "closed_at": time_json(view.closed_at),
+        "waiting_for": progress.waiting_for,
+        "waiting_until": time_json(progress.waiting_until),
+        "next_actions": next_actions_json(view, policy, progress),
+        "blocked_by": list(progress.blocked_by),
+        "progress": {
+            "done": done,
+            "total": len(progress.steps),
+            "steps": [_step_json(step) for step in progress.steps],
+        },
+        "deadlines": [
+            {"name": each.name, "at": local_time_json(each.at, each.time_zone), "time_zone": each.time_zone}
+            for each in progress.deadlines
+        ],
+        "participation": view.facts.participation,
+        "attempts": [attempt_json(attempt) for attempt in view.attempts],
+        "attempts_left": attempts_left(policy.post_test, view.facts) if policy.post_test else None,
+        "award": _award_json(view),
+        "certificate": _certificate_json(view, public_url),
+    }
+
+
+def next_actions_json(view: ClaimView, policy: CEActivityPolicy, progress: Progress | None = None) -> list[Json]:
+    """What the learner may do now: where to send it, and the form to fill in."""
+    progress = progress or progress_of(policy, view.facts, view.read_at, view.attention)
+    return [_action_json(action, view, policy) for action in progress.next_actions]
+
+
+def _action_json(action: Action, view: ClaimView, policy: CEActivityPolicy) -> Json:
+    method, path = _METHOD_AND_PATH[action]
+    last = view.facts.last_attempt
+    path = path.replace("{attempt}", str(last.number if last else 1))
+    described: Json = {"action": action, "method": method, "href": f"/v1/claims/{view.id}{path}"}
+    form = _form(action, policy, view.facts)
+    return described | ({"form": form} if form else {})
+
+
+def _form(action: Action, policy: CEActivityPolicy, facts: ClaimFacts) -> Json | None:
+    if action is Action.STATE_PARTICIPATION and policy.participation:
+        return {"method": "attestation", **_participation_json(policy.participation)}
+    if action is Action.START_ATTEMPT and policy.post_test:
+        return {**_post_test_json(policy.post_test), "attempts_left": attempts_left(policy.post_test, facts)}
+    if action is Action.COMPLETE_EVALUATION and policy.evaluation:
+        return evaluation_json(policy.evaluation)
+    if action is Action.CLAIM_CREDIT:
+        return {"offers": offers_json(policy, facts.profession)}
+    return None
+
+
+def _step_json(step: Step) -> Json:
+    return {"kind": step.kind, "state": step.state, "reason": step.reason, "until": time_json(step.until)}
+
+
+def attempt_json(attempt: AttemptView) -> Json:
+    """One attempt with its result; neither answers nor key."""
+    is_graded = attempt.graded_at is not None and attempt.total
+    return {
+        "number": attempt.number,
+        "started_at": time_json(attempt.started_at),
+        "submitted_at": time_json(attempt.submitted_at),
+        "graded_at": time_json(attempt.graded_at),
+        "has_passed": attempt.has_passed,
+        "correct": attempt.correct,
+        "total": attempt.total,
+        "percent": 100 * (attempt.correct or 0) // attempt.total if is_graded and attempt.total else None,
+    }
+
+
+def _award_json(view: ClaimView) -> Json | None:
+    award = view.award
+    if award is None:
+        return None
+    rule = credit.rule(award.credit_type, award.rule_version)
+    return {
+        "id": award.id,
+        "credit_type": award.credit_type,
+        "credit_name": rule.name,
+        "units": str(award.units),
+        "unit": rule.unit,
+        "state": award.state,
+        "completed_on": award.completed_on.isoformat(),
+        "awarded_at": time_json(award.awarded_at),
+    }
+
+
+def _certificate_json(view: ClaimView, public_url: str) -> Json | None:
+    certificate = view.certificate
+    if certificate is None:
+        return None
+    return {
+        "id": certificate.id,
+        "version": certificate.version,
+        "state": certificate.state,
+        "issued_at": time_json(certificate.issued_at),
+        "href": f"/v1/claims/{view.id}/certificate",
+        "page_url": f"{public_url}/claims/{view.id}/certificate",
+        "verification_code": certificate.verification_code,
+        "verification_url": f"{public_url}/verify/{certificate.verification_code}",
+    }
+
+
+def options_json(options: tuple[Option, ...]) -> list[Json]:
+    """Choices: ``code`` is sent, ``label`` is shown."""
+    return [{"code": option.code, "label": option.label} for option in options]
+
+
+def _participation_json(participation: Participation) -> Json:
+    return {"prompt": participation.prompt, "options": options_json(participation.options)}
+
+
+def _post_test_json(post_test: PostTest) -> Json:
+    return {
+        "passing_percent": post_test.passing_percent,
+        "attempts_allowed": post_test.attempts_allowed,
+        "grading_seconds": post_test.grading_seconds,
+        "question_count": len(post_test.questions),
+    }
+
+
+def questions_json(post_test: PostTest) -> list[Json]:
+    """The questions of a post-test as a learner may see them: without the key and without its reasons."""
+    return [
+        {"code": question.code, "text": question.text, "options": options_json(question.options)}
+        for question in post_test.questions
+    ]
+
+
+def evaluation_json(evaluation: Evaluation) -> Json:
+    """The questions of an evaluation, each with what answers it."""
+    questions = []
+    for question in evaluation.questions:
+        described: Json = {
+            "code": question.code,
+            "text": question.text,
+            "kind": question.kind,
+            "is_required": question.is_required,
+        }
+        match question.kind:
+            case QuestionKind.CHOICE:
+                described["options"] = options_json(question.options)
+            case QuestionKind.SCALE:
+                described |= {"minimum": 1, "maximum": question.scale_maximum}
+            case QuestionKind.TEXT:
+                described["maximum_length"] = MAXIMUM_TEXT_LENGTH
+        questions.append(described)
+    return {"questions": questions}
+
+
+def offers_json(policy: CEActivityPolicy, profession: Profession | None) -> list[Json]:
+    """The credit that a learner of this profession may claim, with the statement to attest to."""
+    described = []
+    for offer in credit.offers_for(policy, profession):
+        rule = credit.rule_of(offer)
+        described.append(
+            {
+                "credit_type": offer.credit_type,
+                "name": rule.name,
+                "unit": rule.unit,
+                "increment": str(rule.increment),
+                "minimum_units": str(rule.minimum_units),
+                "designated_units": str(offer.designated_units),
+                "designation_statement": offer.designation_statement,
+                "attestation_version": rule.attestation_version,
+                "attestation_text": rule.attestation_text,
+                "required_identifiers": list(rule.required_identifiers),
+            }
+        )
+    return described
+
+
+def submission_json(submission: SubmissionView) -> Json:
+    """A submission and what became of it."""
+    return {
+        "id": submission.id,
+        "href": f"/v1/claims/{submission.claim_id}/submissions/{submission.id}",
+        "claim": f"/v1/claims/{submission.claim_id}",
+        "kind": submission.kind,
+        "received_at": time_json(submission.received_at),
+        "decided_at": time_json(submission.decided_at),
+        "outcome": submission.outcome or "undecided",
+        "code": submission.refusal,
+        "details": dict(submission.details),
+    }
+
+
+def ce_activity_summary_json(view: CEActivityView, policy: CEActivityPolicy, profession: Profession | None) -> Json:
+    """A CE activity in a list."""
+    return {
+        "slug": view.slug,
+        "href": f"/v1/ce-activities/{view.slug}",
+        "title": policy.title,
+        "format": policy.format,
+        "provider": policy.provider.name,
+        "acronym": policy.provider.acronym,
+        "starts_on": policy.starts_on.isoformat(),
+        "ends_on": policy.ends_on.isoformat(),
+        "location": policy.location,
+        "time_zone": policy.time_zone,
+        "credit": [
+            {"credit_type": offer["credit_type"], "name": offer["name"], "designated_units": offer["designated_units"]}
+            for offer in offers_json(policy, profession)
+        ],
+        "claim": f"/v1/claims/{view.claim_id}" if view.claim_id else None,
+    }
+
+
+def ce_activity_json(
+    view: CEActivityView, policy: CEActivityPolicy, profession: Profession | None, now: datetime
+) -> Json:
+    """A CE activity in full: what is required, in words too, what may be claimed, and until when if opened now."""
+    opening = opens_at(policy.claim_window, policy.time_zone)
+    closing = due_at(policy.claim_window, policy.time_zone, now)
+    return {
+        **ce_activity_summary_json(view, policy, profession),
+        "version": view.number,
+        "description": policy.description,
+        "course_url": policy.course_url,
+        "contact": policy.contact,
+        "accreditation_statement": policy.provider.accreditation_statement,
+        "requirements": [_requirement_json(requirement) for requirement in policy.requirements],
+        "credit": offers_json(policy, profession),
+        "claim_window": {
+            "opens_at": local_time_json(opening, policy.time_zone) if opening else None,
+            "due_at_if_opened_now": local_time_json(closing, policy.time_zone) if closing else None,
+            "days": policy.claim_window.days,
+            "time_zone": policy.time_zone,
+        },
+    }
+
+
+def _requirement_json(requirement: Requirement) -> Json:
+    described: Json = {"kind": requirement.kind, "words": requirement_words(requirement)}
+    match requirement:
+        case Participation():
+            return described | _participation_json(requirement)
+        case PostTest():
+            return described | _post_test_json(requirement)
+        case Evaluation():
+            return described | evaluation_json(requirement)
+
+
+def requirement_words(requirement: Requirement) -> str:
+    """A requirement as a sentence for learners; the passing score is known before the start (R-AMA-8)."""
+    match requirement:
+        case Participation():
+            return "State how you took part."
+        case PostTest(attempts_allowed=None):
+            tries = "as often as you like"
+        case PostTest(attempts_allowed=1):
+            tries = "in one attempt"
+        case PostTest():
+            tries = f"in at most {requirement.attempts_allowed} attempts"
+        case Evaluation():
+            return f"Complete the evaluation ({_counted(len(requirement.questions), 'question')})."
+    questions = _counted(len(requirement.questions), "question")
+    return f"Pass the post-test ({questions}) with at least {requirement.passing_percent} %, {tries}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def stage_if_opened(
+    policy: CEActivityPolicy, profession: Profession | None, now: datetime
+) -> tuple[str, datetime | None]:
+    """The stage and the deadline that a claim would have if it were opened now."""
+    closing = due_at(policy.claim_window, policy.time_zone, now)
+    facts = ClaimFacts(profession=profession, due_at=closing)
+    return stage_of(policy, facts, now), closing
