@@ -30,6 +30,7 @@ from domain.submissions import (
     kind_of,
     to_json,
 )
+from storage.audit import claim_stream, first_break
 from storage.catalog import publish
 from storage.definitions import Definition, read_definition
 from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, ClaimRow, LearnerRow, SubmissionRow
@@ -185,10 +186,41 @@ class TestClaim:
         """The claim's projection; empty while the record has no such claim."""
         return self._one(select(*ClaimRow.__table__.columns).where(ClaimRow.id == self.claim_id))
 
-    def change(self, **values: Any) -> None:
-        """Change the claim's projection behind everybody's back, to set up a past."""
+    def change_learner(self, **values: Any) -> None:
+        """Change the learner's profile, as the API does."""
         with self.engine.begin() as connection:
-            connection.execute(update(ClaimRow).where(ClaimRow.id == self.claim_id).values(**values))
+            connection.execute(update(LearnerRow).where(LearnerRow.id == self.learner_id).values(**values))
+
+    def count(self, table: str) -> int:
+        """How many rows about this claim's award a table holds."""
+        queries = {
+            "awards": "SELECT count(*) FROM awards WHERE claim_id = :id",
+            "award_lines": "SELECT count(*) FROM award_lines JOIN awards a ON a.id = award_id WHERE a.claim_id = :id",
+            "certificates": "SELECT count(*) FROM certificates JOIN awards a ON a.id = award_id WHERE a.claim_id = :id",
+            "outgoing_emails": "SELECT count(*) FROM outgoing_emails JOIN awards a ON a.id = subject_id "
+            "WHERE a.claim_id = :id",
+        }
+        with self.engine.connect() as connection:
+            return int(connection.execute(text(queries[table]), {"id": self.claim_id}).scalar_one())
+
+    def assert_awarded_once(self) -> None:
+        """One award, with one line, one certificate and one e-mail; and the audit trail agrees with the projection."""
+        counts = {table: self.count(table) for table in ("awards", "award_lines", "certificates", "outgoing_emails")}
+        assert counts == dict.fromkeys(counts, 1)
+        assert self.events().count("credit.awarded") == 1
+        assert self.events().count("certificate.issued") == 1
+        assert self.events().count("email.sent") == 1
+        self.assert_audited()
+
+    def assert_audited(self) -> None:
+        """The audit chain holds, and replayed it says the stage that the projection says."""
+        with self.engine.connect() as connection:
+            assert first_break(connection, claim_stream(self.claim_id)) is None
+        stage = ""
+        for entry in self.entries():
+            assert entry.get("before", {}).get("stage", stage) == stage
+            stage = entry.get("after", {}).get("stage", stage)
+        assert stage == self.row()["stage"]
 
     def awards(self) -> list[Mapping[str, Any]]:
         with self.engine.connect() as connection:
@@ -229,6 +261,32 @@ class TestClaim:
     def credit(self, units: str = "1.00") -> CreditClaimed:
         rule = credit.rule_of(self.policy.credit[0])
         return CreditClaimed(rule.code, Decimal(units), rule.attestation_version, is_attested=True)
+
+    def steps(self) -> list[tuple[Stage, SubmissionBody]]:
+        """The learner's way to the award: each step, with the stage that it is for."""
+        steps: list[tuple[Stage, SubmissionBody]] = []
+        if self.policy.participation is not None:
+            steps.append((Stage.VERIFYING_PARTICIPATION, self.participation()))
+        if self.policy.post_test is not None:
+            steps += [(Stage.AWAITING_TEST, AttemptStarted()), (Stage.AWAITING_TEST, self.answers())]
+        if self.policy.evaluation is not None:
+            steps.append((Stage.AWAITING_EVALUATION, self.evaluation()))
+        return [*steps, (Stage.READY_TO_CLAIM, self.credit())]
+
+    def receive_steps(self, until: Stage, opened_at: datetime, pace: timedelta = timedelta(minutes=1)) -> list[str]:
+        """Commit the opening and the steps before a stage, at this pace, and deliver none; answers with their ids."""
+        received = [self.receive(self.opening(), opened_at)]
+        for number, (stage, body) in enumerate(self.steps(), start=1):
+            if stage is until:
+                break
+            received.append(self.receive(body, opened_at + number * pace))
+        return received
+
+    async def brought_to(self, stage: Stage, opened_at: datetime | None = None) -> Mapping[str, Any]:
+        """The claim's projection after its learner came this far, by default within the last hour."""
+        received = self.receive_steps(stage, opened_at or datetime.now(UTC) - timedelta(hours=1))
+        await self.deliver(received[0])
+        return await self.reaches(stage)
 
     async def pass_test(self) -> None:
         await self.submit(AttemptStarted())

@@ -1,11 +1,14 @@
 """A real Temporal server on which each workflow has its own clock, and the product's own worker."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
@@ -17,21 +20,68 @@ from tests.claims import TestClaim, example_policy
 from worker import Activities, build_claims_worker, build_documents_worker
 from workflows import contract
 
+Forward = Callable[[TestClaim, datetime | timedelta], Awaitable[None]]
+
 
 class KeptMail:
-    """A mailer that keeps what it is given; ``failures`` are raised first, one a message."""
+    """A mailer that keeps what it is given, unless it is told to fail for an address."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
-        self.failures: list[Exception] = []
+        self.failures: dict[str, Exception] = {}
 
     def send(self, message: EmailMessage) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
+        for address, failure in self.failures.items():
+            if address in message["To"]:
+                raise failure
         self.messages.append(message)
 
     def to(self, address: str) -> list[EmailMessage]:
         return [message for message in self.messages if address in message["To"]]
+
+
+class Workers:
+    """The product's workers of both roles, which can be away for a while."""
+
+    def __init__(self, client: Client, activities: Activities, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._running: AsyncExitStack | None = None
+        self.activities = activities
+
+    async def start(self) -> None:
+        self._running = AsyncExitStack()
+        claims = build_claims_worker(self._client, self.activities, self._settings)
+        await self._running.enter_async_context(claims)
+        await self._running.enter_async_context(build_documents_worker(self._client, self.activities))
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            await self._running.aclose()
+        self._running = None
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """No worker takes tasks inside this block."""
+        await self.stop()
+        try:
+            yield
+        finally:
+            await self.start()
+
+    @asynccontextmanager
+    async def replaced(self, activities: Activities) -> AsyncIterator[None]:
+        """Inside this block the workers have other activities."""
+        own = self.activities
+        await self.stop()
+        self.activities = activities
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+            self.activities = own
+            await self.start()
 
 
 @pytest.fixture(scope="session")
@@ -65,13 +115,14 @@ def activities(engine: Engine, settings: Settings, mail: KeptMail) -> Activities
 
 
 @pytest.fixture(scope="session")
-async def worker(environment: WorkflowEnvironment, activities: Activities, settings: Settings) -> AsyncIterator[None]:
+async def workers(
+    environment: WorkflowEnvironment, activities: Activities, settings: Settings
+) -> AsyncIterator[Workers]:
     """The product's workers of both roles, for the whole run."""
-    async with (
-        build_claims_worker(environment.client, activities, settings),
-        build_documents_worker(environment.client, activities),
-    ):
-        yield
+    workers = Workers(environment.client, activities, settings)
+    await workers.start()
+    yield workers
+    await workers.stop()
 
 
 @pytest.fixture
@@ -82,3 +133,26 @@ def new_claim(engine: Engine, environment: WorkflowEnvironment) -> Callable[...,
         return TestClaim(engine, client or environment.client, example_policy(**changes), **(learner or {}))
 
     return make
+
+
+@pytest.fixture
+def forward(environment: WorkflowEnvironment) -> Forward:
+    """Move one claim's clock on by a while, or to a moment; the database's clock stays."""
+
+    async def move(claim: TestClaim, to: datetime | timedelta) -> None:
+        await environment.fast_forward(claim.handle, to if isinstance(to, timedelta) else to - datetime.now(UTC))
+
+    return move
+
+
+@pytest.fixture
+def details() -> Callable[[TestClaim], Awaitable[str]]:
+    """What an operator reads in the Temporal UI about a claim."""
+
+    async def read(claim: TestClaim) -> str:
+        metadata: WorkflowMetadata = await claim.handle.query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
+        return metadata.current_details
+
+    return read
