@@ -189,6 +189,7 @@ async def submission(connection: AsyncConnection, claim_id: str, submission_id: 
                 select(
                     SubmissionRow.id,
                     SubmissionRow.claim_id,
+                    SubmissionRow.learner_id,
                     SubmissionRow.kind,
                     SubmissionRow.received_at,
                     SubmissionRow.decided_at,
