@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Collection
+import sys
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -33,13 +33,30 @@ def _is_taken(family: socket.AddressFamily, address: str, port: int) -> bool:
     return False
 
 
-def next_free(usual: int, taken: Collection[int] = ()) -> int:
-    """Return the usual port, or the next one above it that is free and not among ``taken``."""
+def next_free(usual: int) -> int:
+    """Return the usual port, or the next one above it, that is free and promised to nobody; promise it.
+
+    The promise holds until this process ends, so that stacks and tests that start together choose different ports.
+    """
     for port in range(usual, min(usual + 1000, 65536)):
-        if port not in taken and is_free(port):
+        if is_free(port) and _promise(port):
             return port
     msg = f"none of the 1000 ports from {usual} on is free"
     raise OSError(msg)
+
+
+def _promise(port: int) -> bool:
+    """Take a name that only one process can hold, and that the kernel gives back when the process ends."""
+    if sys.platform != "linux":
+        return True
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0laurel-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    mark.detach()  # The name is held until the process ends, not until this object goes.
+    return True
 
 
 def holder(port: int) -> str:

@@ -57,7 +57,6 @@ class LocalStack:
         self.data_dir = make_data_dir(data_dir)
         folders.refuse_if_locked(self.data_dir)
         self._say = say
-        self._taken: set[int] = set()
         self._roles = roles
         self.urls: dict[str, str] = {}
         self._parts: list[Part] = []
@@ -117,10 +116,9 @@ class LocalStack:
         return self.supervisor.kill(name)
 
     def _take(self, usual: int) -> int:
-        port = ports.next_free(usual, self._taken)
+        port = ports.next_free(usual)
         if port != usual:
             self._say(f"port {usual} is taken, using {port}")
-        self._taken.add(port)
         return port
 
     def _take_strictly(self, port: int) -> int:
@@ -132,7 +130,6 @@ class LocalStack:
         if not free:
             msg = f"port {port} is taken by {ports.holder(port)}; stop it, or choose another --port"
             raise StackError(msg)
-        self._taken.add(port)
         return port
 
     def _uses_given(self, name: str, variable: str) -> bool:

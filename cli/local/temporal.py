@@ -49,7 +49,7 @@ class EmbeddedTemporal(Embedded):
         self._folder = self._data_dir / "temporal"
         self._search_attributes = dict(search_attributes or {})
         self.port = port or ports.next_free(USUAL_PORT)
-        self.ui_port = ui_port or ports.next_free(USUAL_UI_PORT, {self.port})
+        self.ui_port = ui_port or ports.next_free(USUAL_UI_PORT)
         self.namespace = os.environ.get("TEMPORAL_NAMESPACE", "default")
 
     @property

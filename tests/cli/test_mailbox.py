@@ -23,7 +23,7 @@ class RunningMailbox:
 
     def __init__(self, data_dir: Path) -> None:
         self.page = ports.next_free(18025)
-        self.smtp = ports.next_free(11025, {self.page})
+        self.smtp = ports.next_free(11025)
         command = [sys.executable, "-m", "cli", "mailbox", "--data-dir", str(data_dir)]
         self.process = subprocess.Popen([*command, "--port", str(self.page), "--smtp-port", str(self.smtp)])
 

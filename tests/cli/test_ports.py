@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,13 +24,17 @@ def test_a_taken_port_gives_way_to_the_next_free_one(taken_port: int) -> None:
     assert ports.is_free(chosen)
 
 
-def test_a_port_promised_to_another_part_is_not_chosen_again(taken_port: int) -> None:
+def test_a_port_is_promised_once_within_and_between_processes(taken_port: int) -> None:
     first = ports.next_free(taken_port)
-    assert ports.next_free(taken_port, {first}) > first
+    assert ports.next_free(first) > first
+    program = f"from cli.local import ports; print(ports.next_free({first}))"
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(other.stdout) > first
+    assert ports.is_free(first)
 
 
 def test_a_free_port_is_kept(taken_port: int) -> None:
-    free = ports.next_free(taken_port)
+    free = next(port for port in range(taken_port + 100, taken_port + 1000) if ports.is_free(port))
     assert ports.next_free(free) == free
 
 
