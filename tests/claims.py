@@ -1,4 +1,4 @@
-"""A learner whose claim is driven without HTTP: facts go into the intake and signals to the workflow, as the API does."""
+"""A learner whose claim is driven without HTTP: facts go into the intake, signals to the workflow, as the API does."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from domain import credit
 from domain.claims import ClaimFacts, Stage, stage_of
 from domain.deadlines import due_at
 from domain.identities import derived_id, new_id
-from domain.policy import CEActivityPolicy, ClaimWindow, Evaluation, Participation, PostTest, Profession
+from domain.policy import CEActivityPolicy, PostTest, Profession
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
@@ -24,7 +24,6 @@ from domain.submissions import (
     EvaluationCompleted,
     Opening,
     ParticipationStated,
-    Submission,
     SubmissionBody,
     SubmissionKind,
     kind_of,
@@ -166,6 +165,10 @@ class TestClaim:
     async def reaches(self, stage: Stage, seconds: float = 20) -> Mapping[str, Any]:
         """The claim's projection once it is in this stage."""
         return await self._until(self.row, lambda row: row.get("stage") == stage, seconds)
+
+    async def until(self, is_so: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until something is so."""
+        await self._until(lambda: {"is_so": is_so()}, lambda row: row["is_so"], seconds)
 
     async def _until(
         self, read: Callable[[], Mapping[str, Any]], is_right: Callable[[Mapping[str, Any]], bool], seconds: float
