@@ -9,7 +9,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from config.settings import Settings
 
 # Libraries whose lines below WARNING tell an operator nothing.
-_QUIET = ("httpx", "asyncio", "fontTools", "weasyprint", "aiosmtplib")
+_QUIET = ("httpx", "httpx2", "asyncio", "fontTools", "weasyprint", "aiosmtplib")
 
 
 def configure_logging(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from domain import credit
 from domain.names import clean_name, clean_text, email_address
 
-MAXIMUM_REASON_LENGTH: Final = 1000
+MAXIMUM_REASON_LENGTH: Final = 2000
 _MAXIMUM_ANSWERS: Final = 500
 
 # Identifiers that a profile may hold, and what each looks like. Only credit rules ask for them.

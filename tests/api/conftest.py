@@ -1,0 +1,219 @@
+"""The API on a real PostgreSQL, with a stand-in for Temporal that lets the real ledger decide at once."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from activities.claims import PostgresClaimActivities
+from activities.contract import ClaimStep
+from activities.policies import PolicyCache
+from api.app import create_app
+from config.logging import configure_logging
+from config.settings import Settings
+from domain.identities import new_id
+from domain.roles import Role
+from storage import people
+from storage.catalog import publish
+from storage.database import create_api_engine
+from storage.definitions import Definition, read_definition
+from tests.claims import example_policy
+
+PUBLIC_URL = "http://laurel.test"
+
+
+class LedgerTemporal:
+    """Takes deliveries as Temporal's client does, and has the real ledger decide them."""
+
+    namespace = "default"
+
+    def __init__(self, ledger: PostgresClaimActivities) -> None:
+        self.ledger = ledger
+        self.deliveries: list[str] = []
+
+    async def start_workflow(self, **options: Any) -> None:
+        self.deliveries.append(options["id"])
+        step = ClaimStep(options["arg"].claim_id, datetime.now(UTC))
+        await asyncio.to_thread(self.ledger.load_claim, step)
+
+    @property
+    def service_client(self) -> "LedgerTemporal":
+        return self
+
+    async def check_health(self) -> bool:
+        return True
+
+
+class AbsentTemporal(LedgerTemporal):
+    """Refuses every call, as the SDK does when nothing listens."""
+
+    def __init__(self) -> None:
+        self.deliveries = []
+
+    async def start_workflow(self, **options: Any) -> None:
+        self.deliveries.append(options["id"])
+        raise RuntimeError("Failed client connect")
+
+    async def check_health(self) -> bool:
+        raise RuntimeError("Failed client connect")
+
+
+class SilentTemporal(AbsentTemporal):
+    """Takes every call and decides nothing, like a Temporal whose workers are away."""
+
+    async def start_workflow(self, **options: Any) -> None:
+        self.deliveries.append(options["id"])
+
+
+def connector(temporal: Any) -> Callable[[], Awaitable[Any]]:
+    async def connect() -> Any:
+        return temporal
+
+    return connect
+
+
+@asynccontextmanager
+async def running(settings: Settings, temporal: Any) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient]]:
+    """An application between start and stop, and a client that talks to it without a socket."""
+    app = create_app(settings, connector(temporal))
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+            yield app, client
+
+
+@dataclass
+class Person:
+    """Someone who is signed in."""
+
+    client: httpx2.AsyncClient
+    email: str
+    token: str
+    learner_id: str
+    account_id: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def call(self, method: str, path: str, json: Any = None, **headers: str) -> httpx2.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        body = {} if json is None else {"json": json}
+        return await self.client.request(method, path, headers={**self.headers, **named}, **body)
+
+    async def get(self, path: str, **headers: str) -> httpx2.Response:
+        return await self.call("GET", path, **headers)
+
+    async def post(self, path: str, json: Any = None, **headers: str) -> httpx2.Response:
+        return await self.call("POST", path, json, **headers)
+
+
+async def sign_in(database_url: str, client: httpx2.AsyncClient, role: Role = Role.LEARNER, **profile: str) -> Person:
+    """A new account of this role, signed in."""
+    email, token, access = f"{new_id('x')}@people.example", secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    if role is not Role.LEARNER:
+        await asyncio.to_thread(people.add_staff, database_url, email, role)
+    engine = create_api_engine(database_url, 1)
+    async with engine.begin() as connection:
+        await people.request_link(connection, email, token, timedelta(minutes=10), 10)
+        await people.use_link(connection, token, None, access, timedelta(hours=1))
+        found = await people.find_session(connection, access)
+        assert found is not None
+        chosen = {"given_name": "Ada", "family_name": "Lovelace", "profession": "physician"} | profile
+        await people.change_profile(connection, found.learner_id, chosen, {})
+    await engine.dispose()
+    headers = {"Authorization": f"Bearer {access}"}
+    return Person(client, email, access, found.learner_id, found.account_id, headers)
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    return Settings(database_url=database_url, public_url=PUBLIC_URL, requests_per_minute=100_000, _env_file=None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging(settings: Settings) -> None:
+    configure_logging(settings)
+
+
+@pytest.fixture(scope="session")
+def ledger(engine: Engine) -> PostgresClaimActivities:
+    return PostgresClaimActivities(engine, PolicyCache(), PUBLIC_URL)
+
+
+@pytest.fixture(scope="session")
+def temporal(ledger: PostgresClaimActivities) -> LedgerTemporal:
+    return LedgerTemporal(ledger)
+
+
+@pytest.fixture(scope="session")
+async def application(
+    settings: Settings, temporal: LedgerTemporal
+) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient]]:
+    async with running(settings, temporal) as parts:
+        yield parts
+
+
+@pytest.fixture
+def app(application: tuple[FastAPI, httpx2.AsyncClient]) -> FastAPI:
+    return application[0]
+
+
+@pytest.fixture
+def client(application: tuple[FastAPI, httpx2.AsyncClient]) -> httpx2.AsyncClient:
+    application[1].cookies.clear()
+    return application[1]
+
+
+@pytest.fixture
+async def learner(database_url: str, client: httpx2.AsyncClient) -> Person:
+    return await sign_in(database_url, client)
+
+
+@pytest.fixture
+async def coordinator(database_url: str, client: httpx2.AsyncClient) -> Person:
+    return await sign_in(database_url, client, Role.COORDINATOR)
+
+
+@pytest.fixture
+def slug(engine: Engine) -> str:
+    """A published CE activity of this test's own, as in flow C."""
+    return publish_example(engine)
+
+
+def publish_example(engine: Engine, **changes: Any) -> str:
+    slug = new_id("course").replace("_", "-")
+    with engine.begin() as connection:
+        publish(connection, Definition(slug, "published", example_policy(**changes)), None)  # type: ignore[arg-type]
+    return slug
+
+
+def definition_text(slug: str) -> str:
+    """A small definition that is right."""
+    text = f"""
+slug: {slug}
+title: Grand rounds
+format: enduring_material
+time_zone: America/Chicago
+starts_on: 2026-01-01
+ends_on: 2027-12-31
+contact: ce@example.org
+provider: {{name: Example University, accreditation_statement: Example University is accredited.}}
+requirements:
+  - kind: participation
+    options:
+      - {{code: live, label: Live}}
+credit:
+  - credit_type: ama_pra_category_1
+    designated_units: "1.25"
+    designation_statement: >-
+      Example University designates this enduring material for a maximum of 1.25 AMA PRA Category 1 Credit(s)™.
+      Physicians should claim only the credit commensurate with the extent of their participation in the activity.
+"""
+    read_definition(text)
+    return text
