@@ -20,7 +20,7 @@ from documents.models import (
 from domain import credit
 from domain.deadlines import local_date
 from domain.identities import derived_id, verification_code
-from domain.policy import CEActivityPolicy, CreditOffer
+from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat
 from domain.submissions import CreditClaimed
 from storage import awards
 from storage.claims import LockedClaim
@@ -142,6 +142,7 @@ def _printed_policy(policy: CEActivityPolicy, offer: CreditOffer, units: Decimal
     """What the certificate prints of the CE activity and the credit, as the pinned policy has it (R-AMA-7)."""
     rule = credit.rule_of(offer)
     provider = policy.provider
+    is_live = policy.format is LearningFormat.LIVE_ACTIVITY
     return {
         "kind": CertificateKind(rule.certificate_wording),
         "provider": ProviderDetails(
@@ -153,8 +154,9 @@ def _printed_policy(policy: CEActivityPolicy, offer: CreditOffer, units: Decimal
         "ce_activity_title": policy.title,
         "learning_format": policy.format.words,
         "location": policy.location,
-        "starts_on": policy.starts_on,
-        "ends_on": policy.ends_on,
+        # R-AMA-7: a live activity prints its dates, other formats the day of completion only.
+        "starts_on": policy.starts_on if is_live else None,
+        "ends_on": policy.ends_on if is_live else None,
         "credit": CreditDetails(
             name=rule.name.removesuffix("\u2122"),
             awarded_units=units,

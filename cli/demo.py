@@ -1,5 +1,6 @@
 """The demo: everything started, the examples loaded, and one learner's claim driven from opening to certificate."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -125,14 +126,17 @@ class ClaimStory:
         return claim
 
     def _count_down(self, until: str) -> None:
-        end = datetime.fromisoformat(until)
-        while (left := (end - datetime.now().astimezone()).total_seconds()) > 0:
-            if sys.stdout.isatty():
-                print(f"\r  grading, the evaluation unlocks in {left:3.0f} s ", end="", flush=True)
-            elif round(left) % 5 == 0:
-                self._say(f"  grading, the evaluation unlocks in {left:.0f} s")
-            time.sleep(min(1.0, left))
-        if sys.stdout.isatty():
+        """Show the durable grading delay run down: second by second in a terminal, every five seconds in a log."""
+        end, is_terminal = datetime.fromisoformat(until), sys.stdout.isatty()
+        seconds = math.ceil((end - datetime.now().astimezone()).total_seconds())
+        for left in range(seconds, 0, -1):
+            words = f"  grading: the evaluation unlocks in {left} s"
+            if is_terminal:
+                print(f"\r{words:<60}", end="", flush=True)
+            elif left == seconds or left % 5 == 0:
+                self._say(words)
+            time.sleep(1)
+        if is_terminal:
             print("\r" + " " * 60 + "\r", end="", flush=True)
 
     def _finish(self, learner: Learner, claim: Json) -> None:
@@ -158,7 +162,7 @@ class ClaimStory:
     def _tell_history(self, entries: Iterable[Json]) -> None:
         for entry in entries:
             at = datetime.fromisoformat(entry["at"])
-            self._say(f"  {at:%H:%M:%S.%f}"[:-3] + f"  {entry['sentence']}")
+            self._say(f"  {at:%H:%M:%S.%f}"[:-3] + f"  {entry['text']}")
 
 
 def _state_participation(action: Json, _policy: CEActivityPolicy) -> tuple[str, Json]:
