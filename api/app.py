@@ -115,7 +115,8 @@ def _add_routes(app: FastAPI) -> None:
         missing = undeclared(router.routes, ACCESS | pages.ACCESS)
         if missing:
             raise RuntimeError(f"these routes do not say who may use them: {', '.join(missing)}")
-        app.include_router(router)
+        # Each router's routes are complete already; a flat list is matched faster than routers within routers.
+        app.router.routes.extend(router.routes)
     app.mount("/static/fonts", _Static(directory=_FONTS))
     app.mount("/static", _Static(directory=_FOLDER / "static"))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -166,13 +166,9 @@ def _float(token: str) -> float:
 
 def _depth(document: Any) -> int:
     """How deep lists and objects are nested, found level by level so that no tower breaks it."""
-    depth, level = 0, [document]
+    depth, level = 0, [document] if isinstance(document, dict | list) else []
     while level:
         depth += 1
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-    return depth - 1
+        contents = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [inner for content in contents for inner in content if isinstance(inner, dict | list)]
+    return depth

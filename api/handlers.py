@@ -1,5 +1,6 @@
 """From exceptions to answers: problem documents for clients, the same words as a page for browsers."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from api.pages.rendering import problem_page
 from api.problems import FieldError, ProblemError, error_response
@@ -60,7 +62,16 @@ def _answer(request: Request, error: ProblemError) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
     code = _CODE_OF_STATUS.get(error.status_code, "request_invalid")
-    return _answer(request, ProblemError(code, headers=error.headers))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return _answer(request, ProblemError(code, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """Every method that this address takes; each route knows only its own."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in routes for method in getattr(route, "methods", None) or ()}))
 
 
 async def _on_database_away(request: Request, error: Exception) -> Response:

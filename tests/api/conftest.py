@@ -198,7 +198,8 @@ def definition_text(slug: str) -> str:
     text = f"""
 slug: {slug}
 title: Grand rounds
-format: enduring_material
+format: live_activity
+location: Chicago
 time_zone: America/Chicago
 starts_on: 2026-01-01
 ends_on: 2027-12-31
@@ -212,7 +213,7 @@ credit:
   - credit_type: ama_pra_category_1
     designated_units: "1.25"
     designation_statement: >-
-      Example University designates this enduring material for a maximum of 1.25 AMA PRA Category 1 Credit(s)™.
+      Example University designates this live activity for a maximum of 1.25 AMA PRA Category 1 Credit(s)™.
       Physicians should claim only the credit commensurate with the extent of their participation in the activity.
 """
     read_definition(text)

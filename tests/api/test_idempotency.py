@@ -100,6 +100,7 @@ async def test_the_order_of_fields_does_not_make_another_request(learner: Person
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "x" * 256, "\x7f"])
 async def test_an_unusable_key_is_refused(learner: Person, slug: str, key: str) -> None:
-    headers = {**learner.headers, "Idempotency-Key": key.encode("latin-1")}
+    headers = [(name.encode(), value.encode()) for name, value in learner.headers.items()]
+    headers.append((b"Idempotency-Key", key.encode("latin-1")))
     response = await learner.client.post("/v1/claims", json={"ce_activity": slug}, headers=headers)
     assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_invalid")
