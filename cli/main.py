@@ -121,9 +121,11 @@ def doctor(
 @app.command()
 def worker(*, role: Annotated[WorkerRole, typer.Option(help="The queues to work on.")] = WorkerRole.ALL) -> None:
     """Run one worker process until SIGTERM."""
+    import uvloop
+
     import worker as worker_module
 
-    asyncio.run(_with_quiet_end(worker_module.main(role.value, load_settings())))
+    uvloop.run(_with_quiet_end(worker_module.main(role.value, load_settings())))
 
 
 @app.command()
