@@ -19,8 +19,8 @@ from cli.local.postgres import installed_server
 from cli.local.stack import USUAL_API_PORT, USUAL_MAIL_PAGE_PORT, USUAL_SMTP_PORT
 from cli.local.temporal import installed_binary
 
-_PANGO = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0")
-_INSTALL_PANGO = "sudo apt-get install -y libpango-1.0-0 libpangoft2-1.0-0"
+_PANGO = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz-subset.so.0")
+_INSTALL_PANGO = "sudo apt-get install -y libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _GIGABYTE = 1024**3
 _DISK_NEEDED = 2 * _GIGABYTE
 _MEMORY_NEEDED = 1 * _GIGABYTE
@@ -97,7 +97,7 @@ def check_python() -> Check:
 
 
 def check_pango(libraries: tuple[str, ...] = _PANGO) -> Check:
-    """The two libraries that the PDF engine needs."""
+    """The three libraries that the PDF engine needs; one is only for speed, but without it a render takes a second."""
     missing = []
     for library in libraries:
         try:
