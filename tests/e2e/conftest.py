@@ -1,0 +1,72 @@
+"""One embedded stack for all end-to-end tests: every part real, the examples loaded, post-tests graded after 2 s."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from temporalio.client import Client
+
+from cli.demo import load_examples
+from cli.learner import Json
+from cli.local import LocalStack
+from domain.roles import Role
+from storage import people
+from storage.database import create_sync_engine
+from tests.e2e.people import Person, Town
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    folder = Path(tempfile.mkdtemp(prefix="laurel-e2e-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user when we are root.
+    stack = LocalStack(folder, say=lambda _: None)
+    stack.start()
+    load_examples(stack.database_url, fast=True)
+    yield stack
+    stack.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def town(stack: LocalStack) -> Iterator[Town]:
+    town = Town(stack)
+    yield town
+    town.close()
+
+
+@pytest.fixture
+def learner(town: Town) -> Person:
+    """A physician."""
+    return town.learner()
+
+
+@pytest.fixture(scope="session")
+def holder(stack: LocalStack) -> Iterator[tuple[Person, Json]]:
+    """A physician who holds credit, and the completed claim; for tests that change neither."""
+    town = Town(stack)
+    person = town.learner()
+    yield person, person.complete()
+    town.close()
+
+
+@pytest.fixture
+def coordinator(town: Town, stack: LocalStack) -> Person:
+    person = town.stranger()
+    people.add_staff(stack.database_url, person.email, Role.COORDINATOR)
+    return person
+
+
+@pytest.fixture(scope="session")
+def record(stack: LocalStack) -> Iterator[Engine]:
+    """Connections to the stack's database."""
+    engine = create_sync_engine(stack.database_url, pool_size=2)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def temporal(stack: LocalStack) -> Client:
+    return await Client.connect(stack.temporal_address)
