@@ -4,6 +4,7 @@ Bodies are counted while they arrive. JSON must mean one thing only: no NaN, no 
 characters, no NUL, no towers of brackets (``docs/architecture.md``).
 """
 
+import hashlib
 import json
 import re
 from typing import Any, Final
@@ -28,8 +29,8 @@ JSON_TYPES: Final = frozenset({"application/json"})
 YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
 
-PARSED: Final = "laurel.json"
-"""Where a scope holds the parsed JSON body, if there was one."""
+ASKED: Final = "laurel.asked"
+"""Where a scope holds what its body asks for, if it has one: the JSON document, or the hash of anything else."""
 
 
 class Gate:
@@ -96,8 +97,7 @@ def _judge(scope: Scope, headers: Headers, body: bytes, types: frozenset[str]) -
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if media_type not in types or charset not in ("", "utf-8") or headers.get("content-encoding"):
         raise ProblemError("content_type_unsupported")
-    if media_type in JSON_TYPES:
-        scope[PARSED] = parse_json(body)
+    scope[ASKED] = parse_json(body) if media_type in JSON_TYPES else hashlib.sha256(body).hexdigest()
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -10,7 +10,7 @@ from fastapi import Header
 from starlette.requests import Request
 
 from api.auth import SignedIn
-from api.gate import PARSED
+from api.gate import ASKED
 from api.gateway import Patience
 from api.problems import ProblemError
 from storage.intake import IdempotencyKey
@@ -59,7 +59,7 @@ def checked_key(key: str | None) -> str | None:
 
 def fingerprint(request: Request) -> bytes:
     """SHA-256 of what a request asks for: method, path and canonical body."""
-    body = json.dumps(request.scope.get(PARSED), sort_keys=True, separators=(",", ":"))
+    body = json.dumps(request.scope.get(ASKED), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method}\0{request.url.path}\0{body}".encode()).digest()
 
 

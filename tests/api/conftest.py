@@ -35,14 +35,21 @@ class LedgerTemporal:
 
     namespace = "default"
 
-    def __init__(self, ledger: PostgresClaimActivities) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: PostgresClaimActivities | None = None) -> None:
+        self._ledger = ledger
         self.deliveries: list[str] = []
 
     async def start_workflow(self, **options: Any) -> None:
-        self.deliveries.append(options["id"])
-        step = ClaimStep(options["arg"].claim_id, datetime.now(UTC))
-        await asyncio.to_thread(self.ledger.load_claim, step)
+        await self.take(options["id"])
+
+    def get_workflow_handle(self, workflow_id: str) -> "Handle":
+        return Handle(self, workflow_id)
+
+    async def take(self, workflow_id: str) -> None:
+        self.deliveries.append(workflow_id)
+        if self._ledger is not None:
+            step = ClaimStep(workflow_id.removeprefix("claim-"), datetime.now(UTC))
+            await asyncio.to_thread(self._ledger.load_claim, step)
 
     @property
     def service_client(self) -> "LedgerTemporal":
@@ -52,25 +59,37 @@ class LedgerTemporal:
         return True
 
 
+@dataclass
+class Handle:
+    """A workflow that can be signalled."""
+
+    temporal: LedgerTemporal
+    workflow_id: str
+
+    async def signal(self, *_arguments: Any, **_options: Any) -> None:
+        await self.temporal.take(self.workflow_id)
+
+
+class SilentTemporal(LedgerTemporal):
+    """Takes every call and decides nothing, like a Temporal whose workers are away."""
+
+
 class AbsentTemporal(LedgerTemporal):
     """Refuses every call, as the SDK does when nothing listens."""
 
-    def __init__(self) -> None:
-        self.deliveries = []
-
-    async def start_workflow(self, **options: Any) -> None:
-        self.deliveries.append(options["id"])
+    async def take(self, workflow_id: str) -> None:
+        await super().take(workflow_id)
         raise RuntimeError("Failed client connect")
 
     async def check_health(self) -> bool:
         raise RuntimeError("Failed client connect")
 
 
-class SilentTemporal(AbsentTemporal):
-    """Takes every call and decides nothing, like a Temporal whose workers are away."""
-
-    async def start_workflow(self, **options: Any) -> None:
-        self.deliveries.append(options["id"])
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until something holds that nobody announces."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.01)
 
 
 def connector(temporal: Any) -> Callable[[], Awaitable[Any]]:

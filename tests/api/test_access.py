@@ -1,0 +1,195 @@
+"""Who may see and do what: every route with a declared policy, strangers always the same 404."""
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import Engine
+
+from api.app import create_app
+from api.auth import ACCESS, undeclared
+from config.settings import Settings
+from domain.identities import new_id
+from domain.roles import Role
+from tests.api.conftest import LedgerTemporal, Person, definition_text, running, sign_in
+from tests.claims import example_policy, full_responses, right_answers
+
+POLICY = example_policy()
+OPERATIONS = sorted(
+    (method.upper(), path)
+    for path, operations in create_app(Settings(_env_file=None)).openapi()["paths"].items()
+    for method in operations
+)
+PUBLIC = {
+    ("POST", "/v1/session"), ("POST", "/v1/session/links"), ("GET", "/v1/certificates/{code}"), ("GET", "/healthz"),
+    ("GET", "/readyz"),
+}  # fmt: skip
+OF_A_CLAIM = [each for each in OPERATIONS if "{claim_id}" in each[1] and "/staff/" not in each[1]]
+FOR_STAFF = [each for each in OPERATIONS if "/staff/" in each[1]]
+
+BODIES: dict[str, Any] = {
+    "participation": {"value": "x"},
+    "answers": {"answers": right_answers(POLICY)},
+    "evaluations": {"responses": full_responses(POLICY)},
+    "credit": {"credit_type": "x", "units": "1", "attestation_version": "x", "attested": True},
+    "withdrawal": {"reason": "Why not."},
+    "extend": {"due_on": "2027-01-31", "reason": "Ill."},
+    "retry": {"reason": "Fixed."},
+}
+
+
+def without_ids(response: httpx2.Response) -> str:
+    return re.sub(r"req_\w+", "", response.text)
+
+
+async def call(person: Person, method: str, path: str, claim_id: str) -> httpx2.Response:
+    address = path.format(claim_id=claim_id, submission_id=new_id("sub"), number="1", slug="x", code="x")
+    return await person.call(method, address, BODIES.get(path.rpartition("/")[2]))
+
+
+def test_a_route_without_a_policy_keeps_the_application_from_starting() -> None:
+    router = APIRouter()
+
+    @router.get("/open-to-all")
+    async def open_to_all() -> None: ...
+
+    assert undeclared(router.routes, ACCESS) == ["/open-to-all"]
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in OPERATIONS if each not in PUBLIC])
+async def test_nobody_gets_in_without_a_token(method: str, path: str, client: httpx2.AsyncClient) -> None:
+    address = path.format(claim_id=new_id("clm"), submission_id=new_id("sub"), number="1", slug="x", code="x")
+    for headers in ({}, {"Authorization": "Bearer " + "x" * 43}, {"Authorization": "Basic YTpi"}):
+        response = await client.request(method, address, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (401, "not_signed_in")
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_CLAIM)
+async def test_a_strangers_claim_is_as_absent_as_one_that_never_was(
+    method: str, path: str, learner: Person, coordinator: Person, slug: str
+) -> None:
+    claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()
+    foreign = await call(coordinator, method, path, claim["id"])
+    absent = await call(coordinator, method, path, new_id("clm"))
+    malformed = await call(coordinator, method, path, "clm_x")
+    assert foreign.status_code == 404
+    assert without_ids(foreign) == without_ids(absent) == without_ids(malformed)
+    assert set(foreign.headers) == set(absent.headers)
+
+
+@pytest.mark.parametrize(("method", "path"), FOR_STAFF)
+async def test_learners_are_not_staff(method: str, path: str, learner: Person, slug: str) -> None:
+    claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()
+    response = await call(learner, method, path, claim["id"])
+    assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
+
+
+async def test_staff_extend_a_claim_and_see_whose_it_is(learner: Person, coordinator: Person, slug: str) -> None:
+    claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()
+    path = f"/v1/staff/claims/{claim['id']}"
+    before = (await coordinator.get(path)).json()
+    assert before["learner"]["email"] == learner.email
+    assert before["workflow_url"].endswith(f"/namespaces/default/workflows/claim-{claim['id']}")
+    response = await coordinator.post(f"{path}/extend", {"due_on": "2030-01-31", "reason": "Illness."})
+    assert response.status_code == 200
+    deadline = next(each for each in response.json()["deadlines"] if each["name"] == "claim")
+    assert deadline["at"].startswith("2030-01-31T23:59:59.999999")
+    history = (await coordinator.get(f"{path}/history")).json()["data"]
+    assert (history[-1]["text"], history[-1]["reason"]) == ("The deadline was extended.", "Illness.")
+
+
+async def test_staff_find_claims_by_stage_activity_and_deadline(
+    learner: Person, coordinator: Person, slug: str
+) -> None:
+    claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()
+
+    async def found(query: str) -> list[str]:
+        response = await coordinator.get(f"/v1/staff/claims?ce_activity={slug}&{query}")
+        return [each["id"] for each in response.json()["data"]]
+
+    assert await found("stage=verifying_participation") == [claim["id"]]
+    assert await found("stage=completed") == []
+    assert await found("due_before=2150-01-01T00:00:00Z") == [claim["id"]]
+    assert await found("due_before=2001-01-01T00:00:00Z") == []
+    assert await found("attention=email_failed") == []
+
+
+async def test_nobody_decides_about_their_own_claim(coordinator: Person, slug: str) -> None:
+    claim = (await coordinator.post("/v1/claims", {"ce_activity": slug})).json()
+    for step in ("extend", "retry"):
+        response = await coordinator.post(f"/v1/staff/claims/{claim['id']}/{step}", BODIES[step])
+        assert (response.status_code, response.json()["code"]) == (403, "own_claim")
+
+
+async def test_a_definition_becomes_a_version_only_when_it_changes(coordinator: Person) -> None:
+    slug = new_id("course").replace("_", "-")
+    headers = {**coordinator.headers, "Content-Type": "application/yaml", "Idempotency-Key": "d"}
+    path = f"/v1/staff/ce-activities/{slug}"
+    first = await coordinator.client.put(path, content=definition_text(slug).encode(), headers=headers)
+    assert first.json() == {"slug": slug, "version": 1, "is_new": True, "href": f"/v1/ce-activities/{slug}"}
+    repeated = await coordinator.client.put(path, content=definition_text(slug).encode(), headers=headers)
+    assert (repeated.json(), repeated.headers["idempotent-replayed"]) == (first.json(), "true")
+    changed = definition_text(slug).replace("title: Grand rounds", "title: Grander rounds").encode()
+    reused = await coordinator.client.put(path, content=changed, headers=headers)
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    del headers["Idempotency-Key"]
+    same = await coordinator.client.put(path, content=definition_text(slug).encode(), headers=headers)
+    assert (same.json()["version"], same.json()["is_new"]) == (1, False)
+    second = await coordinator.client.put(path, content=changed, headers=headers)
+    assert (second.json()["version"], second.json()["is_new"]) == (2, True)
+
+
+async def test_what_can_be_claimed_depends_on_the_profession(
+    database_url: str, client: httpx2.AsyncClient, slug: str
+) -> None:
+    physician = await sign_in(database_url, client, profession="physician")
+    other = await sign_in(database_url, client, profession="other")
+    shown = (await physician.get(f"/v1/ce-activities/{slug}")).json()
+    offer = next(each for each in shown["credit"] if each["credit_type"] == "ama_pra_category_1")
+    assert offer["attestation_text"]
+    assert shown["claim_window"]["time_zone"] == POLICY.time_zone
+    test = next(each for each in shown["requirements"] if each["kind"] == "post_test")
+    assert f"at least {POLICY.post_test.passing_percent} %" in test["words"]  # type: ignore[union-attr]
+    others = {each["credit_type"] for each in (await other.get(f"/v1/ce-activities/{slug}")).json()["credit"]}
+    assert "ama_pra_category_1" not in others
+    listed = (await physician.get("/v1/ce-activities?limit=100")).json()
+    assert listed["data"]
+
+
+async def test_too_many_requests_have_to_wait(settings: Settings, temporal: LedgerTemporal) -> None:
+    few = settings.model_copy(update={"requests_per_minute": 3})
+    async with running(few, temporal) as (_, client):
+        person = await sign_in(settings.database_url, client)
+        answers = [await person.get("/v1/me") for _ in range(5)]
+    assert answers[0].headers["ratelimit"].startswith('"requests";r=2;')
+    assert 429 in [answer.status_code for answer in answers]
+    late = next(answer for answer in answers if answer.status_code == 429)
+    assert late.json()["code"] == "rate_limited"
+    assert 0 < int(late.headers["retry-after"]) <= 60
+
+
+async def test_only_listed_origins_may_call_from_a_browser(settings: Settings, temporal: LedgerTemporal) -> None:
+    listed = settings.model_copy(update={"allowed_origins": ("https://portal.example",)})
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    async with running(listed, temporal) as (_, client):
+        ours = await client.options("/v1/claims", headers={"Origin": "https://portal.example", **asked})
+        other = await client.options("/v1/claims", headers={"Origin": "https://evil.example", **asked})
+    assert ours.headers["access-control-allow-origin"] == "https://portal.example"
+    assert "access-control-allow-origin" not in other.headers
+
+
+async def test_every_answer_carries_the_security_headers(client: httpx2.AsyncClient, app: FastAPI) -> None:
+    for path in ("/healthz", "/v1/me", "/sign-in", "/nowhere", "/docs", "/openapi.json", "/static/pages.css"):
+        headers = (await client.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+async def test_administrators_are_staff_too(database_url: str, client: httpx2.AsyncClient, engine: Engine) -> None:
+    administrator = await sign_in(database_url, client, Role.ADMINISTRATOR)
+    assert (await administrator.get("/v1/staff/claims?limit=1")).status_code == 200
