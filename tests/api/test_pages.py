@@ -1,0 +1,200 @@
+"""The pages that mails and QR codes lead to."""
+
+import base64
+import hashlib
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Engine
+
+import api
+from activities.claims import PostgresClaimActivities
+from api.pages.rendering import moment
+from config.settings import Settings
+from domain.identities import new_id
+from storage import people
+from storage.database import create_api_engine
+from tests.api.conftest import LedgerTemporal, Person, running, sign_in
+from tests.api.test_claim_over_http import awarded, issue, opened
+
+STATIC = Path(api.__path__[0]) / "static"
+
+
+def cookie(person: Person) -> dict[str, str]:
+    return {"Cookie": f"laurel_session={person.token}", "Accept": "text/html"}
+
+
+async def issued(person: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine) -> dict[str, Any]:
+    claim = await awarded(person, slug, ledger)
+    issue(engine, ledger, claim, b"%PDF-1.7 " + claim["id"].encode())
+    return claim
+
+
+async def test_the_dashboard_shows_claims_awards_and_totals(
+    learner: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await issued(learner, slug, ledger, engine)
+    page = await learner.client.get("/", headers=cookie(learner))
+    assert page.status_code == 200
+    assert f'href="/claims/{claim["id"]}/certificate"' in page.text
+    assert '<span class="amount">1.00</span>' in page.text
+    assert claim["ce_activity"]["title"] in page.text
+
+
+async def test_an_open_claim_shows_its_step_and_its_deadline_with_city_and_offset(learner: Person, slug: str) -> None:
+    await opened(learner, slug)
+    page = await learner.client.get("/", headers=cookie(learner))
+    assert "Say how you took part" in page.text
+    assert re.search(r"\d+ \w{3} \d{4}, 23:59 \(\w+, UTC[+-]\d+\)", page.text)
+
+
+async def test_the_certificates_page_leads_to_pdf_print_and_verification(
+    learner: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await issued(learner, slug, ledger, engine)
+    path = f"/claims/{claim['id']}/certificate"
+    page = await learner.client.get(path, headers=cookie(learner))
+    assert f'href="{path}.pdf"' in page.text
+    assert claim["certificate"]["verification_code"] in page.text
+    pdf = await learner.client.get(f"{path}.pdf", headers=cookie(learner))
+    assert pdf.content == b"%PDF-1.7 " + claim["id"].encode()
+    printed = await learner.client.get(f"{path}/print", headers=cookie(learner))
+    assert "Ada Lovelace" in printed.text
+    assert " style=" not in printed.text
+    assert "<script" not in printed.text
+    stylesheet = await learner.client.get("/static/certificate.css")
+    font = re.search(r'url\("(/static/fonts/[^"]+)"\)', stylesheet.text)
+    assert font is not None
+    assert (await learner.client.get(font[1])).content[:4] == b"wOF2"
+
+
+async def test_a_stranger_sees_neither_certificate_nor_that_there_is_one(
+    learner: Person, coordinator: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await issued(learner, slug, ledger, engine)
+    for end in ("", ".pdf", "/print"):
+        path = f"/claims/{claim['id']}/certificate{end}"
+        assert (await coordinator.client.get(path, headers=cookie(coordinator))).status_code == 404
+
+
+async def test_signing_in_leads_back_to_where_the_mail_led(client: httpx2.AsyncClient, database_url: str) -> None:
+    wanted = f"/claims/{new_id('clm')}/certificate"
+    response = await client.get(wanted)
+    assert (response.status_code, response.headers["location"]) == (303, "/sign-in")
+    token = new_id("token")
+    engine = create_api_engine(database_url, 1)
+    async with engine.begin() as connection:
+        await people.request_link(connection, f"{token}@people.example", token, timedelta(minutes=5), 5)
+    await engine.dispose()
+    signed_in = await client.post("/sign-in", data={"token": token})
+    assert signed_in.headers["location"] == wanted
+
+
+@pytest.mark.parametrize("wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/v1/me", "/claims/x"])
+async def test_signing_in_leads_nowhere_else(wanted: str, client: httpx2.AsyncClient, database_url: str) -> None:
+    token = new_id("token")
+    engine = create_api_engine(database_url, 1)
+    async with engine.begin() as connection:
+        await people.request_link(connection, f"{token}@people.example", token, timedelta(minutes=5), 5)
+    await engine.dispose()
+    headers = {"Cookie": f'laurel_next="{wanted}"'}
+    signed_in = await client.post("/sign-in", data={"token": token}, headers=headers)
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+
+
+async def test_a_course_page_is_open_to_everyone_and_says_what_it_takes(client: httpx2.AsyncClient, slug: str) -> None:
+    page = await client.get(f"/ce-activities/{slug}")
+    assert page.status_code == 200
+    assert "Pass the post-test" in page.text
+    absent = await client.get("/ce-activities/absent", headers={"Accept": "text/html"})
+    assert (absent.status_code, absent.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+async def test_the_verification_page_shows_a_name_literally(
+    client: httpx2.AsyncClient, database_url: str, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    person = await sign_in(database_url, client, given_name=name, family_name="{{ 7*7 }}")
+    claim = await issued(person, slug, ledger, engine)
+    page = await client.get(f"/verify/{claim['certificate']['verification_code']}")
+    assert "This certificate is valid" in page.text
+    assert "&lt;img src=x" in page.text
+    assert "<img" not in page.text
+    assert "{{ 7*7 }}" in page.text
+
+
+async def test_an_unknown_code_says_so_without_repeating_it(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/verify/%3Cscript%3E")
+    assert page.status_code == 404
+    assert "There is no certificate with this code" in page.text
+    assert "script" not in page.text
+    typed = await client.get("/verify?code=ab cd/../<x>")
+    assert typed.headers["location"] == "/verify/abcdx"
+
+
+async def test_signing_out_in_the_browser_ends_the_session(learner: Person) -> None:
+    response = await learner.client.post("/sign-out", headers=cookie(learner))
+    assert response.headers["location"] == "/sign-in"
+    assert (await learner.get("/v1/me")).status_code == 401
+
+
+async def test_every_problem_type_leads_to_its_words(client: httpx2.AsyncClient) -> None:
+    problem = (await client.get("/v1/me")).json()
+    page, _, anchor = problem["type"].partition("#")
+    assert f'id="{anchor}"' in (await client.get(page)).text
+
+
+async def test_the_api_documentation_loads_nothing_from_elsewhere(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/docs")
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert addresses
+    for address in addresses:
+        assert address.startswith("/static/")
+        assert (await client.get(address)).status_code == 200
+    assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
+
+
+def test_vendored_files_are_the_ones_that_were_pinned() -> None:
+    for package in json.loads((STATIC / "vendor.json").read_text()).values():
+        for name, expected in package["files"].items():
+            digest = hashlib.sha512((STATIC / name).read_bytes()).digest()
+            assert f"sha512-{base64.b64encode(digest).decode()}" == expected, name
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "words"),
+    [
+        ("2026-12-01T05:59:00+00:00", "America/Chicago", "30 Nov 2026, 23:59 (Chicago, UTC-6)"),
+        ("2026-07-01T12:00:00+00:00", "Asia/Kolkata", "1 Jul 2026, 17:30 (Kolkata, UTC+5:30)"),
+        ("2026-07-01T12:00:00+00:00", "Pacific/Kiritimati", "2 Jul 2026, 02:00 (Kiritimati, UTC+14)"),
+        ("2026-07-01T12:00:00+00:00", "America/St_Johns", "1 Jul 2026, 09:30 (St Johns, UTC-2:30)"),
+    ],
+)
+def test_times_are_shown_with_city_and_offset(at: str, zone: str, words: str) -> None:
+    assert moment(at, zone) == words
+
+
+async def test_the_access_log_holds_no_codes_tokens_or_addresses(
+    client: httpx2.AsyncClient, learner: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    await client.get("/verify/ABCD-EFGH-JKMN-PQRS")
+    await client.get("/sign-in?token=canary-token")
+    await client.post("/v1/session/links", json={"email": "canary@people.example"})
+    await learner.get("/v1/me?x=canary-query")
+    logged = "\n".join(str(record.msg) for record in caplog.records if record.name.startswith("laurel"))
+    assert "/verify/{code}" in logged
+    for secret in ("ABCD-EFGH", "canary", learner.token, learner.email):
+        assert secret not in logged
+
+
+async def test_codes_cannot_be_tried_one_after_the_other(settings: Settings, temporal: LedgerTemporal) -> None:
+    async with running(settings, temporal) as (_, client):
+        answers = [await client.get("/v1/certificates/0000-0000-0000-0000") for _ in range(31)]
+    assert [answer.status_code for answer in answers] == [404] * 30 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
