@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from domain import credit
 from domain.names import clean_name, clean_text, email_address
@@ -61,7 +61,12 @@ def _credentials(text: str) -> str:
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{20,100}$")]
-Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(email_address)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=320),
+    AfterValidator(email_address),
+    WithJsonSchema({"type": "string", "format": "email"}),
+]
 Name = Annotated[str, AfterValidator(clean_name)]
 Credentials = Annotated[str, StringConstraints(max_length=100), AfterValidator(_credentials)]
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)]
