@@ -143,6 +143,7 @@ def _award_json(view: ClaimView) -> Json | None:
         "id": award.id,
         "credit_type": award.credit_type,
         "credit_name": rule.name,
+        "credit_is_italic": rule.is_italic,
         "units": str(award.units),
         "unit": rule.unit,
         "state": award.state,

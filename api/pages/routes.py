@@ -144,7 +144,7 @@ class Total:
 
     year: int
     credit_name: str
-    unit: str
+    credit_is_italic: bool
     units: Decimal
 
 
@@ -172,14 +172,14 @@ async def _claim(services: Services, view: ClaimView) -> dict[str, Any]:
 
 def totals(views: list[ClaimView]) -> list[Total]:
     """Sums of awarded units by year and credit type, newest year first."""
-    sums: defaultdict[tuple[int, str, str], Decimal] = defaultdict(Decimal)
+    sums: defaultdict[tuple[int, str, bool], Decimal] = defaultdict(Decimal)
     for view in views:
         if view.award is not None and view.award.state == "active":
             rule = credit.rule(view.award.credit_type, view.award.rule_version)
-            sums[view.award.completed_on.year, rule.name, rule.unit] += view.award.units
+            sums[view.award.completed_on.year, rule.name, rule.is_italic] += view.award.units
     return [
-        Total(year, name, unit, units)
-        for (year, name, unit), units in sorted(sums.items(), key=lambda each: (-each[0][0], each[0][1]))
+        Total(year, name, is_italic, units)
+        for (year, name, is_italic), units in sorted(sums.items(), key=lambda each: (-each[0][0], each[0][1]))
     ]
 
 

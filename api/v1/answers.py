@@ -127,6 +127,7 @@ class Award(BaseModel):
     id: str
     credit_type: str
     credit_name: str
+    credit_is_italic: bool
     units: Units
     unit: str
     state: str
@@ -345,7 +346,8 @@ class Verification(BaseModel):
     learner_name: str | None = None
     ce_activity: str | None = None
     provider: str | None = None
-    credit: str | None = None
+    credit_name: str | None = None
+    credit_is_italic: bool | None = None
     units: Units | None = None
     completed_on: str | None = None
     issued_on: str | None = None

@@ -89,15 +89,16 @@ def _verification(record: CertificateRecord) -> dict[str, Any]:
     """What a certificate prints, in short; of one that was revoked only that it was."""
     if record.state == "revoked" or record.award_state == "revoked":
         return {"status": "revoked", "code": record.verification_code}
-    data = record.data
+    data, credit = record.data, record.data["credit"]
     return {
         "status": "valid" if record.state == "issued" else "superseded",
         "code": record.verification_code,
         "learner_name": data["learner_name"],
         "ce_activity": data["ce_activity_title"],
         "provider": data["provider"]["name"],
-        "credit": data["credit"]["name"],
-        "units": str(data["credit"]["awarded_units"]),
+        "credit_name": credit["name"] + ("™" if credit["has_trademark"] else ""),
+        "credit_is_italic": credit["is_italic"],
+        "units": str(credit["awarded_units"]),
         "completed_on": data["completed_on"],
         "issued_on": data["issued_on"],
         "version": record.version,
