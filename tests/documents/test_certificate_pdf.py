@@ -11,9 +11,11 @@ from pathlib import Path
 import pikepdf
 import pypdf
 import pytest
+import segno
 
-from documents.certificate import render_certificate_pdf, warm_up
+from documents.certificate import certificate_stylesheet, render_certificate_html, render_certificate_pdf, warm_up
 from documents.models import CertificateData, Paper, SessionLine, Signatory
+from documents.pdf import PdfEngine
 from documents.typefaces import SANS, SERIF, text_width
 
 LETTER = (792, 612)
@@ -94,6 +96,22 @@ def test_every_part_is_tagged_and_the_qr_code_has_words(pdf: bytes, certificate:
     ]
 
 
+def test_the_qr_code_is_drawn_as_any_reader_of_qr_codes_expects_it(pdf: bytes, certificate: CertificateData) -> None:
+    modules = segno.make(certificate.verification_url, error="m", mask=3, micro=False).matrix
+    with pikepdf.open(BytesIO(pdf)) as document:
+        steps = [(str(step.operator), step.operands) for step in pikepdf.parse_content_stream(document.pages[0])]
+    start = next(
+        index for index, (operator, _) in enumerate(steps) if operator == "BDC" and "Figure" in str(steps[index])
+    )
+    drawn = [bytearray(len(modules)) for _ in modules]
+    for operator, operands in steps[start : next(i for i in range(start, len(steps)) if steps[i][0] == "EMC")]:
+        if operator == "re":
+            x, y, width, height = (int(operand) for operand in operands)
+            assert height == 1
+            drawn[y][x : x + width] = b"\x01" * width
+    assert tuple(drawn) == tuple(modules)
+
+
 def test_a_table_of_sessions_is_tagged_as_a_table(
     certificate: CertificateData, forty_sessions: tuple[SessionLine, ...]
 ) -> None:
@@ -137,6 +155,17 @@ def test_everything_that_must_appear_can_be_read(pdf: bytes) -> None:
         "Activity 485327 · Certificate crt_01jd4xg7q2m8 · Version 2 · Issued November 22, 2026",
     ):
         assert part in text
+
+
+def test_a_page_gives_the_same_bytes_whether_or_not_it_is_well_formed(certificate: CertificateData) -> None:
+    engine = PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    well_formed = render_certificate_html(certificate, stylesheet_url="")
+    tag_soup = well_formed.replace("/>", ">").replace("</body>", "").replace("</html>", "")
+    assert engine.render([well_formed], "x") == engine.render([tag_soup], "x")
+
+
+def test_a_control_character_that_a_check_let_through_is_no_reason_to_fail(certificate: CertificateData) -> None:
+    assert "Margaret Osei" in text_of(render_certificate_pdf(replace(certificate, learner_name="Alice\x07 Moreau")))
 
 
 def test_equal_data_gives_equal_bytes(certificate: CertificateData, pdf: bytes) -> None:

@@ -94,3 +94,11 @@ def test_the_engine_itself_has_neither_network_nor_files(secret: str) -> None:
             pdf = engine.render([f"<!DOCTYPE html><html lang=en><title>x</title><body>{attack}<p>end"], "x")
             assert CANARY.encode() not in everything_in(pdf)
     assert asked == []
+
+
+def test_the_engine_reads_no_file_for_an_entity_of_the_page(secret: str) -> None:
+    engine = PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    page = (
+        f'<!DOCTYPE html [<!ENTITY x SYSTEM "{secret}">]><html lang="en"><head><title>x</title></head><p>&x;</p></html>'
+    )
+    assert CANARY not in pypdf.PdfReader(BytesIO(engine.render([page], "x"))).pages[0].extract_text()
