@@ -1,4 +1,4 @@
-"""A learner whose claim is driven without HTTP: facts go into the intake, signals to the workflow, as the API does."""
+"""A learner whose claim is driven without HTTP: facts go into the intake, and signals to the workflow."""
 
 import asyncio
 import json
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, text, update
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
+from temporalio.common import SearchAttributeKey
 
 from domain import credit
 from domain.claims import ClaimFacts, Stage, stage_of
@@ -31,7 +32,7 @@ from domain.submissions import (
 )
 from storage.audit import claim_stream, first_break
 from storage.catalog import publish
-from storage.definitions import Definition, read_definition
+from storage.definitions import Definition, DefinitionStatus, read_definition
 from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, ClaimRow, LearnerRow, SubmissionRow
 from workflows.contract import claim_workflow_id
 from workflows.delivery import Delivery, deliver
@@ -106,7 +107,7 @@ class TestClaim:
                     profession=self.profession,
                 )
             )
-            definition = Definition(slug=self.slug, status="published", policy=self.policy)
+            definition = Definition(slug=self.slug, status=DefinitionStatus.PUBLISHED, policy=self.policy)
             self.published = publish(connection, definition, None)
         self.claim_id = derived_id("clm", self.learner_id, self.published.ce_activity_id)
 
@@ -165,6 +166,20 @@ class TestClaim:
     async def reaches(self, stage: Stage, seconds: float = 20) -> Mapping[str, Any]:
         """The claim's projection once it is in this stage."""
         return await self._until(self.row, lambda row: row.get("stage") == stage, seconds)
+
+    async def described(self, is_so: Callable[[WorkflowExecutionDescription], bool], seconds: float = 20) -> None:
+        """Wait until Temporal says something of the workflow; it hears of a ledger write a moment after the record."""
+        description = await self.handle.describe()
+        for _ in range(int(seconds * 50)):
+            if is_so(description):
+                return
+            await asyncio.sleep(0.02)
+            description = await self.handle.describe()
+        raise AssertionError(f"waited {seconds} s, and it still is {description.raw_description}")
+
+    async def shows(self, attribute: SearchAttributeKey[Any], value: object) -> None:
+        """Wait until operators see this value of a search attribute."""
+        await self.described(lambda description: description.typed_search_attributes.get(attribute) == value)
 
     async def until(self, is_so: Callable[[], bool], seconds: float = 20) -> None:
         """Wait until something is so."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
@@ -278,7 +278,10 @@ class ClaimWorkflow:
         """Write to the ledger as a local activity; while the database is away, as one that operators see pending."""
         try:
             state = await workflow.execute_local_activity_method(write, argument, **contract.LEDGER_LOCAL)
-        except ActivityError:
+        except FailureError as failure:
+            # A local activity that ran out of attempts raises its own failure, not one wrapped as an ActivityError.
+            if is_cancelled_exception(failure):
+                raise
             state = await workflow.execute_activity_method(write, argument, **contract.LEDGER_ORDINARY)
         self._adopt(state)
 

@@ -92,7 +92,10 @@ def claim_workflow_id(claim_id: str) -> str:
 # where it is visible as pending and is retried until the database is back.
 LEDGER_LOCAL: Final[LocalActivityConfig] = {
     "schedule_to_close_timeout": timedelta(seconds=4),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=1)),
+    # The time limit ends an attempt that hangs, but not a pause between attempts: those are counted.
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=1), maximum_attempts=6
+    ),
 }
 LEDGER_ORDINARY: Final[ActivityConfig] = {
     "summary": "ledger write, waiting for the database",

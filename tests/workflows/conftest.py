@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import Engine
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
@@ -82,6 +83,12 @@ class Workers:
             await self.stop()
             self.activities = own
             await self.start()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logging() -> None:
+    """Failures are logged in one line: drawing a traceback for a person takes longer than the tests wait."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(scope="session")

@@ -94,10 +94,9 @@ async def test_each_step_moves_the_claim_to_the_stage_that_operators_see(new_cla
         await claim.submit(body)
         seen.append(claim.row()["stage"])
     assert seen == [Stage.VERIFYING_PARTICIPATION, Stage.AWAITING_TEST, Stage.AWAITING_TEST, Stage.GRADING]
-    shown = (await claim.handle.describe()).typed_search_attributes
-    assert shown.get(contract.CE_ACTIVITY) == claim.slug
-    assert shown.get(contract.CLAIM_DUE_AT) == claim.row()["due_at"]
-    assert shown.get(contract.CLAIM_STAGE) == Stage.GRADING
+    await claim.shows(contract.CE_ACTIVITY, claim.slug)
+    await claim.shows(contract.CLAIM_DUE_AT, claim.row()["due_at"])
+    await claim.shows(contract.CLAIM_STAGE, Stage.GRADING)
 
 
 async def test_a_result_comes_when_the_grading_delay_of_the_policy_has_passed_and_not_before(

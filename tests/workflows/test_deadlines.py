@@ -192,8 +192,7 @@ async def test_an_extension_before_the_expiry_arms_the_timer_again(new_claim: Ne
     assert due_at(claim) == end_of_day(LATER_ON, ZONE)
     await forward(claim, timer_of(claim, first_due) + timedelta(hours=1))
     assert claim.row()["stage"] == Stage.AWAITING_EVALUATION
-    shown = (await claim.handle.describe()).typed_search_attributes
-    assert shown.get(contract.CLAIM_DUE_AT) == due_at(claim)
+    await claim.shows(contract.CLAIM_DUE_AT, due_at(claim))
     await expired(claim, forward)
     claim.assert_audited()
 

@@ -1,0 +1,207 @@
+"""Dependencies that fail: a claim parks and says what to do, or waits for the record; it never fails."""
+
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine, event, make_url, text
+from temporalio.client import WorkflowExecutionStatus
+
+from activities.certificates import PostgresCertificateActivities
+from activities.mail import Postman
+from activities.smtp import AddressRejectedError
+from config.settings import Settings
+from documents.models import CertificateData
+from domain.claims import Attention, Stage
+from domain.submissions import StepRetried
+from tests.claims import TestClaim
+from tests.workflows.conftest import Forward, KeptMail, Workers
+from worker import Activities
+from workflows import contract
+
+NewClaim = Callable[..., TestClaim]
+Details = Callable[[TestClaim], Awaitable[str]]
+pytestmark = pytest.mark.usefixtures("workers")
+
+
+async def parked(claim: TestClaim, attention: Attention) -> None:
+    """Both the record and the search attributes say that the claim needs a person, and it is not closed."""
+    await claim.until(lambda: claim.row().get("attention") == attention)
+    await claim.shows(contract.CLAIM_ATTENTION, attention)
+    await claim.shows(contract.CLAIM_STAGE, Stage.ISSUING)
+    assert (await claim.handle.describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+async def completed(claim: TestClaim) -> None:
+    await claim.reaches(Stage.COMPLETED)
+    await claim.handle.result()
+    assert claim.row()["attention"] is None
+    await claim.shows(contract.CLAIM_ATTENTION, None)
+    claim.assert_awarded_once()
+
+
+async def refused_by_the_mail_server(claim: TestClaim, mail: KeptMail) -> None:
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await parked(claim, Attention.EMAIL_FAILED)
+
+
+async def test_a_refused_e_mail_parks_the_claim_and_the_details_say_what_to_do(
+    new_claim: NewClaim, mail: KeptMail, details: Details
+) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    text = await details(claim)
+    assert "Needs attention: email_failed" in text
+    assert "retry_step" in text
+    assert claim.entries()[-1]["after"] == {"attention": "email_failed", "error": "AddressRejected"}
+    assert [award["state"] for award in claim.awards()] == ["active"]
+
+
+async def test_a_retry_by_staff_completes_a_parked_claim(new_claim: NewClaim, mail: KeptMail) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    del mail.failures[claim.email]
+    assert (await claim.submit(StepRetried("address corrected")))["outcome"] == "accepted"
+    await completed(claim)
+    assert claim.events()[-4:] == ["claim.parked", "retry.accepted", "claim.continued", "email.sent"]
+    assert len(mail.to(claim.email)) == 1
+
+
+async def test_a_retry_typed_into_the_temporal_ui_completes_a_parked_claim(new_claim: NewClaim, mail: KeptMail) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    del mail.failures[claim.email]
+    await claim.handle.signal("retry_step", {"operator": "j.doe", "reason": "mail server repaired"})
+    await completed(claim)
+    [entry] = [entry for entry in claim.entries() if entry["event"] == "retry.accepted"]
+    assert (entry["actor"], entry["reason"]) == ("operator:j.doe", "mail server repaired")
+
+
+async def test_a_retry_typed_without_a_reason_is_recorded_as_refused_and_retries_nothing(
+    new_claim: NewClaim, mail: KeptMail
+) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    del mail.failures[claim.email]
+    await claim.handle.signal("retry_step", {"operator": "j.doe"})
+    await claim.until(lambda: claim.events()[-1] == "retry.refused")
+    # A later signal is decided after the first one, and finds the claim parked as it was.
+    await claim.submit(claim.opening())
+    await parked(claim, Attention.EMAIL_FAILED)
+    assert mail.to(claim.email) == []
+
+
+async def test_a_retry_that_fails_again_parks_the_claim_again(new_claim: NewClaim, mail: KeptMail) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    await claim.submit(StepRetried("hoping for the best"))
+    await claim.until(lambda: claim.events().count("claim.parked") == 2)
+    await parked(claim, Attention.EMAIL_FAILED)
+    claim.assert_audited()
+
+
+async def test_a_parked_claim_tries_itself_again_after_six_hours(
+    new_claim: NewClaim, mail: KeptMail, forward: Forward
+) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    del mail.failures[claim.email]
+    await forward(claim, contract.SELF_RETRY)
+    await completed(claim)
+    assert "retry.accepted" not in claim.events()
+
+
+async def test_a_name_that_no_font_can_print_parks_the_claim_and_leaves_the_award_standing(
+    new_claim: NewClaim, details: Details
+) -> None:
+    claim = new_claim(learner={"given_name": "\U00013000\U00013001"})
+    await claim.brought_to(Stage.ISSUING)
+    await parked(claim, Attention.CERTIFICATE_FAILED)
+    assert "Needs attention: certificate_failed" in await details(claim)
+    assert claim.entries()[-1]["after"]["error"] == "GlyphsMissing"
+    assert [award["state"] for award in claim.awards()] == ["active"]
+    claim.assert_audited()
+
+
+class PassingFault:
+    """Renders, once the fault that it was made with is gone."""
+
+    def __init__(self) -> None:
+        self.is_broken = True
+
+    def __call__(self, data: CertificateData) -> bytes:
+        if self.is_broken:
+            raise MemoryError(data.learner_name)
+        return b"%PDF-1.7 of a test"
+
+
+@pytest.fixture
+def own_activities(engine: Engine, settings: Settings, mail: KeptMail) -> Activities:
+    return Activities(engine, settings, Postman(mail, settings.mail_from))
+
+
+async def test_a_renderer_that_fails_is_tried_again_until_it_works(
+    new_claim: NewClaim, workers: Workers, own_activities: Activities, engine: Engine
+) -> None:
+    render = PassingFault()
+    own_activities.certificates = PostgresCertificateActivities(engine, own_activities.claims, render)
+    async with workers.replaced(own_activities):
+        claim = new_claim()
+        await claim.brought_to(Stage.ISSUING)
+        await pending_failure(claim, "certificate.issue", "MemoryError")
+        render.is_broken = False
+        await completed(claim)
+
+
+async def pending_failure(claim: TestClaim, activity: str, failure: str) -> None:
+    """Wait until operators see this activity pending with this failure."""
+    await claim.described(
+        lambda description: any(
+            pending.activity_type.name == activity and pending.last_failure.application_failure_info.type == failure
+            for pending in description.raw_description.pending_activities
+        )
+    )
+
+
+async def test_a_claim_waits_visibly_while_the_database_is_away_and_goes_on_when_it_is_back(
+    new_claim: NewClaim, workers: Workers, settings: Settings, mail: KeptMail
+) -> None:
+    # Without a pool every transaction connects, and can find the server away.
+    engine, is_away = (
+        create_engine(make_url(settings.database_url).set(drivername="postgresql+psycopg"), poolclass=NullPool),
+        False,
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def refuse_while_away(*_: object) -> None:
+        if is_away:
+            raise psycopg.OperationalError("connection refused")
+
+    own = Activities(engine, settings, Postman(mail, settings.mail_from))
+    async with workers.replaced(own):
+        claim = new_claim()
+        await claim.brought_to(Stage.READY_TO_CLAIM)
+        is_away = True
+        submission_id = claim.receive(claim.credit())
+        await claim.deliver(submission_id)
+        await pending_failure(claim, "submissions.decide", "OperationalError")
+        assert (await claim.handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        is_away = False
+        assert (await claim.outcome(submission_id))["outcome"] == "accepted"
+        await completed(claim)
+    engine.dispose()
+
+
+async def test_a_ledger_write_that_hangs_is_handed_over_and_still_happens_once(
+    new_claim: NewClaim, engine: Engine
+) -> None:
+    claim = new_claim()
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    submission_id = claim.receive(claim.credit())
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1 FROM claims WHERE id = :id FOR UPDATE"), {"id": claim.claim_id})
+        await claim.deliver(submission_id)
+        await claim.described(lambda description: bool(description.raw_description.pending_activities))
+    assert (await claim.outcome(submission_id))["outcome"] == "accepted"
+    await completed(claim)
