@@ -93,10 +93,11 @@ async def _earlier_opening(desk: Desk, claim_id: str, *, is_open: bool) -> _Earl
     key = desk.envelope.key
 
     async def find(connection: AsyncConnection) -> _EarlierOpening | None:
+        # The key is read last: a double click whose opening is already here has recorded its key too.
+        pending = None if is_open else await intake.pending_opening(connection, claim_id)
         repeated = await intake.stored_submission(connection, key) if key else None
         if repeated is not None:
             return _EarlierOpening(repeated, is_repeated=True)
-        pending = None if is_open else await intake.pending_opening(connection, claim_id)
         if key is not None and (is_open or pending is not None):
             await intake.attach_key(connection, key, pending)
         return _EarlierOpening(pending, is_repeated=False) if pending else None
