@@ -102,16 +102,18 @@ LEDGER_ORDINARY: Final[ActivityConfig] = {
     "start_to_close_timeout": timedelta(seconds=15),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 }
+# The time from start to close is also how long a learner waits when the worker dies in the middle of an effect: it is
+# a few times what the effect needs at worst, and running it twice is harmless.
 CERTIFICATE: Final[ActivityConfig] = {
     "summary": "issue the certificate",
     "task_queue": DOCUMENTS_QUEUE,
-    "start_to_close_timeout": timedelta(seconds=60),
+    "start_to_close_timeout": timedelta(seconds=20),
     "schedule_to_close_timeout": timedelta(hours=1),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)),
 }
 EMAIL: Final[ActivityConfig] = {
     "summary": "e-mail the award",
-    "start_to_close_timeout": timedelta(seconds=60),
+    "start_to_close_timeout": timedelta(seconds=30),
     "schedule_to_close_timeout": timedelta(hours=24),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
 }
