@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -226,7 +227,7 @@ def test_a_long_name_stays_on_the_sheet_with_everything_else(
     assert right < (LETTER if paper is Paper.LETTER else A4)[0] - 28
 
 
-def ink_span(pdf: bytes) -> tuple[float, float]:
+def ink_span(pdf: bytes, page: int = 0) -> tuple[float, float]:
     """Where the text of the first page starts on the left and ends on the right, in points; kerning is left out."""
     spans: list[tuple[float, float]] = []
 
@@ -237,7 +238,7 @@ def ink_span(pdf: bytes) -> tuple[float, float]:
             scale = size * placed[0] * matrix[0]
             spans.extend((start, start + text_width(line.strip(), face, scale)) for line in text.splitlines())
 
-    pypdf.PdfReader(BytesIO(pdf)).pages[0].extract_text(visitor_text=visit)
+    pypdf.PdfReader(BytesIO(pdf)).pages[page].extract_text(visitor_text=visit)
     return min(start for start, _ in spans), max(end for _, end in spans)
 
 
@@ -263,3 +264,15 @@ def test_forty_sessions_continue_on_further_pages_with_their_heading_and_total(
         assert "Certificate crt_01jd4xg7q2m8" in text_of(result, number)
     assert "Lecture 40 November 19, 2026 0.25" in text_of(result, pages - 1)
     assert "Total awarded 1.25" in text_of(result, pages - 1)
+
+
+@pytest.mark.parametrize("unit", ["contact hours", "continuing pharmacy education units", "W" * 40])
+def test_a_long_name_of_the_unit_stays_on_the_page_of_sessions(
+    certificate: CertificateData, forty_sessions: tuple[SessionLine, ...], unit: str
+) -> None:
+    session = replace(forty_sessions[0], title="Recognition and long-term management " * 5, held_on=date(2026, 9, 28))
+    credit = replace(certificate.credit, unit_name=unit)
+    result = render_certificate_pdf(replace(certificate, credit=credit, sessions=(session,)))
+    left, right = ink_span(result, page=1)
+    assert left > 48
+    assert right < LETTER[0] - 48
