@@ -37,7 +37,7 @@ from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
 from workflows.delivery import Delivery, deliver
 
 # Our own modules, and what they import, are loaded once per process and not once per claim.
-PASSED_THROUGH = ("activities", "domain", "workflows", "tzdata")
+SANDBOX = SandboxRestrictions.default.with_passthrough_modules("activities", "domain", "workflows", "tzdata")
 GRACE = timedelta(seconds=25)
 
 Loops = list[Coroutine[Any, Any, None]]
@@ -65,7 +65,6 @@ class Activities:
 def build_claims_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
     """Workflows, ledger writes and mail."""
     claims = activities.claims
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     return Worker(
         client,
         task_queue=CLAIMS_QUEUE,
@@ -80,7 +79,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             claims.record_operator_act,
             activities.mail.send_award_email,
         ],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
         activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.activity_slots,

@@ -1,0 +1,241 @@
+"""Claims run for months while releases change: histories of earlier releases must replay under this one.
+
+``LAUREL_RECORD_HISTORIES=1 pytest tests/workflows/test_replay.py`` adds a history of each story as it runs today. Files
+are only ever added: one that no longer replays shows a change that open claims would not survive.
+"""
+
+import ast
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.smtp import AddressRejectedError
+from domain.claims import Attention, Stage
+from domain.policy import ClaimWindow
+from domain.submissions import AnswersGiven, AttemptStarted, DeadlineExtended, StepRetried, Withdrawal
+from tests.claims import TestClaim, wrong_answers
+from tests.workflows.conftest import Forward, KeptMail
+from worker import SANDBOX
+from workflows import claim as claim_module
+from workflows import contract
+from workflows.claim import ClaimWorkflow
+from workflows.contract import ClaimInput, ClaimResult
+
+NewClaim = Callable[..., TestClaim]
+Story = Callable[[NewClaim, Forward, KeptMail], Awaitable[TestClaim]]
+
+HISTORIES = Path(__file__).parent / "histories"
+IS_RECORDING = os.environ.get("LAUREL_RECORD_HISTORIES") == "1"
+# What differs between machines and decides nothing.
+LOCAL = ("identity", "stackTrace")
+
+
+async def completed(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim()
+    await claim.complete()
+    return claim
+
+
+async def retaken(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(grading_seconds=30)
+    await claim.brought_to(Stage.AWAITING_TEST)
+    await claim.submit(AttemptStarted())
+    await claim.submit(AnswersGiven(1, wrong_answers(claim.policy)))
+    await forward(claim, timedelta(seconds=31))
+    await claim.reaches(Stage.AWAITING_TEST)
+    await claim.submit(AttemptStarted())
+    await claim.submit(claim.answers(2))
+    await forward(claim, timedelta(seconds=31))
+    await claim.reaches(Stage.AWAITING_EVALUATION)
+    await claim.submit(claim.evaluation(), datetime.now(UTC) + timedelta(minutes=5))
+    await claim.submit(claim.credit(), datetime.now(UTC) + timedelta(minutes=6))
+    return claim
+
+
+async def expired(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(claim_window=ClaimWindow(days=3))
+    await claim.brought_to(Stage.AWAITING_EVALUATION)
+    await forward(claim, timedelta(days=5))
+    return claim
+
+
+async def extended(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(claim_window=ClaimWindow(days=3))
+    await claim.brought_to(Stage.AWAITING_EVALUATION)
+    later = datetime.now(UTC).date() + timedelta(days=10)
+    await claim.handle.signal(
+        "extend_deadline", {"operator": "j.doe", "reason": "illness", "due_on": later.isoformat()}
+    )
+    await claim.until(lambda: claim.events()[-1] == "extension.accepted")
+    await claim.submit(DeadlineExtended(later + timedelta(days=10), "illness"))
+    await forward(claim, timedelta(days=30))
+    return claim
+
+
+async def opened(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(claim_window=ClaimWindow(opens_on=datetime.now(UTC).date() + timedelta(days=3)))
+    await claim.brought_to(Stage.AWAITING_WINDOW)
+    await forward(claim, timedelta(days=4))
+    await claim.reaches(Stage.READY_TO_CLAIM)
+    await claim.submit(claim.credit(), datetime.now(UTC) + timedelta(days=5))
+    return claim
+
+
+async def withdrawn(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim()
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    await claim.submit(Withdrawal("no longer needed"))
+    return claim
+
+
+async def parked(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> TestClaim:
+    claim = new_claim()
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
+    del mail.failures[claim.email]
+    await claim.submit(StepRetried("mail server repaired"))
+    return claim
+
+
+STORIES: dict[str, Story] = {
+    story.__name__: story for story in (completed, retaken, expired, extended, opened, withdrawn, parked)
+}
+
+
+async def replay(
+    history: WorkflowHistory, runner: WorkflowRunner | None = None, workflow: type = ClaimWorkflow
+) -> None:
+    """Run a workflow against a history; raises when it decides anything else than the history says."""
+    sandboxed = SandboxedWorkflowRunner(restrictions=SANDBOX)
+    await Replayer(workflows=[workflow], workflow_runner=runner or sandboxed).replay_workflow(history)
+
+
+def without_local(value: Any) -> Any:
+    """A history's JSON without what belongs to the machine that recorded it."""
+    if isinstance(value, dict):
+        return {name: without_local(each) for name, each in value.items() if name not in LOCAL}
+    return [without_local(each) for each in value] if isinstance(value, list) else value
+
+
+def record(story: str, history: WorkflowHistory) -> None:
+    """Add a history; a file that is there already is never touched."""
+    today, text = datetime.now(UTC).date(), json.dumps(without_local(history.to_json_dict()), separators=(",", ":"))
+    number = 1 + len(list(HISTORIES.glob(f"{story}-{today}-*.json")))
+    with (HISTORIES / f"{story}-{today}-{number}.json").open("x") as file:
+        file.write(text + "\n")
+
+
+def stored(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("claim-stored", path.read_text())
+
+
+@pytest.mark.usefixtures("workers")
+@pytest.mark.parametrize("story", STORIES)
+async def test_a_claim_of_today_replays(new_claim: NewClaim, forward: Forward, mail: KeptMail, story: str) -> None:
+    claim = await STORIES[story](new_claim, forward, mail)
+    await claim.handle.result()
+    history = await claim.handle.fetch_history()
+    await replay(history)
+    if IS_RECORDING:
+        record(story, history)
+
+
+@pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
+async def test_a_stored_history_replays(path: Path) -> None:
+    await replay(stored(path))
+
+
+def test_every_story_has_a_stored_history() -> None:
+    assert {path.name.partition("-")[0] for path in HISTORIES.glob("*.json")} == set(STORIES)
+
+
+def test_stored_histories_name_no_machine() -> None:
+    for path in HISTORIES.glob("*.json"):
+        text = path.read_text()
+        assert not any(f'"{name}"' in text for name in LOCAL)
+        assert "site-packages" not in text
+
+
+async def test_a_history_that_names_another_activity_is_detected() -> None:
+    path = min(HISTORIES.glob("completed-*.json"))
+    changed = path.read_text().replace('"certificate.issue"', '"certificate.print"')
+    with pytest.raises(workflow.NondeterminismError):
+        await replay(WorkflowHistory.from_json("claim-stored", changed))
+
+
+@workflow.defn(name=contract.CLAIM_WORKFLOW)
+class EmailsFirst(ClaimWorkflow):
+    """A claim whose author swapped two steps, with open claims about."""
+
+    @workflow.init
+    def __init__(self, claim: ClaimInput) -> None:
+        super().__init__(claim)
+
+    @workflow.run
+    async def run(self, claim: ClaimInput) -> ClaimResult:
+        return await super().run(claim)
+
+    async def _issue_certificate(self) -> None:
+        await super()._email_learner()
+
+
+async def test_a_change_in_the_order_of_steps_is_detected() -> None:
+    history = stored(min(HISTORIES.glob("completed-*.json")))
+    await replay(history, UnsandboxedWorkflowRunner())
+    with pytest.raises(workflow.NondeterminismError):
+        await replay(history, UnsandboxedWorkflowRunner(), EmailsFirst)
+
+
+class LookUps(MetaPathFinder):
+    """Notes which of our modules are looked up, which happens when one is loaded anew."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
+        if fullname.partition(".")[0] in ("activities", "domain", "workflows"):
+            self.names.add(fullname)
+
+
+@pytest.fixture
+def look_ups() -> Iterator[LookUps]:
+    finder = LookUps()
+    sys.meta_path.insert(0, finder)
+    yield finder
+    sys.meta_path.remove(finder)
+
+
+async def test_no_module_of_ours_is_loaded_again_for_a_claim(look_ups: LookUps) -> None:
+    history = stored(min(HISTORIES.glob("withdrawn-*.json")))
+    runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default)
+    await replay(history, runner)
+    assert "workflows.claim" in look_ups.names, "a runner that passes nothing through is noticed"
+    look_ups.names.clear()
+    await replay(history)
+    assert look_ups.names == set()
+
+
+def test_the_workflow_takes_time_and_chance_from_temporal_only() -> None:
+    # The module is passed through, so the sandbox does not watch it: this does.
+    module = ast.parse(Path(claim_module.__file__).read_text())
+    allowed = {"asyncio", "collections.abc", "datetime", "typing", "temporalio", "activities", "domain", "workflows"}
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            assert {node.module, node.module.partition(".")[0]} & allowed
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= allowed
+        if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today", "time", "sleep", "wait"):
+            assert ast.unparse(node) == "workflow.now"
