@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,23 @@ def full_responses(policy: CEActivityPolicy) -> dict[str, str | int]:
         "text": lambda _: "Clear and practical.",
     }
     return {question.code: values[question.kind](question) for question in policy.evaluation.questions}
+
+
+class KeptMail:
+    """A mailer that keeps what it is given, unless it is told to fail for an address."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.failures: dict[str, Exception] = {}
+
+    def send(self, message: EmailMessage) -> None:
+        for address, failure in self.failures.items():
+            if address in message["To"]:
+                raise failure
+        self.messages.append(message)
+
+    def to(self, address: str) -> list[EmailMessage]:
+        return [message for message in self.messages if address in message["To"]]
 
 
 @dataclass
@@ -217,6 +235,10 @@ class TestClaim:
             "certificates": "SELECT count(*) FROM certificates JOIN awards a ON a.id = award_id WHERE a.claim_id = :id",
             "outgoing_emails": "SELECT count(*) FROM outgoing_emails JOIN awards a ON a.id = subject_id "
             "WHERE a.claim_id = :id",
+            "attempts": "SELECT count(*) FROM attempts WHERE claim_id = :id",
+            "submissions": "SELECT count(*) FROM submissions WHERE claim_id = :id",
+            "documents": "SELECT count(*) FROM certificates c JOIN awards a ON a.id = c.award_id "
+            "WHERE a.claim_id = :id AND c.sha256 IS NOT NULL",
         }
         with self.engine.connect() as connection:
             return int(connection.execute(text(queries[table]), {"id": self.claim_id}).scalar_one())

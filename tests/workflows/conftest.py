@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -17,28 +16,11 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from activities.mail import Postman
 from cli.local.temporal import installed_binary
 from config.settings import Settings
-from tests.claims import TestClaim, example_policy
+from tests.claims import KeptMail, TestClaim, example_policy
 from worker import Activities, build_claims_worker, build_documents_worker
 from workflows import contract
 
 Forward = Callable[[TestClaim, datetime | timedelta], Awaitable[None]]
-
-
-class KeptMail:
-    """A mailer that keeps what it is given, unless it is told to fail for an address."""
-
-    def __init__(self) -> None:
-        self.messages: list[EmailMessage] = []
-        self.failures: dict[str, Exception] = {}
-
-    def send(self, message: EmailMessage) -> None:
-        for address, failure in self.failures.items():
-            if address in message["To"]:
-                raise failure
-        self.messages.append(message)
-
-    def to(self, address: str) -> list[EmailMessage]:
-        return [message for message in self.messages if address in message["To"]]
 
 
 class Workers:

@@ -10,8 +10,8 @@ from temporalio.client import WorkflowExecutionStatus
 from domain.claims import Stage
 from domain.decisions import RefusalCode
 from domain.submissions import AttemptStarted, SubmissionBody
-from tests.claims import TestClaim
-from tests.workflows.conftest import Forward, KeptMail, Workers
+from tests.claims import KeptMail, TestClaim
+from tests.workflows.conftest import Forward, Workers
 
 NewClaim = Callable[..., TestClaim]
 pytestmark = pytest.mark.usefixtures("workers")

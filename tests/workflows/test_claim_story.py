@@ -21,8 +21,8 @@ from domain.submissions import (
     SubmissionBody,
     Withdrawal,
 )
-from tests.claims import TestClaim, example_policy, wrong_answers
-from tests.workflows.conftest import Forward, KeptMail
+from tests.claims import KeptMail, TestClaim, example_policy, wrong_answers
+from tests.workflows.conftest import Forward
 from workflows import contract
 
 NewClaim = Callable[..., TestClaim]

@@ -14,8 +14,8 @@ from config.settings import Settings
 from documents.models import CertificateData
 from domain.claims import Attention, Stage
 from domain.submissions import StepRetried
-from tests.claims import TestClaim
-from tests.workflows.conftest import Forward, KeptMail, Workers
+from tests.claims import KeptMail, TestClaim
+from tests.workflows.conftest import Forward, Workers
 from worker import Activities
 from workflows import contract
 

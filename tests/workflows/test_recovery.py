@@ -12,8 +12,8 @@ from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.identities import new_id
 from domain.submissions import AttemptStarted, StepRetried, SubmissionBody
-from tests.claims import TestClaim
-from tests.workflows.conftest import Forward, KeptMail
+from tests.claims import KeptMail, TestClaim
+from tests.workflows.conftest import Forward
 from worker import Activities
 
 NewClaim = Callable[..., TestClaim]

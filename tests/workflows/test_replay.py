@@ -24,8 +24,8 @@ from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.policy import ClaimWindow
 from domain.submissions import AnswersGiven, AttemptStarted, DeadlineExtended, StepRetried, Withdrawal
-from tests.claims import TestClaim, wrong_answers
-from tests.workflows.conftest import Forward, KeptMail
+from tests.claims import KeptMail, TestClaim, wrong_answers
+from tests.workflows.conftest import Forward
 from worker import SANDBOX
 from workflows import claim as claim_module
 from workflows import contract
