@@ -1,17 +1,25 @@
 """Deadlines: timeliness is the time of receipt, and the timer only closes what nobody continues."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine
+from temporalio import activity
 
+from activities.ledger import ClaimLedger
+from activities.mail import Postman
+from config.settings import Settings
 from domain.claims import Stage
 from domain.deadlines import end_of_day, expires_at
 from domain.decisions import RefusalCode
 from domain.policy import ClaimWindow
 from domain.submissions import AttemptStarted, DeadlineExtended, SubmissionBody, Withdrawal
-from tests.claims import TestClaim
+from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers
+from worker import Activities
 from workflows import contract
 from workflows.contract import OperatorSignal
 
@@ -222,6 +230,57 @@ async def test_an_extension_sent_as_the_claim_expires_is_not_lost(new_claim: New
     assert (await claim.outcome(extension))["outcome"] == "accepted"
     assert claim.row()["stage"] == Stage.AWAITING_EVALUATION
     assert "claim.expired" not in claim.events()
+
+
+class SlowLedger:
+    """A ledger whose writes are handed over and then wait until a test lets them happen."""
+
+    def __init__(self, activities: Activities) -> None:
+        self.is_slow = False
+        self.may_happen = {"claim.expire": threading.Event(), "submissions.decide": threading.Event()}
+        self._open = activities.claims.ledger
+        activities.claims.ledger = self.ledger  # type: ignore[method-assign]  # stands for a slow database
+
+    @contextmanager
+    def ledger(self, claim_id: str) -> Iterator[ClaimLedger]:
+        info = activity.info()
+        if self.is_slow and info.is_local:
+            raise ConnectionError
+        if self.is_slow:
+            assert self.may_happen[info.activity_type].wait(timeout=30)
+        with self._open(claim_id) as opened:
+            yield opened
+
+
+async def test_a_claim_that_is_extended_while_it_closes_goes_on(
+    new_claim: NewClaim, forward: Forward, workers: Workers, engine: Engine, settings: Settings
+) -> None:
+    own = Activities(engine, settings, Postman(KeptMail(), settings.mail_from))
+    slow = SlowLedger(own)
+    async with workers.replaced(own):
+        claim = new_claim(claim_window=A_MONTH)
+        await claim.brought_to(Stage.AWAITING_EVALUATION)
+        slow.is_slow = True
+        # Time is not skipped while an activity is pending, so no further than the timer.
+        await forward(claim, timer_of(claim, due_at(claim)) + timedelta(seconds=1))
+        await pending(claim, 1)
+        await claim.deliver(claim.receive(claim.opening()))
+        await pending(claim, 2)
+        # The workflow learns that the claim expired while it still waits for a decision, which then opens the claim.
+        slow.may_happen["claim.expire"].set()
+        await claim.shows(contract.CLAIM_STAGE, Stage.EXPIRED)
+        extension = claim.receive(DeadlineExtended(LATER_ON, "illness"))
+        slow.may_happen["submissions.decide"].set()
+        assert (await claim.outcome(extension))["outcome"] == "accepted"
+        slow.is_slow = False
+        await claim.shows(contract.CLAIM_STAGE, Stage.AWAITING_EVALUATION)
+        await expired(claim, forward)
+        assert (await claim.handle.result())["stage"] == Stage.EXPIRED
+
+
+async def pending(claim: TestClaim, number: int) -> None:
+    """Wait until so many activities are pending."""
+    await claim.described(lambda description: len(description.raw_description.pending_activities) == number)
 
 
 async def test_an_expired_claim_can_no_longer_be_withdrawn_or_opened(new_claim: NewClaim, forward: Forward) -> None:
