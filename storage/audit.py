@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select, text
 
 from storage.tables import AuditEventRow
 
 GENESIS: Final = bytes(32)
 _DOMAIN: Final = b"laurel-audit/v1\0"
+_APPEND: Final = text(
+    "INSERT INTO audit_events (stream, seq, step_key, body, prev_hash, hash) "
+    "VALUES (:stream, :seq, :step_key, :body, :prev_hash, :hash)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +107,15 @@ class AuditStream:
         self._head = chain_hash(self._stream, seq, prev_hash, body)
         self._seq = seq
         self._connection.execute(
-            insert(AuditEventRow).values(
-                stream=self._stream,
-                seq=seq,
-                step_key=entry.step_key,
-                body=body,
-                prev_hash=prev_hash,
-                hash=self._head,
-            )
+            _APPEND,
+            {
+                "stream": self._stream,
+                "seq": seq,
+                "step_key": entry.step_key,
+                "body": body,
+                "prev_hash": prev_hash,
+                "hash": self._head,
+            },
         )
 
 

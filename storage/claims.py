@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, RowMapping, func, insert, text, update
+from sqlalchemy import Connection, RowMapping, Table, Text, Update, bindparam, func, insert, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.assessments import Grade
@@ -149,12 +151,31 @@ def add_claim(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(upsert(ClaimRow).values(**values).on_conflict_do_nothing())
 
 
+@cache
+def _update_claim(columns: tuple[str, ...], *, notify: bool) -> Update:
+    """The statement that writes these columns; built once, because building costs more than sending it."""
+    table = cast(Table, ClaimRow.__table__)
+    statement = update(table).where(table.c.id == bindparam("claim_id"))
+    statement = statement.values({column: bindparam(f"new_{column}") for column in columns})
+    return (
+        statement.returning(func.pg_notify(CLAIMS_CHANNEL, bindparam("message", type_=Text()))) if notify else statement
+    )
+
+
 def save_claim(connection: Connection, claim_id: str, values: Mapping[str, Any], *, notify: bool) -> None:
     """Write changed columns of a claim's projection; with ``notify`` those who watch the claim are woken."""
-    statement = update(ClaimRow).where(ClaimRow.id == claim_id).values(**values)
-    if notify:
-        statement = statement.returning(func.pg_notify(CLAIMS_CHANNEL, f"{claim_id} -"))
-    connection.execute(statement)
+    parameters = {f"new_{column}": value for column, value in values.items()} | {"claim_id": claim_id}
+    statement = _update_claim(tuple(sorted(values)), notify=notify)
+    connection.execute(statement, parameters | ({"message": f"{claim_id} -"} if notify else {}))
+
+
+_DECIDE: Final = text(
+    """
+    UPDATE submissions SET decided_at = clock_timestamp(), outcome = :outcome, refusal = :refusal, details = :details
+     WHERE id = :id AND decided_at IS NULL
+    RETURNING pg_notify(:channel, :message)
+    """
+).bindparams(bindparam("details", type_=JSONB()))
 
 
 def decide_submission(
@@ -164,14 +185,15 @@ def decide_submission(
 
     Raises ``StaleReadError`` when it had been decided already.
     """
-    outcome = "refused" if refusal else "accepted"
-    decided = connection.execute(
-        update(SubmissionRow)
-        .where(SubmissionRow.id == submission_id, SubmissionRow.decided_at.is_(None))
-        .values(decided_at=func.clock_timestamp(), outcome=outcome, refusal=refusal, details=dict(details))
-        .returning(func.pg_notify(CLAIMS_CHANNEL, f"{claim_id} {submission_id}"))
-    ).all()
-    if not decided:
+    parameters = {
+        "id": submission_id,
+        "outcome": "refused" if refusal else "accepted",
+        "refusal": refusal,
+        "details": dict(details),
+        "channel": CLAIMS_CHANNEL,
+        "message": f"{claim_id} {submission_id}",
+    }
+    if not connection.execute(_DECIDE, parameters).all():
         raise StaleReadError(submission_id)
 
 

@@ -87,13 +87,20 @@ async def record(connection: AsyncConnection, submission: NewSubmission, key: Id
     if key is not None:
         return await _record_keyed(connection, submission, key)
     # A retry after a lost connection brings the same id, and finds its own row.
-    statement = insert(SubmissionRow).values(**_values(submission)).on_conflict_do_nothing()
-    row = (await connection.execute(statement.returning(SubmissionRow.received_at))).one_or_none()
+    row = (await connection.execute(_RECORD, _values(submission))).one_or_none()
     if row is not None:
         return Receipt(submission.id, row.received_at, is_new=True)
     earlier = await connection.execute(select(SubmissionRow.received_at).where(SubmissionRow.id == submission.id))
     return Receipt(submission.id, earlier.scalar_one(), is_new=True)
 
+
+_RECORD: Final = text(
+    """
+    INSERT INTO submissions (id, claim_id, learner_id, actor, kind, body, request_id)
+    VALUES (:id, :claim_id, :learner_id, :actor, :kind, :body, :request_id)
+    ON CONFLICT DO NOTHING RETURNING received_at
+    """
+).bindparams(bindparam("body", type_=JSONB()))
 
 # One statement for key and submission: no key, no submission.
 _RECORD_KEYED: Final = text(
@@ -181,27 +188,18 @@ async def stored_submission(connection: AsyncConnection, key: IdempotencyKey) ->
     return row.submission_id  # type: ignore[no-any-return]  # the column is text
 
 
+_SUBMISSION: Final = text(
+    """
+    SELECT id, claim_id, learner_id, kind, received_at, decided_at, outcome, refusal, details
+      FROM submissions WHERE id = :submission_id AND claim_id = :claim_id
+    """
+)
+
+
 async def submission(connection: AsyncConnection, claim_id: str, submission_id: str) -> SubmissionView | None:
     """One submission of a claim; the caller has checked whose claim it is."""
-    row = (
-        (
-            await connection.execute(
-                select(
-                    SubmissionRow.id,
-                    SubmissionRow.claim_id,
-                    SubmissionRow.learner_id,
-                    SubmissionRow.kind,
-                    SubmissionRow.received_at,
-                    SubmissionRow.decided_at,
-                    SubmissionRow.outcome,
-                    SubmissionRow.refusal,
-                    SubmissionRow.details,
-                ).where(SubmissionRow.id == submission_id, SubmissionRow.claim_id == claim_id)
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
+    found = await connection.execute(_SUBMISSION, {"submission_id": submission_id, "claim_id": claim_id})
+    row = found.mappings().one_or_none()
     if row is None:
         return None
     values = {**row, "kind": SubmissionKind(row["kind"]), "details": row["details"] or {}}
