@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import Engine, RowMapping
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.certificates import PostgresCertificateActivities
 from activities.claims import PostgresClaimActivities
@@ -35,9 +34,8 @@ from storage.database import create_sync_engine
 from workflows.claim import ClaimWorkflow
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
 from workflows.delivery import Delivery, deliver
+from workflows.sandbox import workflow_runner
 
-# Our own modules, and what they import, are loaded once per process and not once per claim.
-SANDBOX = SandboxRestrictions.default.with_passthrough_modules("activities", "domain", "workflows", "tzdata")
 GRACE = timedelta(seconds=25)
 
 Loops = list[Coroutine[Any, Any, None]]
@@ -79,7 +77,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             claims.record_operator_act,
             activities.mail.send_award_email,
         ],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+        workflow_runner=workflow_runner(),
         activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.activity_slots,
