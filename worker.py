@@ -20,7 +20,7 @@ from activities.claims import PostgresClaimActivities
 from activities.mail import PostgresMailActivities, Postman, SignInOutbox
 from activities.policies import PolicyCache
 from activities.privacy import PrivateFailures
-from activities.relay import Relay
+from activities.relay import Relay, Restarter
 from activities.smtp import SmtpMailer
 from cli.ready import notify_ready
 from config import __version__
@@ -33,7 +33,7 @@ from domain.submissions import SubmissionKind
 from storage.database import create_sync_engine
 from workflows.claim import ClaimWorkflow
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
-from workflows.delivery import Delivery, deliver
+from workflows.delivery import ClaimOutline, Delivery, deliver, start_if_absent
 from workflows.sandbox import workflow_runner
 
 GRACE = timedelta(seconds=25)
@@ -108,26 +108,21 @@ def build_documents_worker(client: Client, activities: Activities) -> Worker:
 
 
 def build_loops(client: Client, engine: Engine, activities: Activities, settings: Settings) -> Loops:
-    """What runs beside the workflows: the relay of submissions and the outbox of sign-in links."""
+    """What runs beside the workflows: relay of submissions, restarter of claims, outbox of sign-in links."""
 
     async def deliver_row(row: RowMapping) -> None:
         await deliver(client, _delivery(row))
 
+    async def restart_row(row: RowMapping) -> None:
+        await start_if_absent(client, ClaimOutline(**row))
+
     outbox = SignInOutbox(engine, activities.postman, settings.public_url)
-    return [Relay(engine, deliver_row).run(), outbox.run()]
+    return [Relay(engine, deliver_row).run(), Restarter(engine, restart_row).run(), outbox.run()]
 
 
 def _delivery(row: RowMapping) -> Delivery:
     return Delivery(
-        claim_id=row["claim_id"],
-        submission_id=row["id"],
-        kind=SubmissionKind(row["kind"]),
-        received_at=row["received_at"],
-        ce_activity=row["ce_activity"],
-        provider=row["provider"],
-        stage=row["stage"] or Stage.VERIFYING_PARTICIPATION,
-        stage_since_at=row["stage_since_at"],
-        due_at=row["due_at"],
+        **{**row, "kind": SubmissionKind(row["kind"]), "stage": row["stage"] or Stage.VERIFYING_PARTICIPATION}
     )
 
 

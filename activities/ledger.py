@@ -203,7 +203,7 @@ class ClaimLedger:
         if self._claim.audit.has(f"act:{step_key}"):
             return
         at = self._claim.now
-        after = {"refusal": "invalid"}
+        after = {"refusal": RefusalCode.FORM_INCOMPLETE}
         entry = AuditEntry(step_key=f"act:{step_key}", event=f"{kind}.refused", at=at, actor=actor, after=after)
         self._enter(entry, self._stage)
 
@@ -250,13 +250,16 @@ class ClaimLedger:
 
     def close(self) -> ClaimState:
         """Write the projection, if anything changed, and say where the claim is now."""
+        wakes_at = self._wakes_at()
+        if wakes_at != self._claim.wakes_at:
+            self._changes["wakes_at"] = wakes_at
         if self._changes:
             claims.save_claim(self._connection, self._claim.id, self._changes, notify=self._is_unannounced)
         return ClaimState(
             version=self._claim.audit.seq,
             stage=self._stage,
             due_at=self._facts.due_at,
-            wakes_at=self._wakes_at(),
+            wakes_at=wakes_at,
             attention=Attention(self._claim.attention) if self._claim.attention else None,
         )
 

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Engine, RowMapping
 
+from storage.claims import stalled_claims
 from storage.submissions import take_undelivered
 
 logger = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ class Relay:
                 try:
                     await self._deliver(row)
                 except Exception as error:  # noqa: BLE001  # it stays due, and is taken again later
-                    logger.warning("delivery failed", submission_id=row["id"], error=type(error).__name__)
+                    logger.warning("delivery failed", submission_id=row["submission_id"], error=type(error).__name__)
 
         await asyncio.gather(*(deliver(row) for row in rows))
         return len(rows)
@@ -54,3 +55,34 @@ class Relay:
     def _take(self) -> Sequence[RowMapping]:
         with self._engine.begin() as connection:
             return take_undelivered(connection)
+
+
+class Restarter:
+    """Starts the workflows of claims that should have moved on by themselves: their timers went with a lost engine.
+
+    What runs already is left alone, so a claim that is merely late costs one question a minute.
+    """
+
+    def __init__(self, engine: Engine, start: Deliver) -> None:
+        self._engine = engine
+        self._start = start
+
+    async def run(self, pause: timedelta = timedelta(minutes=1)) -> None:
+        """Start what has stalled, for ever."""
+        while True:
+            try:
+                await self.restart_stalled()
+            except Exception as error:  # noqa: BLE001  # the database or Temporal may be away; the next round tries again
+                logger.warning("restarter pauses", error=type(error).__name__)
+            await asyncio.sleep(pause.total_seconds())
+
+    async def restart_stalled(self) -> int:
+        """Look once; answers how many claims have stalled."""
+        rows = await asyncio.to_thread(self._read)
+        for row in rows:
+            await self._start(row)
+        return len(rows)
+
+    def _read(self) -> Sequence[RowMapping]:
+        with self._engine.connect() as connection:
+            return stalled_claims(connection)

@@ -1,6 +1,7 @@
 """Handing a message to a mail server."""
 
 import smtplib
+from contextlib import suppress
 from email.message import EmailMessage
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -37,13 +38,16 @@ class SmtpMailer:
     def send(self, message: EmailMessage) -> None:
         """See ``Mailer``."""
         connect = smtplib.SMTP_SSL if self._scheme == "smtps" else smtplib.SMTP
+        server = connect(self._host, self._port, timeout=_TIMEOUT_SECONDS)
         try:
-            with connect(self._host, self._port, timeout=_TIMEOUT_SECONDS) as server:
-                if self._scheme == "smtp+starttls":
-                    server.starttls()
-                if self._credentials is not None:
-                    server.login(*self._credentials)
-                server.send_message(message)
+            if self._scheme == "smtp+starttls":
+                server.starttls()
+            if self._credentials is not None:
+                server.login(*self._credentials)
+            server.send_message(message)
+            # The message is taken; how the server says good-bye changes nothing.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
         except smtplib.SMTPRecipientsRefused as refused:
             if all(_is_permanent(code) for code, _ in refused.recipients.values()):
                 raise AddressRejectedError from None
@@ -52,6 +56,8 @@ class SmtpMailer:
             if _is_permanent(answer.smtp_code) and not isinstance(answer, smtplib.SMTPAuthenticationError):
                 raise AddressRejectedError from None
             raise
+        finally:
+            server.close()
 
 
 def _is_permanent(code: int) -> bool:

@@ -134,6 +134,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     RefusalCode.ATTESTATION_REQUIRED: ProblemKind(
         409, "The attestation is missing", "Confirm the statement that belongs to this credit type."
     ),
+    RefusalCode.FORM_INCOMPLETE: ProblemKind(
+        409, "The signal was not filled in", "Give operator, reason and, for an extension, due_on."
+    ),
     RefusalCode.ATTESTATION_OUTDATED: ProblemKind(
         409, "The attestation has changed", "Read the current statement and confirm it."
     ),

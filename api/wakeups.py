@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.database import Database
-from storage.claims import CLAIMS_CHANNEL
+from storage.database import CLAIMS_CHANNEL
 from storage.intake import decided_among
 
 _log = structlog.get_logger("laurel.api")

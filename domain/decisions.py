@@ -60,6 +60,7 @@ class RefusalCode(StrEnum):
     ATTESTATION_OUTDATED = "attestation_outdated"
     DEADLINE_NOT_LATER = "deadline_not_later"
     DEADLINE_TOO_LATE = "deadline_too_late"
+    FORM_INCOMPLETE = "form_incomplete"
 
 
 # How far ahead of its day of receipt an extension may put a deadline; more is a slip of the pen.

@@ -1,6 +1,6 @@
 """Claims in the record: locking one for a transaction, and writing what was decided. Only activities write here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,9 +15,8 @@ from domain.claims import Attempt, ClaimedCredit, ClaimFacts, Stage
 from domain.policy import Profession
 from domain.submissions import Submission, SubmissionKind, from_json
 from storage.audit import GENESIS, AuditStream, claim_stream
+from storage.database import CLAIMS_CHANNEL
 from storage.tables import AttemptRow, ClaimRow, EvaluationRow, SubmissionRow
-
-CLAIMS_CHANNEL: Final = "laurel_claims"
 
 
 class StaleReadError(Exception):
@@ -45,6 +44,7 @@ class LockedClaim:
     stage_since_at: datetime
     attention: str | None
     opened_at: datetime
+    wakes_at: datetime | None
     facts: ClaimFacts
     given_answers: Mapping[int, Mapping[str, str]]
     undecided: list[ReceivedSubmission]
@@ -91,6 +91,7 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         stage_since_at=row["stage_since_at"],
         attention=row["attention"],
         opened_at=row["opened_at"],
+        wakes_at=row["wakes_at"],
         facts=facts_of(row, attempts),
         given_answers={a["number"]: a["answers"] for a in attempts if a["answers"] is not None},
         undecided=[_received(values) for values in row["undecided"] or []],
@@ -234,3 +235,22 @@ def save_evaluation(
     connection.execute(
         insert(EvaluationRow).values(claim_id=claim_id, responses=dict(responses), submitted_at=submitted_at)
     )
+
+
+# Time should have moved these claims on, or Laurel should have: their workflow is late, or gone with its database.
+_STALLED: Final = text(
+    """
+    SELECT c.id AS claim_id, a.slug AS ce_activity, a.provider_slug AS provider, c.stage, c.stage_since_at, c.due_at
+      FROM claims c JOIN ce_activities a ON a.id = c.ce_activity_id
+     WHERE c.closed_at IS NULL
+       AND (c.wakes_at < clock_timestamp() - interval '2 minutes'
+            OR c.due_at < clock_timestamp() - interval '15 minutes'
+            OR (c.stage IN ('awarding', 'issuing') AND c.stage_since_at < clock_timestamp() - interval '2 minutes'))
+     ORDER BY random() LIMIT 500
+    """
+)
+
+
+def stalled_claims(connection: Connection) -> Sequence[RowMapping]:
+    """Up to 500 open claims that should have moved on by themselves, in no order."""
+    return connection.execute(_STALLED).mappings().all()

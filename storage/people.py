@@ -17,7 +17,7 @@ from domain.identities import new_id
 from domain.names import email_address
 from domain.policy import Profession
 from domain.roles import Role
-from storage.database import create_sync_engine
+from storage.database import OUTBOX_CHANNEL, create_sync_engine
 from storage.tables import (
     AccountRow,
     LearnerIdentifierRow,
@@ -27,7 +27,6 @@ from storage.tables import (
     SignInLinkRow,
 )
 
-OUTBOX_CHANNEL: Final = "laurel_outbox"
 SIGN_IN_PURPOSE: Final = "sign_in_link"
 
 # How long the answer to a used link may be fetched again, by whoever holds the same token and idempotency key.

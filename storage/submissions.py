@@ -21,7 +21,7 @@ _TAKE: Final = text(
           FROM due WHERE s.id = due.id
         RETURNING s.id, s.claim_id, s.kind, s.received_at, s.body
     )
-    SELECT t.id, t.claim_id, t.kind, t.received_at, a.slug AS ce_activity, a.provider_slug AS provider,
+    SELECT t.id AS submission_id, t.claim_id, t.kind, t.received_at, a.slug AS ce_activity, a.provider_slug AS provider,
            c.stage, coalesce(c.stage_since_at, t.received_at) AS stage_since_at, c.due_at
       FROM taken t
       LEFT JOIN claims c ON c.id = t.claim_id

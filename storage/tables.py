@@ -202,6 +202,7 @@ class ClaimRow(Base):
         Index(None, "ce_activity_id", "stage"),
         Index("ix_claims_attention", "attention", postgresql_where=text("attention IS NOT NULL")),
         Index("ix_claims_due_at", "due_at", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_claims_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -213,6 +214,7 @@ class ClaimRow(Base):
     attention: Mapped[str | None]
     opened_at: Mapped[datetime]
     due_at: Mapped[datetime | None]
+    wakes_at: Mapped[datetime | None]
     participation: Mapped[str | None]
     participation_at: Mapped[datetime | None]
     evaluated_at: Mapped[datetime | None]

@@ -34,19 +34,25 @@ from workflows.contract import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One submission on its way to its claim, with what operators filter by from the first second."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimOutline:
+    """What operators filter a claim by, known before its workflow runs."""
 
     claim_id: str
-    submission_id: str
-    kind: SubmissionKind
-    received_at: datetime
     ce_activity: str
     provider: str
     stage: str
     stage_since_at: datetime
     due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(ClaimOutline):
+    """One submission on its way to its claim."""
+
+    submission_id: str
+    kind: SubmissionKind
+    received_at: datetime
 
 
 async def deliver(client: Client, delivery: Delivery, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
@@ -60,7 +66,7 @@ async def deliver(client: Client, delivery: Delivery, rpc_timeout: timedelta = t
     Raises what the client raises when Temporal can't be reached; the relay then delivers later.
     """
     if delivery.kind is SubmissionKind.OPENING:
-        is_delivered = await _start_new(client, delivery, rpc_timeout)
+        is_delivered = await start_if_absent(client, delivery, rpc_timeout)
     else:
         is_delivered = await _signal_running(client, delivery, rpc_timeout)
     if not is_delivered:
@@ -83,26 +89,29 @@ async def _signal_running(client: Client, delivery: Delivery, rpc_timeout: timed
     return True
 
 
-async def _start_new(client: Client, delivery: Delivery, rpc_timeout: timedelta) -> bool:
-    """Start without a signal, which a new claim does not need: its first act is to read the intake."""
+async def start_if_absent(client: Client, claim: ClaimOutline, rpc_timeout: timedelta = timedelta(seconds=2)) -> bool:
+    """Start a claim's workflow without a signal; False when it runs already.
+
+    A new claim needs no signal: its first act is to read the intake. A claim whose workflow was lost needs none either.
+    """
     try:
         await client.start_workflow(
-            **_start_options(delivery, rpc_timeout), id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+            **_start_options(claim, rpc_timeout), id_conflict_policy=WorkflowIDConflictPolicy.FAIL
         )
     except WorkflowAlreadyStartedError:
         return False
     return True
 
 
-def _start_options(delivery: Delivery, rpc_timeout: timedelta) -> dict[str, Any]:
+def _start_options(claim: ClaimOutline, rpc_timeout: timedelta) -> dict[str, Any]:
     return {
         "workflow": CLAIM_WORKFLOW,
-        "arg": ClaimInput(delivery.claim_id),
-        "id": claim_workflow_id(delivery.claim_id),
+        "arg": ClaimInput(claim.claim_id),
+        "id": claim_workflow_id(claim.claim_id),
         "task_queue": CLAIMS_QUEUE,
         "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        "search_attributes": _search_attributes(delivery),
-        "static_summary": f"Credit claim: {delivery.ce_activity}",
+        "search_attributes": _search_attributes(claim),
+        "static_summary": f"Credit claim: {claim.ce_activity}",
         "rpc_timeout": rpc_timeout,
     }
 
@@ -113,13 +122,13 @@ def _payload(delivery: Delivery) -> SubmissionReceived | OperatorSignal:
     return SubmissionReceived(delivery.submission_id, delivery.kind, delivery.received_at)
 
 
-def _search_attributes(delivery: Delivery) -> TypedSearchAttributes:
+def _search_attributes(claim: ClaimOutline) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(CLAIM_STAGE, delivery.stage),
-        SearchAttributePair(CLAIM_STAGE_SINCE, delivery.stage_since_at),
-        SearchAttributePair(CE_ACTIVITY, delivery.ce_activity),
-        SearchAttributePair(PROVIDER, delivery.provider),
+        SearchAttributePair(CLAIM_STAGE, claim.stage),
+        SearchAttributePair(CLAIM_STAGE_SINCE, claim.stage_since_at),
+        SearchAttributePair(CE_ACTIVITY, claim.ce_activity),
+        SearchAttributePair(PROVIDER, claim.provider),
     ]
-    if delivery.due_at is not None:
-        pairs.append(SearchAttributePair(CLAIM_DUE_AT, delivery.due_at))
+    if claim.due_at is not None:
+        pairs.append(SearchAttributePair(CLAIM_DUE_AT, claim.due_at))
     return TypedSearchAttributes(pairs)

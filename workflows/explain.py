@@ -16,7 +16,7 @@ _WAITS: Final = {
     Stage.AWARDING: "The credit is being awarded.",
     Stage.ISSUING: "Credit is awarded; the certificate and the e-mail are on their way.",
     Stage.COMPLETED: "Credit is awarded, the certificate is issued and the learner was told. Nothing to do.",
-    Stage.EXPIRED: "The deadline passed before the credit was claimed. Staff can extend it: `extend_deadline`.",
+    Stage.EXPIRED: "The deadline passed before the credit was claimed. An extension by staff opens it again.",
     Stage.DENIED: "The last attempt at the post-test did not reach the passing score.",
     Stage.WITHDRAWN: "The claim was withdrawn.",
 }

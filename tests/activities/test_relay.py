@@ -30,11 +30,11 @@ class Delivered:
     async def __call__(self, row: RowMapping) -> None:
         self.rows.append(row)
         await asyncio.sleep(0)
-        if row["id"] in self.failing:
+        if row["submission_id"] in self.failing:
             raise ConnectionRefusedError("Temporal is away")
 
     def of(self, claim: TestClaim) -> list[str]:
-        return [row["id"] for row in self.rows if row["claim_id"] == claim.claim_id]
+        return [row["submission_id"] for row in self.rows if row["claim_id"] == claim.claim_id]
 
 
 def make_due(engine: Engine, submission_ids: list[str], deliveries: int = 0) -> None:
@@ -73,7 +73,7 @@ async def test_a_delivery_says_what_operators_filter_by(
     submission_id = claim.receive(claim.evaluation())
     make_due(engine, [submission_id])
     await Relay(engine, delivered).deliver_due()
-    [row] = [row for row in delivered.rows if row["id"] == submission_id]
+    [row] = [row for row in delivered.rows if row["submission_id"] == submission_id]
     assert (row["ce_activity"], row["provider"], row["stage"]) == (claim.slug, PROVIDER, Stage.AWAITING_TEST)
     assert row["due_at"] == claim.row()["due_at"]
 

@@ -137,13 +137,11 @@ def test_storage_imports_the_domain_and_nothing_else_of_ours(module: Path) -> No
 
 # What writes claims, awards and what follows from them.
 WRITERS = ("storage.claims", "storage.awards", "storage.emails", "storage.submissions")
-# The name of a channel that the API only listens to.
-READ_ONLY = {"storage.claims.CLAIMS_CHANNEL"}
 
 
 @pytest.mark.parametrize("module", modules_of("api"), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_api_cannot_write_to_a_claim(module: Path) -> None:
-    assert {name for name in imports_of(module) if name.startswith(WRITERS)} <= READ_ONLY
+    assert {name for name in imports_of(module) if name.startswith(WRITERS)} == set()
 
 
 def test_activities_do_write_to_claims() -> None:

@@ -230,6 +230,7 @@ REFUSED_ELSEWHERE = {
     RefusalCode.WRONG_STATE,
     RefusalCode.ATTEMPTS_EXHAUSTED,
     RefusalCode.PROFILE_INCOMPLETE,
+    RefusalCode.FORM_INCOMPLETE,
 }
 
 

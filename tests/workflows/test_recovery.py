@@ -1,20 +1,25 @@
 """What Temporal forgets, the record remembers: reset, terminated and wiped claims go on with one outcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine, RowMapping, text
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import ClaimStep
+from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.identities import new_id
 from domain.submissions import AttemptStarted, StepRetried, SubmissionBody
+from storage.claims import stalled_claims
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward
 from worker import Activities
+from workflows.delivery import ClaimOutline, start_if_absent
 
 NewClaim = Callable[..., TestClaim]
 # Started, task scheduled, task started, task completed.
@@ -113,3 +118,41 @@ async def test_a_claim_of_which_temporal_knows_nothing_goes_on_from_the_record(
     assert (await claim.submit(claim.credit()))["outcome"] == "accepted"
     await claim.reaches(Stage.COMPLETED)
     claim.assert_awarded_once()
+
+
+async def test_a_claim_whose_engine_was_lost_in_the_middle_of_grading_is_started_again(
+    new_claim: NewClaim, engine: Engine, environment: WorkflowEnvironment
+) -> None:
+    claim = new_claim(grading_seconds=3600)
+    await claim.brought_to(Stage.AWAITING_TEST)
+    await claim.submit(AttemptStarted())
+    await claim.submit(claim.answers())
+    await claim.handle.terminate("the engine is lost")
+    # An hour and more goes by: nobody signals a claim that only waits for its result.
+    with engine.begin() as connection:
+        for statement in (
+            "UPDATE attempts SET submitted_at = submitted_at - interval '2 hours' WHERE claim_id = :id",
+            "UPDATE claims SET wakes_at = wakes_at - interval '2 hours' WHERE id = :id",
+        ):
+            connection.execute(text(statement), {"id": claim.claim_id})
+
+    async def start(row: RowMapping) -> None:
+        await start_if_absent(environment.client, ClaimOutline(**row))
+
+    assert await Restarter(engine, start).restart_stalled() >= 1
+    await claim.reaches(Stage.AWAITING_EVALUATION)
+    assert claim.claim_id not in {row["claim_id"] for row in stalled(engine)}
+
+
+def stalled(engine: Engine) -> Sequence[RowMapping]:
+    with engine.connect() as connection:
+        return stalled_claims(connection)
+
+
+async def test_a_claim_that_waits_for_its_learner_is_left_alone(new_claim: NewClaim, engine: Engine) -> None:
+    claim = new_claim()
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    with engine.begin() as connection:
+        long_ago = text("UPDATE claims SET stage_since_at = stage_since_at - interval '30 days' WHERE id = :id")
+        connection.execute(long_ago, {"id": claim.claim_id})
+    assert claim.claim_id not in {row["claim_id"] for row in stalled(engine)}

@@ -243,6 +243,7 @@ def upgrade() -> None:
         sa.Column("attention", sa.Text(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("wakes_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("participation", sa.Text(), nullable=True),
         sa.Column("participation_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("evaluated_at", sa.DateTime(timezone=True), nullable=True),
@@ -274,6 +275,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_claims_ce_activity_id_claims_stage"), "claims", ["ce_activity_id", "stage"], unique=False)
     op.create_index(
         "ix_claims_due_at", "claims", ["due_at"], unique=False, postgresql_where=sa.text("closed_at IS NULL")
+    )
+    op.create_index(
+        "ix_claims_wakes_at", "claims", ["wakes_at"], unique=False, postgresql_where=sa.text("wakes_at IS NOT NULL")
     )
     op.create_table(
         "attempts",
@@ -379,6 +383,10 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
         )
+        op.execute(
+            f"CREATE TRIGGER {table}_never_emptied BEFORE TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
 
 
 def downgrade() -> None:
@@ -393,6 +401,7 @@ def downgrade() -> None:
     op.drop_index("uq_awards_active", table_name="awards", postgresql_where=sa.text("state = 'active'"))
     op.drop_table("awards")
     op.drop_table("attempts")
+    op.drop_index("ix_claims_wakes_at", table_name="claims", postgresql_where=sa.text("wakes_at IS NOT NULL"))
     op.drop_index("ix_claims_due_at", table_name="claims", postgresql_where=sa.text("closed_at IS NULL"))
     op.drop_index(op.f("ix_claims_ce_activity_id_claims_stage"), table_name="claims")
     op.drop_index("ix_claims_attention", table_name="claims", postgresql_where=sa.text("attention IS NOT NULL"))

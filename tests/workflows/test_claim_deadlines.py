@@ -327,7 +327,7 @@ async def test_a_signal_that_an_operator_filled_in_badly_is_recorded_as_refused_
     before = await claim.brought_to(Stage.VERIFYING_PARTICIPATION)
     await claim.handle.signal("extend_deadline", typed)
     await claim.until(lambda: claim.events()[-1] == "extension.refused")
-    assert claim.entries()[-1]["after"] == {"refusal": "invalid"}
+    assert claim.entries()[-1]["after"] == {"refusal": "form_incomplete"}
     assert claim.row() == before
     assert (await claim.submit(claim.participation()))["outcome"] == "accepted"
     claim.assert_audited()
