@@ -42,6 +42,7 @@ from tests.claims import example_policy, full_responses, right_answers
 from workflows.contract import claim_workflow_id
 
 GRADING_SECONDS = 1
+THINKING_SECONDS = 1.0
 
 
 @dataclass
@@ -114,32 +115,43 @@ def sign_in_learners(engine: Engine, number: int) -> list[str]:
     return tokens
 
 
-async def full_claim(api: str, token: str, policy: CEActivityPolicy, stages: Stages, run: Run) -> None:
-    """One learner's claim over HTTP, each step timed."""
-    http = Connection(api, token)
+@dataclass
+class Phase:
+    """One phase of the benchmark: where the learners claim, what, how long they think before a step, what was seen."""
 
-    async def step(name: str, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    api: str
+    policy: CEActivityPolicy
+    stages: Stages
+    thinking_seconds: float = 0.0
+    run: Run = field(default_factory=Run)
+
+    async def claim(self, token: str) -> None:
+        """One learner's claim over HTTP, each step timed."""
+        http = Connection(self.api, token)
+        step = partial(self._step, http)
+        claim = await step("open", "POST", "/v1/claims", {"ce_activity": STORY})
+        path, claim_id = f"/v1/claims/{claim['id']}", str(claim["id"])
+        self.run.claim_ids.append(claim_id)
+        await step("participation", "POST", f"{path}/participation", {"method": "attestation", "value": "in_person"})
+        await step("attempt", "POST", f"{path}/attempts", {})
+        graded = asyncio.ensure_future(self.stages.reached(claim_id, Stage.AWAITING_EVALUATION))
+        await step("answers", "POST", f"{path}/attempts/1/answers", {"answers": right_answers(self.policy)})
+        await graded
+        await step("evaluation", "POST", f"{path}/evaluations", {"responses": full_responses(self.policy)})
+        completed = asyncio.ensure_future(self.stages.reached(claim_id, Stage.COMPLETED))
+        credit = {"credit_type": "ama_pra_category_1", "units": "1.00", "attestation_version": "ama-2026-1"}
+        await step("credit", "PUT", f"{path}/credit", {**credit, "attested": True})
+        started = time.perf_counter()
+        await completed
+        self.run.time("credit to e-mail", started)
+        await http.close()
+
+    async def _step(self, http: Connection, name: str, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(self.thinking_seconds * (0.5 + secrets.randbelow(1000) / 1000))
         started = time.perf_counter()
         answer = await http.call(method, path, body)
-        run.time(name, started)
+        self.run.time(name, started)
         return answer
-
-    claim = await step("open", "POST", "/v1/claims", {"ce_activity": STORY})
-    path, claim_id = f"/v1/claims/{claim['id']}", str(claim["id"])
-    run.claim_ids.append(claim_id)
-    await step("participation", "POST", f"{path}/participation", {"method": "attestation", "value": "in_person"})
-    await step("attempt", "POST", f"{path}/attempts", {})
-    graded = asyncio.ensure_future(stages.reached(claim_id, Stage.AWAITING_EVALUATION))
-    await step("answers", "POST", f"{path}/attempts/1/answers", {"answers": right_answers(policy)})
-    await graded
-    await step("evaluation", "POST", f"{path}/evaluations", {"responses": full_responses(policy)})
-    completed = asyncio.ensure_future(stages.reached(claim_id, Stage.COMPLETED))
-    credit = {"credit_type": "ama_pra_category_1", "units": "1.00", "attestation_version": "ama-2026-1"}
-    await step("credit", "PUT", f"{path}/credit", {**credit, "attested": True})
-    started = time.perf_counter()
-    await completed
-    run.time("credit to e-mail", started)
-    await http.close()
 
 
 async def at_once(learners: int, works: Sequence[Callable[[], Awaitable[None]]]) -> float:
@@ -190,18 +202,17 @@ async def embedded_stack() -> AsyncIterator[tuple[LocalStack, Engine, Client]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def full_phase(stack: LocalStack, engine: Engine, claims: int, learners: int) -> Run:
+async def full_phase(stack: LocalStack, engine: Engine, claims: int, learners: int, thinking_seconds: float = 0) -> Run:
     policy = example_policy(grading_seconds=GRADING_SECONDS)
     definition = read_definition((EXAMPLES / f"{STORY}.yaml").read_text())
     with engine.begin() as connection:
         publish(connection, type(definition)(slug=STORY, status=definition.status, policy=policy), None)
-    run, stages = Run(), Stages(engine)
-    watcher = asyncio.create_task(stages.watch())
-    api = stack.urls["api"]
-    works = [partial(full_claim, api, token, policy, stages, run) for token in sign_in_learners(engine, claims)]
-    run.seconds = await at_once(learners, works)
+    phase = Phase(stack.urls["api"], policy, Stages(engine), thinking_seconds)
+    watcher = asyncio.create_task(phase.stages.watch())
+    works = [partial(phase.claim, token) for token in sign_in_learners(engine, claims)]
+    phase.run.seconds = await at_once(learners, works)
     watcher.cancel()
-    return run
+    return phase.run
 
 
 async def floor_phase(client: Client, claims: int, learners: int) -> float:
@@ -242,7 +253,7 @@ async def main() -> None:
         server = after["temporal"]
         floor_seconds = await floor_phase(client, options.claims, options.learners)
         floor_server = (await asyncio.to_thread(cpu_by_part, stack))["temporal"] - server
-        paced = await full_phase(stack, engine, 200, 20)
+        paced = await full_phase(stack, engine, 200, 20, THINKING_SECONDS)
         full, floor = options.claims / run.seconds, options.claims / floor_seconds
         print(f"{os.cpu_count()} cores, {options.learners} learners at once, {options.claims} claims")
         print(f"full claims per second: {full:.1f}; floor: {floor:.1f}; ratio {full / floor:.2f}")
@@ -251,7 +262,7 @@ async def main() -> None:
             print(f"{name:<18}{1000 * (after[name] - before.get(name, 0)) / options.claims:>8.1f}")
         print(f"{'(floor: temporal)':<18}{1000 * floor_server / options.claims:>8.1f}")
         show_latencies(f"{options.learners} learners at once", run)
-        show_latencies("20 learners at once", paced)
+        show_latencies(f"20 learners at once, who think {THINKING_SECONDS:g} s before each step", paced)
         await show_histories(client, run.claim_ids)
 
 
