@@ -68,12 +68,14 @@ class ClaimWorkflow:
                     await self._read_last_news()
                 case _:
                     await self._wait_for_learner()
+            if self._is_history_long:
+                workflow.continue_as_new(ClaimInput(self._claim_id))
         return ClaimResult(self._stage)
 
     async def _wait_for_learner(self) -> None:
         """Participation, attempt, answers, evaluation, credit: each is a signal that moves the claim on."""
         stage = self._stage
-        await self._wait(lambda: self._stage is not stage)
+        await self._wait(lambda: self._stage is not stage or self._is_history_long)
 
     async def _read_last_news(self) -> None:
         """What came with the end is decided before the workflow ends; a step sent in time may open the claim again."""
@@ -250,6 +252,11 @@ class ClaimWorkflow:
     @property
     def _has_news(self) -> bool:
         return self._is_signalled or self._is_reading or bool(self._operator_acts)
+
+    @property
+    def _is_history_long(self) -> bool:
+        """Whether thousands of refused steps fill the history: a new run goes on from the ledger, like any other."""
+        return workflow.info().is_continue_as_new_suggested() and not self._has_news
 
     def _step(self, at: datetime | None = None) -> ClaimStep:
         """A write at this moment, or at the moment that a timer was set for, if the clock is a little behind it."""

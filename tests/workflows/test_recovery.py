@@ -13,11 +13,12 @@ from activities.contract import ClaimStep
 from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
+from domain.decisions import RefusalCode
 from domain.identities import new_id
 from domain.submissions import AttemptStarted, StepRetried, SubmissionBody
 from storage.claims import stalled_claims
 from tests.claims import KeptMail, TestClaim
-from tests.workflows.conftest import Forward
+from tests.workflows.conftest import LONG_HISTORY, Forward
 from worker import Activities
 from workflows.delivery import ClaimOutline, start_if_absent
 
@@ -156,3 +157,18 @@ async def test_a_claim_that_waits_for_its_learner_is_left_alone(new_claim: NewCl
         long_ago = text("UPDATE claims SET stage_since_at = stage_since_at - interval '30 days' WHERE id = :id")
         connection.execute(long_ago, {"id": claim.claim_id})
     assert claim.claim_id not in {row["claim_id"] for row in stalled(engine)}
+
+
+async def test_a_claim_with_thousands_of_refused_steps_goes_on_in_a_new_run(new_claim: NewClaim) -> None:
+    claim = new_claim()
+    await claim.brought_to(Stage.AWAITING_TEST)
+    first_run = (await claim.handle.describe()).run_id
+    for _ in range(LONG_HISTORY // 4):
+        assert (await claim.submit(claim.credit()))["refusal"] == RefusalCode.STEP_LOCKED
+    await claim.described(lambda description: description.run_id != first_run)
+    assert (await claim.handle.describe()).history_length < LONG_HISTORY
+    for stage, body in steps_from(claim, Stage.AWAITING_TEST):
+        await claim.reaches(stage)
+        assert (await claim.submit(body))["outcome"] == "accepted"
+    await claim.reaches(Stage.COMPLETED)
+    claim.assert_awarded_once()
