@@ -157,12 +157,27 @@ async def begin_answer(connection: AsyncConnection, key: IdempotencyKey) -> Stor
 
 
 async def finish_answer(connection: AsyncConnection, key: IdempotencyKey, status: int, body: Mapping[str, Any]) -> None:
-    """Store the answer under its key, for as long as keys are kept."""
+    """Store the first answer under its key, for as long as keys are kept."""
     await connection.execute(
         update(IdempotencyKeyRow)
-        .where(IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key)
+        .where(
+            IdempotencyKeyRow.principal == key.principal,
+            IdempotencyKeyRow.key == key.key,
+            IdempotencyKeyRow.status.is_(None),
+        )
         .values(status=status, body=literal(dict(body), JSONB()))
     )
+
+
+async def stored_answer(connection: AsyncConnection, key: IdempotencyKey) -> StoredAnswer | None:
+    """The answer that a key's request was given, once it was given one."""
+    found = await connection.execute(
+        select(IdempotencyKeyRow.status, IdempotencyKeyRow.body).where(
+            IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key
+        )
+    )
+    row = found.one_or_none()
+    return StoredAnswer(row.status, row.body or {}) if row is not None and row.status is not None else None
 
 
 async def attach_key(connection: AsyncConnection, key: IdempotencyKey, submission_id: str | None) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.auth import Principal, SignedIn, Staff
 from api.gateway import ClaimContext
-from api.problems import ProblemError, refusal_response
+from api.problems import MEDIA_TYPE, ProblemError, refusal_response
 from api.services import Services, services_of
 from api.v1.envelope import Envelope, envelope
 from api.views import claim_json, next_actions_json, stage_if_opened, submission_json
@@ -21,7 +21,7 @@ from domain.identities import is_id, new_id
 from domain.policy import CEActivityPolicy
 from domain.submissions import SubmissionBody, kind_of, to_json
 from storage import intake, queries
-from storage.intake import KeyReusedError, NewSubmission, SubmissionView
+from storage.intake import KeyReusedError, NewSubmission, StoredAnswer, SubmissionView
 from storage.queries import ClaimView
 
 _RETRY_AFTER_SECONDS: Final = "1"
@@ -118,8 +118,18 @@ class Desk:
         return Step(is_new, submission, claim)
 
     async def answer(self, step: Step, accepted: Accepted) -> Response:
-        """Answer: 202 while the step is undecided, 409 when it was refused, else what ``accepted`` makes of it."""
-        response = await self._answer(step, accepted)
+        """Answer: 202 while the step is undecided, 409 when it was refused, else what ``accepted`` makes of it.
+
+        The answer to a decided step is stored under the request's key; the same request gets the same answer again.
+        """
+        key, database = self.envelope.key, self.services.database
+        stored = None
+        if key is not None and not step.is_new:
+            stored = await database.statements(lambda c: intake.stored_answer(c, key))
+        response = _as_stored(stored) if stored else await self._answer(step, accepted)
+        if key is not None and stored is None and step.submission.outcome is not None:
+            document = json.loads(bytes(response.body))
+            await database.statements(lambda c: intake.finish_answer(c, key, response.status_code, document))
         if not step.is_new:
             response.headers["Idempotent-Replayed"] = "true"
         return response
@@ -146,6 +156,15 @@ class Desk:
             )
 
         return respond
+
+
+def _as_stored(stored: StoredAnswer) -> Response:
+    status = stored.status or HTTPStatus.OK
+    headers = {"Location": stored.body["href"]} if status == HTTPStatus.CREATED and "href" in stored.body else {}
+    response = json_response(stored.body, status, headers)
+    if status >= HTTPStatus.BAD_REQUEST:
+        response.headers["Content-Type"] = MEDIA_TYPE
+    return response
 
 
 def _context_of(view: ClaimView, policy: CEActivityPolicy) -> ClaimContext:

@@ -60,6 +60,25 @@ async def test_a_repeated_step_is_answered_like_the_first_time(learner: Person, 
     assert submissions(engine, learner, "participation") == 2
 
 
+async def test_a_repeated_step_gets_its_first_answer_even_when_the_claim_has_moved_on(
+    learner: Person, slug: str
+) -> None:
+    opened = await learner.post("/v1/claims", {"ce_activity": slug}, idempotency_key="open")
+    path = f"{opened.json()['href']}/participation"
+    stated = await learner.post(path, participation(), idempotency_key="state")
+    refused = await learner.post(path, participation(), idempotency_key="state-again")
+    await learner.post(f"{opened.json()['href']}/attempts", {})
+    for first, key, where, body in (
+        (opened, "open", "/v1/claims", {"ce_activity": slug}),
+        (stated, "state", path, participation()),
+        (refused, "state-again", path, participation()),
+    ):
+        again = await learner.post(where, body, idempotency_key=key)
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert again.headers["content-type"] == first.headers["content-type"]
+        assert again.headers.get("location") == first.headers.get("location")
+
+
 async def test_concurrent_requests_with_one_key_are_one_step(learner: Person, slug: str, engine: Engine) -> None:
     claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()
     path = f"{claim['href']}/participation"
