@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format lock
+.PHONY: help demo up test check coverage bench format lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,15 @@ check: ## Set up and check style, types and the direction of imports
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
+
+coverage: ## Set up and check that the tests of the rules reach every branch
+	@bin/setup --dev
+	.venv/bin/pytest tests/domain -q --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+bench: ## Set up and measure: claims per second against the floor, latency, certificates
+	@bin/setup --dev
+	.venv/bin/python -m bench.claims $(ARGS)
+	.venv/bin/python -m bench.certificate
 
 format: ## Set up and format the code
 	@bin/setup --dev
