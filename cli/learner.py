@@ -57,11 +57,11 @@ class Learner:
 
     def open_claim(self, ce_activity: str) -> Json:
         """Open the claim, or find it."""
-        return self._call("POST", "/v1/claims", {"ce_activity": ce_activity})
+        return self._step("POST", "/v1/claims", {"ce_activity": ce_activity})
 
     def take(self, action: Json, body: Mapping[str, Any]) -> Json:
         """Do one of the next actions."""
-        return self._call(action["method"], action["href"], body)
+        return self._step(action["method"], action["href"], body)
 
     def get(self, path: str) -> Json:
         """Read something."""
@@ -80,6 +80,21 @@ class Learner:
         if answer.is_error:
             raise StackError(_words(answer))
         return answer.content
+
+    def _step(self, method: str, path: str, body: Mapping[str, Any], seconds: int = 60) -> Json:
+        """Send a step; one that is recorded but not decided at once is asked about until it is."""
+        answer = self._call(method, path, body)
+        for _ in range(seconds):
+            match answer.get("outcome"):
+                case None:
+                    return answer
+                case "accepted":
+                    return self.get(answer["claim"])
+                case "refused":
+                    raise StackError(f"the step was refused: {answer['code']}")
+            time.sleep(1)
+            answer = self.get(answer["href"])
+        raise StackError(f"the step is recorded, but no worker decided it within {seconds} s; see the logs")
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
         answer = self._http.request(method, path, json=body)
