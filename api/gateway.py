@@ -38,7 +38,7 @@ class Patience:
     """How long a request waits for its decision, and whether it still waits when Temporal cannot be reached."""
 
     seconds: float = 2.0
-    is_stubborn: bool = False
+    is_insistent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Gateway:
         with self._wakeups.expect(submission.id) as decided:
             receipt = await self._database.statements(lambda c: intake.record(c, submission, key))
             if receipt.is_new:
-                self._start_delivery(submission, receipt, context, None if patience.is_stubborn else decided)
+                self._start_delivery(submission, receipt, context, None if patience.is_insistent else decided)
                 await _wait(decided, patience.seconds)
                 return receipt
         await self.wait_for(receipt.submission_id, patience)

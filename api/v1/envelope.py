@@ -72,4 +72,4 @@ def patience(prefer: str | None) -> Patience:
     wait = _WAIT.search(prefer)
     if wait is None:
         return Patience()
-    return Patience(min(int(wait[1]), MAXIMUM_WAIT_SECONDS), is_stubborn=True)
+    return Patience(min(int(wait[1]), MAXIMUM_WAIT_SECONDS), is_insistent=True)

@@ -28,7 +28,7 @@ def test_a_limit_begins_anew_with_the_next_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefer", "seconds", "is_stubborn"),
+    ("prefer", "seconds", "is_insistent"),
     [
         (None, 2.0, False),
         ("wait=5", 5, True),
@@ -39,9 +39,9 @@ def test_a_limit_begins_anew_with_the_next_window() -> None:
         ("return=minimal; wait=3", 3, True),
     ],
 )
-def test_a_client_chooses_how_long_it_waits(prefer: str | None, seconds: float, is_stubborn: bool) -> None:
+def test_a_client_chooses_how_long_it_waits(prefer: str | None, seconds: float, is_insistent: bool) -> None:
     chosen = patience(prefer)
-    assert (chosen.seconds, chosen.is_stubborn) == (seconds, is_stubborn)
+    assert (chosen.seconds, chosen.is_insistent) == (seconds, is_insistent)
 
 
 def test_a_logged_exception_says_where_but_not_what(settings: Settings) -> None:

@@ -152,6 +152,7 @@ async def test_a_renderer_that_fails_is_tried_again_until_it_works(
         await pending_failure(claim, "certificate.issue", "MemoryError")
         render.is_broken = False
         await completed(claim)
+    claim.assert_awarded_once()
 
 
 async def pending_failure(claim: TestClaim, activity: str, failure: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowReplayResult, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.smtp import AddressRejectedError
@@ -114,9 +114,10 @@ STORIES: dict[str, Story] = {
 
 async def replay(
     history: WorkflowHistory, runner: WorkflowRunner | None = None, workflow: type = ClaimWorkflow
-) -> None:
+) -> WorkflowReplayResult:
     """Run a workflow against a history; raises when it decides anything else than the history says."""
-    await Replayer(workflows=[workflow], workflow_runner=runner or workflow_runner()).replay_workflow(history)
+    replayer = Replayer(workflows=[workflow], workflow_runner=runner or workflow_runner())
+    return await replayer.replay_workflow(history)
 
 
 def without_local(value: Any) -> Any:
@@ -144,14 +145,14 @@ async def test_a_claim_of_today_replays(new_claim: NewClaim, forward: Forward, m
     claim = await STORIES[story](new_claim, forward, mail)
     await claim.handle.result()
     history = await claim.handle.fetch_history()
-    await replay(history)
+    assert (await replay(history)).replay_failure is None
     if IS_RECORDING:
         record(story, history)
 
 
 @pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
 async def test_a_stored_history_replays(path: Path) -> None:
-    await replay(stored(path))
+    assert (await replay(stored(path))).replay_failure is None
 
 
 def test_every_story_has_a_stored_history() -> None:
