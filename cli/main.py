@@ -240,11 +240,16 @@ def database_url(data_dir: Path | None = None) -> str:
 
 
 @temporal.command(name="setup")
-def set_up_temporal() -> None:
+def set_up_temporal(
+    *,
+    retention_days: Annotated[
+        int | None, typer.Option(min=1, help="Let the namespace keep closed workflows this many days.")
+    ] = None,
+) -> None:
     """Register Laurel's search attributes; nothing happens if they are there already."""
     from temporalio.service import RPCError
 
-    from cli.temporal_setup import register_search_attributes
+    from cli.temporal_setup import keep_closed_workflows, register_search_attributes
     from config.temporal import connect
     from workflows.contract import SEARCH_ATTRIBUTES
 
@@ -252,8 +257,10 @@ def set_up_temporal() -> None:
         client = await connect(lazy=True)
         try:
             added = await register_search_attributes(client, SEARCH_ATTRIBUTES)
+            if retention_days is not None:
+                await keep_closed_workflows(client, retention_days)
         except (RPCError, RuntimeError, ValueError) as error:
-            msg = f"the search attributes could not be registered: {error}"
+            msg = f"the namespace could not be set up: {error}"
             raise StackError(msg) from error
         print(f"registered: {', '.join(added)}" if added else "all search attributes are registered")
 

@@ -3,9 +3,13 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -72,3 +76,14 @@ async def _register_missing(client: Client, wanted: Mapping[str, str]) -> tuple[
             if error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
     return tuple(missing)
+
+
+async def keep_closed_workflows(client: Client, days: int) -> None:
+    """Let the namespace keep the histories of closed workflows this long; the record keeps claims without them."""
+    retention = Duration()
+    retention.FromTimedelta(timedelta(days=days))
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
+        )
+    )

@@ -23,6 +23,7 @@ from cli.ready import READY_FILE_VARIABLE
 USUAL_API_PORT = 8000
 USUAL_MAIL_PAGE_PORT = 8025
 USUAL_SMTP_PORT = 1025
+RETENTION_DAYS = 30
 
 
 class LocalStack:
@@ -151,13 +152,16 @@ class LocalStack:
         self._parts.append(self._step("schema", ["db", "upgrade"], after="postgres"))
 
     def _add_temporal(self) -> None:
+        set_up = ["temporal", "setup"]
         if not self._uses_given("temporal", "TEMPORAL_ADDRESS"):
+            # How long a server of others keeps closed workflows is for its operators to say.
+            set_up += ["--retention-days", str(RETENTION_DAYS)]
             port, ui_port = self._take(USUAL_TEMPORAL_PORT), self._take(USUAL_UI_PORT)
             temporal = EmbeddedTemporal(self.data_dir, port=port, ui_port=ui_port, say=self._say)
             self._environment["TEMPORAL_ADDRESS"] = temporal.address
             self._environment.setdefault("LAUREL_TEMPORAL_UI_URL", temporal.ui_url)
             self._parts.append(temporal.part)
-        self._parts.append(self._step("search-attributes", ["temporal", "setup"], after="temporal"))
+        self._parts.append(self._step("search-attributes", set_up, after="temporal"))
         if ui_url := self._environment.get("LAUREL_TEMPORAL_UI_URL"):
             self.urls["temporal"] = ui_url
 

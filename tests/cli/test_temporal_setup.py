@@ -1,11 +1,13 @@
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from cli.local import EmbeddedTemporal
-from cli.temporal_setup import register_search_attributes, registered_search_attributes
+from cli.temporal_setup import keep_closed_workflows, register_search_attributes, registered_search_attributes
 
 
 def quiet(_line: str) -> None:
@@ -35,3 +37,10 @@ async def test_search_attributes_are_registered_once_and_survive_kill_9(
 
     with pytest.raises(ValueError, match="ClaimStage exists with type Keyword; Laurel needs type Datetime"):
         await register_search_attributes(client, {"ClaimStage": "Datetime"})
+
+
+async def test_closed_workflows_are_kept_as_long_as_asked(client: Client) -> None:
+    await register_search_attributes(client, {})
+    await keep_closed_workflows(client, 30)
+    answer = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    assert answer.config.workflow_execution_retention_ttl.ToTimedelta() == timedelta(days=30)
