@@ -4,24 +4,45 @@ The stage is never stored as an opinion of its own: it always follows from the p
 claim can be resumed from the record at any point.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from domain import credit
 from domain.deadlines import opens_at
-from domain.policy import CEActivityPolicy, Evaluation, Participation, PostTest, Profession, Requirement
+from domain.policy import (
+    CEActivityPolicy,
+    Content,
+    ContentItem,
+    CreditOffer,
+    Disclosures,
+    Evaluation,
+    EvaluationTime,
+    Finalization,
+    LearningFormat,
+    Participation,
+    PostTest,
+    Profession,
+    Requirement,
+    Statement,
+)
 
 
 class Stage(StrEnum):
     """Where a claim is; search attribute, projection, API and pages use these same words."""
 
     VERIFYING_PARTICIPATION = "verifying_participation"
+    AWAITING_STATEMENT = "awaiting_statement"
+    AWAITING_DISCLOSURES = "awaiting_disclosures"
+    AWAITING_CONTENT = "awaiting_content"
     AWAITING_TEST = "awaiting_test"
     GRADING = "grading"
     AWAITING_EVALUATION = "awaiting_evaluation"
     AWAITING_WINDOW = "awaiting_window"
     READY_TO_CLAIM = "ready_to_claim"
+    AWAITING_FINALIZATION = "awaiting_finalization"
     AWARDING = "awarding"
     ISSUING = "issuing"
     COMPLETED = "completed"
@@ -36,10 +57,14 @@ CLOSED_STAGES = frozenset({Stage.COMPLETED, Stage.EXPIRED, Stage.DENIED, Stage.W
 STAGES_WITH_DEADLINE = frozenset(
     {
         Stage.VERIFYING_PARTICIPATION,
+        Stage.AWAITING_STATEMENT,
+        Stage.AWAITING_DISCLOSURES,
+        Stage.AWAITING_CONTENT,
         Stage.AWAITING_TEST,
         Stage.AWAITING_EVALUATION,
         Stage.AWAITING_WINDOW,
         Stage.READY_TO_CLAIM,
+        Stage.AWAITING_FINALIZATION,
     }
 )
 
@@ -80,18 +105,29 @@ class ClaimedCredit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimFacts:
-    """What is known of one claim. Times are aware; ``closed_as`` is set when the claim ended without an award."""
+    """What is known of one claim. Times are aware; ``closed_as`` is set when the claim ended without an award.
+
+    ``participation`` is the option that the learner chose, or the method that proved it. ``content_seconds`` maps
+    content to the seconds of it that are complete; ``sessions`` maps sessions to the units claimed for them.
+    """
 
     profession: Profession | None
     has_name: bool = True
     identifiers: frozenset[str] = frozenset()
     due_at: datetime | None
     participation: str | None = None
+    statement: str | None = None
+    disclosures_version: str | None = None
+    content_seconds: Mapping[str, int] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     is_evaluated: bool = False
+    sessions: Mapping[str, Decimal] = field(default_factory=dict)
+    evaluated_sessions: frozenset[str] = frozenset()
     credit: ClaimedCredit | None = None
+    is_final: bool = False
     is_awarded: bool = False
     is_notified: bool = False
+    is_extension_requested: bool = False
     closed_as: Stage | None = None
 
     @property
@@ -104,26 +140,89 @@ def stage_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> Stage
     """The stage that these facts amount to at a moment: the first thing still missing, in the policy's order."""
     if facts.closed_as is not None:
         return facts.closed_as
-    for requirement in policy.requirements:
-        if not is_met(requirement, facts):
+    if facts.is_awarded:
+        # What was granted stays granted, whatever happens to the evidence afterwards.
+        telling = Stage.ISSUING if policy.certificate.is_here else Stage.AWARDING
+        return Stage.COMPLETED if facts.is_notified else telling
+    for requirement in requirements_of(policy, facts):
+        if is_gate(requirement) and not is_met(policy, requirement, facts):
             return _stage_of_unmet(requirement, facts)
     opening = opens_at(policy.claim_window, policy.time_zone)
     if facts.credit is None:
         return Stage.AWAITING_WINDOW if opening is not None and at < opening else Stage.READY_TO_CLAIM
-    if not facts.is_awarded:
-        return Stage.AWARDING
-    return Stage.COMPLETED if facts.is_notified else Stage.ISSUING
+    return Stage.AWAITING_FINALIZATION if policy.finalization and not facts.is_final else Stage.AWARDING
 
 
-def is_met(requirement: Requirement, facts: ClaimFacts) -> bool:
+def format_of(policy: CEActivityPolicy, facts: ClaimFacts) -> LearningFormat:
+    """The learning format in which the learner took part: their option's, or else the CE activity's own."""
+    options = policy.participation.options if policy.participation else ()
+    chosen = next((option.format for option in options if option.code == facts.participation), None)
+    return chosen or policy.format
+
+
+def requirements_of(policy: CEActivityPolicy, facts: ClaimFacts) -> tuple[Requirement, ...]:
+    """The requirements that apply to this learner, in order: some are for certain learning formats only."""
+    learning_format = format_of(policy, facts)
+    return tuple(
+        each
+        for each in policy.requirements
+        if not (formats := getattr(each, "formats", ())) or learning_format in formats
+    )
+
+
+def offer_of(policy: CEActivityPolicy, facts: ClaimFacts, credit_type: str) -> CreditOffer | None:
+    """The offer of a credit type to this learner; None when there is none for the way they took part."""
+    return policy.offer(credit_type, format_of(policy, facts))
+
+
+def is_gate(requirement: Requirement) -> bool:
+    """Whether a requirement stands before the claim window; the others belong to claiming itself."""
+    match requirement:
+        case Finalization():
+            return False
+        case Evaluation():
+            return requirement.asked is EvaluationTime.BEFORE_CLAIM
+        case _:
+            return True
+
+
+def is_met(policy: CEActivityPolicy, requirement: Requirement, facts: ClaimFacts) -> bool:
     """Whether these facts fulfil one requirement."""
     match requirement:
         case Participation():
             return facts.participation is not None
+        case Statement():
+            return facts.statement is not None
+        case Disclosures():
+            return facts.disclosures_version is not None
+        case Content():
+            return _is_content_enough(policy, requirement, facts)
         case PostTest():
             return any(attempt.has_passed for attempt in facts.attempts)
-        case Evaluation():  # pragma: no branch -- mypy proves that no other case is left
+        case Evaluation(asked=EvaluationTime.PER_SESSION):
+            return bool(facts.sessions) and facts.evaluated_sessions >= facts.sessions.keys()
+        case Evaluation():
             return facts.is_evaluated
+        case Finalization():  # pragma: no branch -- mypy proves that no other case is left
+            return facts.is_final
+
+
+def completed_minutes(content: Content, facts: ClaimFacts) -> int:
+    """The whole minutes of content that are complete; more of one item than it has does not make up for another."""
+    seconds = (min(facts.content_seconds.get(item.code, 0), 60 * item.minutes) for item in content.items)
+    return sum(seconds) // 60
+
+
+def is_item_complete(item: ContentItem, facts: ClaimFacts) -> bool:
+    """Whether all of one piece of content is complete."""
+    return facts.content_seconds.get(item.code, 0) >= 60 * item.minutes
+
+
+def _is_content_enough(policy: CEActivityPolicy, content: Content, facts: ClaimFacts) -> bool:
+    if not content.allows_partial:
+        return all(is_item_complete(item, facts) for item in content.items)
+    minutes = completed_minutes(content, facts)
+    return any(credit.rule_of(offer).units_for(minutes) > 0 for offer in policy.credit)
 
 
 def graded_at(policy: CEActivityPolicy, facts: ClaimFacts) -> datetime | None:
@@ -148,13 +247,19 @@ def is_overdue(facts: ClaimFacts, stage: Stage, at: datetime, grace: timedelta =
 
 def _stage_of_unmet(requirement: Requirement, facts: ClaimFacts) -> Stage:
     match requirement:
-        case Participation():
-            return Stage.VERIFYING_PARTICIPATION
+        case Statement():
+            return Stage.AWAITING_STATEMENT
+        case Disclosures():
+            return Stage.AWAITING_DISCLOSURES
+        case Content():
+            return Stage.AWAITING_CONTENT
         case Evaluation():
             return Stage.AWAITING_EVALUATION
-        case PostTest():  # pragma: no branch -- mypy proves that no other case is left
+        case PostTest():
             attempt = facts.last_attempt
             if attempt is not None and attempt.is_ungraded:
                 return Stage.GRADING
             is_exhausted = attempts_left(requirement, facts) == 0 and attempt is not None and not attempt.is_open
             return Stage.DENIED if is_exhausted else Stage.AWAITING_TEST
+        case _:
+            return Stage.VERIFYING_PARTICIPATION

@@ -4,14 +4,17 @@ A policy is published as an immutable version; a claim keeps the version it open
 the shape of the document (YAML or JSON) that staff write: field names here are field names there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeVar
 
 # Read by the document reader (storage/definitions.py): a field that a class does not have is an error, not ignored.
 _REFUSE_UNKNOWN_FIELDS = {"extra": "forbid"}
+
+_R = TypeVar("_R")
 
 
 class LearningFormat(StrEnum):
@@ -45,12 +48,40 @@ class Profession(StrEnum):
     OTHER = "other"
 
 
+class EventType(StrEnum):
+    """How learners look for a CE activity: what kind of event it belongs to."""
+
+    LIVE_MEETING = "live_meeting"
+    TELECONFERENCE = "teleconference"
+    WEBINAR = "webinar"
+    ON_DEMAND = "on_demand"
+    OTHER = "other"
+
+
+class ParticipationMethod(StrEnum):
+    """How participation is proved: by the learner's word, a code, a badge, a group's id, or a list of who was there."""
+
+    ATTESTATION = "attestation"
+    CODE = "code"
+    BADGE_ID = "badge_id"
+    GROUP_ID = "group_id"
+    ROSTER = "roster"
+
+
 class QuestionKind(StrEnum):
     """How a question of an evaluation is answered."""
 
     CHOICE = "choice"
     SCALE = "scale"
     TEXT = "text"
+
+
+class EvaluationTime(StrEnum):
+    """When an evaluation is asked for: before credit opens, when credit is claimed, or with each session."""
+
+    BEFORE_CLAIM = "before_claim"
+    AT_CLAIM = "at_claim"
+    PER_SESSION = "per_session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +108,89 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipationOption:
+    """One way of taking part. ``format`` is the learning format of this way, where it differs from the activity's."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    code: str
+    label: str
+    format: LearningFormat | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Participation:
-    """The learner states how they took part, by choosing one of the options."""
+    """Proof that the learner took part, by any one of ``methods``.
+
+    ``options`` are the learner's choices where their word is enough; ``code`` is what a learner must know for the
+    method ``code``. Badge ids, group ids and names come from rosters.
+    """
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     kind: Literal["participation"] = "participation"
     prompt: str = "How did you take part?"
-    options: tuple[Option, ...]
+    methods: tuple[ParticipationMethod, ...] = (ParticipationMethod.ATTESTATION,)
+    options: tuple[ParticipationOption, ...] = ()
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """The learner first chooses which statement of credit they seek; it decides which credit they claim."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    kind: Literal["statement"] = "statement"
+    prompt: str = "Which statement of credit do you seek?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosurePage:
+    """One page to read, such as the financial relationships of the speakers."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosures:
+    """Pages that must be read and acknowledged; the acknowledgement names their ``version``."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    kind: Literal["disclosures"] = "disclosures"
+    version: str
+    pages: tuple[DisclosurePage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentItem:
+    """A video, live session or page to complete: where it is, and how many minutes complete it."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    code: str
+    title: str
+    url: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Content to complete, as the learning platform reports it.
+
+    With ``allows_partial`` a learner may claim what their progress has earned so far; else all of it must be complete.
+    """
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    kind: Literal["content"] = "content"
+    items: tuple[ContentItem, ...]
+    allows_partial: bool = False
+    formats: tuple[LearningFormat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +208,10 @@ class TestQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostTest:
-    """A graded assessment whose passing score is shown before the start (R-AMA-8)."""
+    """A graded assessment whose passing score is shown before the start (R-AMA-8).
+
+    ``formats`` limits it to learners who took part in one of these learning formats; empty means every learner.
+    """
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
@@ -111,6 +220,7 @@ class PostTest:
     attempts_allowed: int | None = None
     grading_seconds: int = 30
     questions: tuple[TestQuestion, ...]
+    formats: tuple[LearningFormat, ...] = ()
 
     @property
     def grading_delay(self) -> timedelta:
@@ -134,15 +244,27 @@ class EvaluationQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """An ungraded feedback form that must be complete before credit is claimed."""
+    """An ungraded feedback form without which no credit is awarded; ``formats`` as for a post-test."""
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     kind: Literal["evaluation"] = "evaluation"
+    asked: EvaluationTime = EvaluationTime.BEFORE_CLAIM
     questions: tuple[EvaluationQuestion, ...]
+    formats: tuple[LearningFormat, ...] = ()
 
 
-Requirement = Participation | PostTest | Evaluation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalization:
+    """The learner confirms that the statement is final; until then the claimed credit may be changed."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    kind: Literal["finalization"] = "finalization"
+    warning: str = "Once the statement is final, nothing can be added to it or changed in it."
+
+
+Requirement = Participation | Statement | Disclosures | Content | PostTest | Evaluation | Finalization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +273,8 @@ class CreditOffer:
 
     ``credit_type`` and ``rule_version`` name an entry of ``domain/credit_types.toml``; no rule version means the one in
     force when the policy is published, which the published document then names. An identifier's ``code`` is the number
-    under which the offer is registered, its ``label`` what such a number is called: ``UAN (pharmacists)``.
+    under which the offer is registered, its ``label`` what such a number is called: ``UAN (pharmacists)``. ``formats``
+    limits the offer to learners who took part in one of these learning formats; empty means every learner.
     """
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
@@ -161,6 +284,38 @@ class CreditOffer:
     designation_statement: str
     rule_version: str | None = None
     identifiers: tuple[Option, ...] = ()
+    formats: tuple[LearningFormat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One session of a meeting, with the most that may be claimed for it; times are local (R-AMA-10, R-TZ)."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    code: str
+    title: str
+    held_on: date
+    starts_at: time
+    ends_at: time
+    maximum_units: Decimal
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateIssue:
+    """Who issues the certificate: Laurel, or the organisation's own system, whose page learners are sent to."""
+
+    __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
+
+    issued: Literal["here", "elsewhere"] = "here"
+    system: str | None = None
+    url: str | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether Laurel issues it."""
+        return self.issued == "here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,27 +358,76 @@ class CEActivityPolicy:
     description: str | None = None
     course_url: str | None = None
     contact: str
+    activity_code: str | None = None
+    event_type: EventType | None = None
     requirements: tuple[Requirement, ...]
+    sessions: tuple[Session, ...] = ()
     credit: tuple[CreditOffer, ...]
+    profile_fields: tuple[str, ...] = ()
     claim_window: ClaimWindow = ClaimWindow()
+    reminder_days: tuple[int, ...] = (14, 3, 1)
+    certificate: CertificateIssue = CertificateIssue()
     signatories: tuple[Signatory, ...] = ()
     paper: Literal["letter", "a4"] = "letter"
 
     @property
     def participation(self) -> Participation | None:
         """The participation requirement, if there is one."""
-        return next((r for r in self.requirements if isinstance(r, Participation)), None)
+        return self._first(Participation)
+
+    @property
+    def disclosures(self) -> Disclosures | None:
+        """The disclosures, if there are any."""
+        return self._first(Disclosures)
+
+    @property
+    def content(self) -> Content | None:
+        """The content to complete, if there is any."""
+        return self._first(Content)
 
     @property
     def post_test(self) -> PostTest | None:
         """The post-test, if there is one."""
-        return next((r for r in self.requirements if isinstance(r, PostTest)), None)
+        return self._first(PostTest)
+
+    @property
+    def has_statement(self) -> bool:
+        """Whether learners choose their statement of credit first."""
+        return self._first(Statement) is not None
+
+    @property
+    def finalization(self) -> Finalization | None:
+        """The finalisation, if the statement has to be made final."""
+        return self._first(Finalization)
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """The evaluation, if there is one."""
-        return next((r for r in self.requirements if isinstance(r, Evaluation)), None)
+        """The evaluation of the whole CE activity, if there is one."""
+        return next((each for each in self._evaluations() if each.asked is not EvaluationTime.PER_SESSION), None)
 
-    def offer(self, credit_type: str) -> CreditOffer | None:
-        """The offer of this credit type, if there is one."""
-        return next((offer for offer in self.credit if offer.credit_type == credit_type), None)
+    @property
+    def session_evaluation(self) -> Evaluation | None:
+        """The evaluation of each session, if there is one."""
+        return next((each for each in self._evaluations() if each.asked is EvaluationTime.PER_SESSION), None)
+
+    def session(self, code: str) -> Session | None:
+        """The session with this code, if there is one."""
+        return next((session for session in self.sessions if session.code == code), None)
+
+    def offer(self, credit_type: str, learning_format: LearningFormat | None = None) -> CreditOffer | None:
+        """The offer of this credit type to those who took part in a format, by default the activity's own."""
+        wanted = learning_format or self.format
+        return next(
+            (
+                offer
+                for offer in self.credit
+                if offer.credit_type == credit_type and (not offer.formats or wanted in offer.formats)
+            ),
+            None,
+        )
+
+    def _evaluations(self) -> Iterator[Evaluation]:
+        return (each for each in self.requirements if isinstance(each, Evaluation))
+
+    def _first(self, kind: type[_R]) -> _R | None:
+        return next((each for each in self.requirements if isinstance(each, kind)), None)

@@ -15,16 +15,31 @@ class SubmissionKind(StrEnum):
 
     OPENING = "opening"
     PARTICIPATION = "participation"
+    STATEMENT = "statement"
+    DISCLOSURES = "disclosures"
+    PROGRESS = "progress"
     ATTEMPT = "attempt"
     ANSWERS = "answers"
     EVALUATION = "evaluation"
+    SESSION = "session"
     CREDIT = "credit"
+    FINALIZATION = "finalization"
     WITHDRAWAL = "withdrawal"
+    EXTENSION_REQUEST = "extension_request"
     EXTENSION = "extension"
+    EXTENSION_REFUSAL = "extension_refusal"
+    CORRECTION = "correction"
     RETRY = "retry"
 
 
-STAFF_KINDS = frozenset({SubmissionKind.EXTENSION, SubmissionKind.RETRY})
+STAFF_KINDS = frozenset(
+    {
+        SubmissionKind.EXTENSION,
+        SubmissionKind.EXTENSION_REFUSAL,
+        SubmissionKind.CORRECTION,
+        SubmissionKind.RETRY,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +52,34 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class ParticipationStated:
-    """The learner chose one of the participation options."""
+    """The learner proves that they took part: a ``ParticipationMethod``, and the option, code or id that goes with it.
+
+    The method ``roster`` needs no value: the roster knows the learner by address or identifier.
+    """
 
     method: str
-    value: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementChosen:
+    """The learner chooses the type of credit that their statement is to be of."""
+
+    credit_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosuresAcknowledged:
+    """The learner read the disclosures; ``version`` says which."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReported:
+    """A platform reported progress with a piece of content; how much is in the record, merged."""
+
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +103,35 @@ class EvaluationCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionClaimed:
+    """What the learner claims for one session, with its evaluation; both may be changed until the statement is final.
+
+    Without ``units`` the session is no longer claimed. Without ``responses`` the evaluation stays as it was.
+    """
+
+    session: str
+    units: Decimal | None
+    responses: Mapping[str, str | int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CreditClaimed:
-    """The amount a learner claims, with the attestation that it is commensurate with participation (R-AMA-4)."""
+    """The amount a learner claims, with the attestation that it is commensurate with participation (R-AMA-4).
+
+    For a CE activity with sessions the amount is what the sessions add up to, and ``units`` is left out.
+    """
 
     credit_type: str
-    units: Decimal
+    units: Decimal | None
     attestation_version: str
     is_attested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFinalized:
+    """The learner confirms, warned, that the statement is final."""
+
+    is_confirmed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +139,32 @@ class Withdrawal:
     """The learner, or an operator, gives the claim up."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionRequested:
+    """The learner asks for more time."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionRefused:
+    """Staff answer a request for more time with no."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditCorrected:
+    """Staff correct a completed claim: its amount, the amounts of its sessions, or neither when only a name changed.
+
+    The certificate is issued anew with the learner's name as the profile has it; what was issued before stays.
+    """
+
+    reason: str
+    units: Decimal | None = None
+    sessions: Mapping[str, Decimal] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +185,40 @@ class StepRetried:
 SubmissionBody = (
     Opening
     | ParticipationStated
+    | StatementChosen
+    | DisclosuresAcknowledged
+    | ProgressReported
     | AttemptStarted
     | AnswersGiven
     | EvaluationCompleted
+    | SessionClaimed
     | CreditClaimed
+    | StatementFinalized
     | Withdrawal
+    | ExtensionRequested
     | DeadlineExtended
+    | ExtensionRefused
+    | CreditCorrected
     | StepRetried
 )
 
 _BODIES: dict[SubmissionKind, type[SubmissionBody]] = {
     SubmissionKind.OPENING: Opening,
     SubmissionKind.PARTICIPATION: ParticipationStated,
+    SubmissionKind.STATEMENT: StatementChosen,
+    SubmissionKind.DISCLOSURES: DisclosuresAcknowledged,
+    SubmissionKind.PROGRESS: ProgressReported,
     SubmissionKind.ATTEMPT: AttemptStarted,
     SubmissionKind.ANSWERS: AnswersGiven,
     SubmissionKind.EVALUATION: EvaluationCompleted,
+    SubmissionKind.SESSION: SessionClaimed,
     SubmissionKind.CREDIT: CreditClaimed,
+    SubmissionKind.FINALIZATION: StatementFinalized,
     SubmissionKind.WITHDRAWAL: Withdrawal,
+    SubmissionKind.EXTENSION_REQUEST: ExtensionRequested,
     SubmissionKind.EXTENSION: DeadlineExtended,
+    SubmissionKind.EXTENSION_REFUSAL: ExtensionRefused,
+    SubmissionKind.CORRECTION: CreditCorrected,
     SubmissionKind.RETRY: StepRetried,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
@@ -142,14 +245,23 @@ def kind_of(body: SubmissionBody) -> SubmissionKind:
 
 def to_json(body: SubmissionBody) -> dict[str, object]:
     """The body as JSON values: units and dates as strings."""
-    return {name: str(value) if isinstance(value, Decimal | date) else value for name, value in asdict(body).items()}
+    return {name: _plain(value) for name, value in asdict(body).items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal | date):
+        return str(value)
+    return {name: _plain(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def from_json(kind: SubmissionKind, values: Mapping[str, object]) -> SubmissionBody:
     """Read back what ``to_json`` wrote; raises ``TypeError`` for fields the kind does not have."""
     read = dict(values)
-    if "units" in read:
+    if read.get("units") is not None:
         read["units"] = Decimal(str(read["units"]))
     if "due_on" in read:
         read["due_on"] = date.fromisoformat(str(read["due_on"]))
+    sessions = read.get("sessions")
+    if isinstance(sessions, dict):
+        read["sessions"] = {code: Decimal(str(units)) for code, units in sessions.items()}
     return _BODIES[kind](**read)  # type: ignore[arg-type]  # the field names are checked by the call itself

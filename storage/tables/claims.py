@@ -1,0 +1,134 @@
+"""The intake, and the projection of each claim with its parts."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.tables.base import UNITS_CHECK, Base
+
+
+class ClaimRow(Base):
+    """The projection of one claim: its facts and the stage they amount to. Written by activities only."""
+
+    __tablename__ = "claims"
+    __table_args__ = (
+        UniqueConstraint("learner_id", "ce_activity_id"),
+        CheckConstraint(UNITS_CHECK.format("claimed_units"), "claimed_units"),
+        Index(None, "ce_activity_id", "stage"),
+        Index("ix_claims_attention", "attention", postgresql_where=text("attention IS NOT NULL")),
+        Index("ix_claims_due_at", "due_at", postgresql_where=text("closed_at IS NULL")),
+        Index(
+            "ix_claims_extension_requested_at",
+            "extension_requested_at",
+            postgresql_where=text("extension_requested_at IS NOT NULL"),
+        ),
+        Index("ix_claims_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    learner_id: Mapped[str] = mapped_column(ForeignKey("learners.id"))
+    ce_activity_id: Mapped[str] = mapped_column(ForeignKey("ce_activities.id"))
+    version_id: Mapped[str] = mapped_column(ForeignKey("ce_activity_versions.id"))
+    stage: Mapped[str]
+    stage_since_at: Mapped[datetime]
+    attention: Mapped[str | None]
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    wakes_at: Mapped[datetime | None]
+    participation: Mapped[str | None]
+    participation_method: Mapped[str | None]
+    participation_at: Mapped[datetime | None]
+    statement: Mapped[str | None]
+    disclosures_version: Mapped[str | None]
+    disclosures_at: Mapped[datetime | None]
+    evaluated_at: Mapped[datetime | None]
+    credit_type: Mapped[str | None]
+    claimed_units: Mapped[Decimal | None]
+    attestation_version: Mapped[str | None]
+    attested_at: Mapped[datetime | None]
+    finalized_at: Mapped[datetime | None]
+    awarded_at: Mapped[datetime | None]
+    notified_at: Mapped[datetime | None]
+    closed_as: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
+    extension_requested_at: Mapped[datetime | None]
+
+
+class SubmissionRow(Base):
+    """The intake: what was received, committed before it was acknowledged, and what became of it.
+
+    The API inserts; activities write the outcome; the relay moves ``deliver_after`` of what is still undecided.
+    """
+
+    __tablename__ = "submissions"
+    __table_args__ = (
+        Index("ix_submissions_undecided", "claim_id", postgresql_where=text("decided_at IS NULL")),
+        Index(
+            "ix_submissions_wrong_identifiers",
+            "learner_id",
+            "received_at",
+            postgresql_where=text("refusal = 'identifier_not_found'"),
+        ),
+        Index("ix_submissions_deliver_after", "deliver_after", postgresql_where=text("decided_at IS NULL")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    claim_id: Mapped[str]
+    learner_id: Mapped[str] = mapped_column(ForeignKey("learners.id"))
+    actor: Mapped[str]
+    kind: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    request_id: Mapped[str | None]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    deliver_after: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp() + interval '2 seconds'"))
+    deliveries: Mapped[int] = mapped_column(server_default="0")
+    decided_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    refusal: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None]
+
+
+class AttemptRow(Base):
+    """One try at a post-test."""
+
+    __tablename__ = "attempts"
+
+    claim_id: Mapped[str] = mapped_column(ForeignKey("claims.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    answers: Mapped[dict[str, Any] | None]
+    correct: Mapped[int | None]
+    total: Mapped[int | None]
+    has_passed: Mapped[bool | None]
+    graded_at: Mapped[datetime | None]
+
+
+class EvaluationRow(Base):
+    """The responses to an evaluation, kept apart from the award for outcome reports.
+
+    ``session`` is the session's code, or empty for the evaluation of the whole CE activity.
+    """
+
+    __tablename__ = "evaluations"
+
+    claim_id: Mapped[str] = mapped_column(ForeignKey("claims.id"), primary_key=True)
+    session: Mapped[str] = mapped_column(primary_key=True, server_default="")
+    responses: Mapped[dict[str, Any]]
+    submitted_at: Mapped[datetime]
+
+
+class ClaimSessionRow(Base):
+    """What a learner claims for one session of a meeting, until the statement is final."""
+
+    __tablename__ = "claim_sessions"
+    __table_args__ = (CheckConstraint(UNITS_CHECK.format("units"), "units"),)
+
+    claim_id: Mapped[str] = mapped_column(ForeignKey("claims.id"), primary_key=True)
+    session: Mapped[str] = mapped_column(primary_key=True)
+    units: Mapped[Decimal]
+    saved_at: Mapped[datetime]

@@ -1,0 +1,126 @@
+"""Who signs in and who learns: accounts, learners, identifiers, sessions."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.tables.base import Base
+
+
+class AccountRow(Base):
+    """Who may sign in; every learner and every member of staff has one account."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (Index("uq_accounts_email", func.lower(text("email")), unique=True),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    role: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    deactivated_at: Mapped[datetime | None]
+
+
+class LearnerRow(Base):
+    """A person who earns credit. One that was merged into another keeps its row and says into which."""
+
+    __tablename__ = "learners"
+    __table_args__ = (
+        Index("ix_learners_name", func.lower(text("family_name")), func.lower(text("given_name"))),
+        Index("ix_learners_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    given_name: Mapped[str | None]
+    family_name: Mapped[str | None]
+    credentials: Mapped[str | None]
+    profession: Mapped[str | None]
+    time_zone: Mapped[str | None]
+    wants_reminders: Mapped[bool] = mapped_column(server_default=text("true"))
+    merged_into: Mapped[str | None] = mapped_column(ForeignKey("learners.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class LearnerIdentifierRow(Base):
+    """A number under which a registry knows a learner."""
+
+    __tablename__ = "learner_identifiers"
+    __table_args__ = (Index(None, "kind", "value"),)
+
+    learner_id: Mapped[str] = mapped_column(ForeignKey("learners.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class SignInLinkRow(Base):
+    """A link that was asked for; the token itself is kept only until its mail has been sent."""
+
+    __tablename__ = "sign_in_links"
+    __table_args__ = (Index(None, "requested_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    token: Mapped[str | None]
+    email: Mapped[str]
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    used_key: Mapped[str | None]
+
+
+class LoginSessionRow(Base):
+    """A signed-in account; only the hash of its 256-bit token is stored."""
+
+    __tablename__ = "login_sessions"
+    __table_args__ = (Index(None, "account_id"),)
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKeyRow(Base):
+    """The answer that belongs to one ``Idempotency-Key`` of one principal."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
+
+    principal: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    submission_id: Mapped[str | None]
+    status: Mapped[int | None]
+    body: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class EmployeeRow(Base):
+    """The organisation's list of its people, against which employee ids are checked; empty when none is loaded."""
+
+    __tablename__ = "employees"
+
+    employee_id: Mapped[str] = mapped_column(primary_key=True)
+    given_name: Mapped[str | None]
+    family_name: Mapped[str | None]
+    email: Mapped[str | None]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class LearnerMergeRow(Base):
+    """Two learners found to be one person: ``duplicate_id`` became part of ``learner_id``, and why."""
+
+    __tablename__ = "learner_merges"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    learner_id: Mapped[str] = mapped_column(ForeignKey("learners.id"))
+    duplicate_id: Mapped[str] = mapped_column(ForeignKey("learners.id"))
+    reason: Mapped[str]
+    requested_by: Mapped[str]
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    merged_at: Mapped[datetime | None]
+    details: Mapped[dict[str, Any] | None]
