@@ -5,19 +5,16 @@ A mistake found here costs its author a minute; found later, it costs every lear
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date
-from decimal import Decimal
 from functools import cache
 from zoneinfo import available_timezones
 
-from domain import credit, names
+from domain import designation_checks, names
 from domain.policy import (
     CEActivityPolicy,
-    CreditOffer,
     Evaluation,
     EvaluationQuestion,
-    LearningFormat,
     Option,
     Participation,
     PostTest,
@@ -25,20 +22,12 @@ from domain.policy import (
     Requirement,
     TestQuestion,
 )
+from domain.policy_problems import Path, PolicyProblem
 
-Path = tuple[str | int, ...]
-
-MAXIMUM_UNITS = Decimal(200)
-COMMENSURATE_SENTENCE = (
-    "Physicians should claim only the credit commensurate with the extent of their participation in the activity."
-)
+__all__ = ["Path", "PolicyProblem", "problems_with"]
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_UAN = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{2}-[0-9]{3,4}-[A-Z][0-9]{2}-[PT]")
-_MAXIMUM_OF = re.compile(r"maximum of ([0-9]+(?:\.[0-9]+)?)")
-_BARE_CATEGORY_1 = re.compile(r"(?<!AMA PRA )Category 1")
 _WEB_ADDRESS = re.compile(r"https?://[!-~]+")
-_FORMATS_WITH_ASSESSMENT = (LearningFormat.ENDURING_MATERIAL, LearningFormat.JOURNAL_BASED)
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 _LINE_LENGTH = 300
 _TEXT_LENGTHS = {
@@ -50,14 +39,6 @@ _TEXT_LENGTHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyProblem:
-    """One mistake: the field's path in the policy, and a sentence that says what would be right."""
-
-    path: Path
-    message: str
-
-
 def problems_with(policy: CEActivityPolicy) -> tuple[PolicyProblem, ...]:
     """Everything that keeps this policy from being published; empty when nothing does."""
     return (
@@ -65,7 +46,7 @@ def problems_with(policy: CEActivityPolicy) -> tuple[PolicyProblem, ...]:
         *_general(policy),
         *_window(policy),
         *_requirements(policy.requirements),
-        *_credit(policy),
+        *designation_checks.credit_problems(policy),
     )
 
 
@@ -148,81 +129,6 @@ def _evaluation_question(path: Path, question: EvaluationQuestion) -> Iterator[P
     elif question.options:
         yield PolicyProblem((*path, "options"), "belongs to questions of kind choice only")
     yield from _between((*path, "scale_maximum"), question.scale_maximum, 2, 10)
-
-
-def _credit(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
-    if not policy.credit:
-        yield PolicyProblem(("credit",), "offers at least one type of credit; participation is one")
-    yield from _unique("credit", "credit_type", [offer.credit_type for offer in policy.credit])
-    for at, offer in enumerate(policy.credit):
-        path: Path = ("credit", at)
-        try:
-            rule = credit.rule_of(offer)
-        except credit.UnknownCreditTypeError:
-            yield _unknown_rule(path, offer)
-        else:
-            yield from _units((*path, "designated_units"), offer, rule)
-        yield from _statement((*path, "designation_statement"), offer.designation_statement)
-        if offer.credit_type == "ama_pra_category_1":
-            yield from _ama(path, policy, offer)
-        if offer.credit_type == "acpe_contact_hours":
-            yield from _acpe((*path, "identifiers"), offer)
-    yield from _statement(("provider", "accreditation_statement"), policy.provider.accreditation_statement)
-
-
-def _unknown_rule(path: Path, offer: CreditOffer) -> PolicyProblem:
-    known = sorted({rule.code for rule in credit.rules()})
-    if offer.credit_type not in known:
-        return PolicyProblem((*path, "credit_type"), f"is one of {', '.join(known)}")
-    versions = [rule.version for rule in credit.rules() if rule.code == offer.credit_type]
-    return PolicyProblem((*path, "rule_version"), f"is one of {', '.join(versions)}; leave it out for the newest")
-
-
-def _units(path: Path, offer: CreditOffer, rule: credit.CreditRule) -> Iterator[PolicyProblem]:
-    units = offer.designated_units
-    if not rule.is_step(units) or not rule.minimum_units <= units <= MAXIMUM_UNITS:
-        message = f"is a multiple of {rule.increment}, from {rule.minimum_units} to {MAXIMUM_UNITS}"
-        yield PolicyProblem(path, message)
-
-
-def _statement(path: Path, statement: str) -> Iterator[PolicyProblem]:
-    """Words that no statement may use (R-AMA-5, R-AMA-9)."""
-    lowered = statement.lower()
-    if "accme credit" in lowered:
-        yield PolicyProblem(path, "does not say ACCME credit: the ACCME accredits providers and gives no credit")
-    if _BARE_CATEGORY_1.search(statement):
-        yield PolicyProblem(path, "writes the credit's name in full: AMA PRA Category 1 Credit(s)™")
-    if "applied for" in lowered:
-        yield PolicyProblem(path, "does not say that credit was applied for")
-
-
-def _ama(path: Path, policy: CEActivityPolicy, offer: CreditOffer) -> Iterator[PolicyProblem]:
-    """The designation statement's parts (R-AMA-3), and the assessment that some formats need (R-AMA-8)."""
-    statement = " ".join(offer.designation_statement.split())
-    here = (*path, "designation_statement")
-    parts = {
-        policy.provider.name: "names the provider",
-        f"this {policy.format.words}": "names the learning format",
-        "AMA PRA Category 1 Credit(s)™": "names the credit in full",
-        COMMENSURATE_SENTENCE: "ends with the sentence on commensurate credit",
-    }
-    for part, meaning in parts.items():
-        if part.lower() not in statement.lower():
-            yield PolicyProblem(here, f"{meaning}: {part}")
-    maximum = _MAXIMUM_OF.search(statement)
-    if maximum is None or Decimal(maximum[1]) != offer.designated_units:
-        yield PolicyProblem(here, f"says: a maximum of {offer.designated_units}")
-    if policy.format in _FORMATS_WITH_ASSESSMENT and policy.post_test is None:
-        yield PolicyProblem(("requirements",), f"has a post_test, which {policy.format.words} needs for AMA credit")
-
-
-def _acpe(path: Path, offer: CreditOffer) -> Iterator[PolicyProblem]:
-    """Pharmacy credit is reported under a Universal Activity Number per audience (R-CPE-1, R-CPE-2)."""
-    if not offer.identifiers:
-        yield PolicyProblem(path, "holds the Universal Activity Number")
-    for at, identifier in enumerate(offer.identifiers):
-        if not _UAN.fullmatch(identifier.code):
-            yield PolicyProblem((*path, at, "code"), "is a Universal Activity Number, such as 0123-0000-26-001-H01-P")
 
 
 def _questions(path: Path, questions: Sequence[EvaluationQuestion | TestQuestion]) -> Iterator[PolicyProblem]:
