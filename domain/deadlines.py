@@ -20,11 +20,16 @@ def start_of_day(on: date, time_zone: str) -> datetime:
 
     Where clocks jump over midnight it is the first instant after the jump; where midnight comes twice, the first one.
     """
+    return time_of_day(on, _FIRST_OF_DAY, time_zone)
+
+
+def time_of_day(on: date, wall: time, time_zone: str) -> datetime:
+    """The instant at which clocks in the zone first show this time of a day; after the jump if they skip it."""
     zone = ZoneInfo(time_zone)
-    instant = datetime.combine(on, _FIRST_OF_DAY, tzinfo=zone).astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == datetime.combine(on, _FIRST_OF_DAY):
+    instant = datetime.combine(on, wall, tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == datetime.combine(on, wall):
         return instant
-    return _end_of_gap(on, _FIRST_OF_DAY, zone)
+    return _end_of_gap(on, wall, zone)
 
 
 def end_of_day(on: date, time_zone: str) -> datetime:
@@ -61,11 +66,15 @@ def due_at(window: ClaimWindow, time_zone: str, opened_at: datetime) -> datetime
 def expires_at(due_at: datetime, claim_id: str, grace: timedelta, jitter: timedelta) -> datetime:
     """When to close a claim whose learner let the deadline pass.
 
-    The grace lets steps in flight arrive. The jitter, between nothing and ``jitter``, depends on the claim id only: it
-    spreads claims that are due in the same second, and a restarted claim arms the same timer again.
+    The grace lets steps in flight arrive; the jitter spreads claims that are due in the same second.
     """
+    return due_at + grace + jitter_of(claim_id, jitter)
+
+
+def jitter_of(claim_id: str, most: timedelta) -> timedelta:
+    """A claim's own delay between nothing and ``most``, by its id only: a restarted claim arms the same timer again."""
     fraction = int.from_bytes(hashlib.sha256(claim_id.encode()).digest()[:8])
-    return due_at + grace + (jitter // _MICROSECOND * fraction >> 64) * _MICROSECOND
+    return (most // _MICROSECOND * fraction >> 64) * _MICROSECOND
 
 
 def _end_of_gap(on: date, wall: time, zone: ZoneInfo) -> datetime:
