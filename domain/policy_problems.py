@@ -7,7 +7,12 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One mistake: the field's path in the policy, and a sentence that says what would be right."""
+    """One mistake: the field's path in the policy, and a sentence that says what would be right.
+
+    ``reads`` are the paths of other fields that the judgement rests on. While one of those is unreadable the problem
+    is not reported, because its author would be sent to the wrong place.
+    """
 
     path: Path
     message: str
+    reads: tuple[Path, ...] = ()
