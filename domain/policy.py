@@ -45,6 +45,7 @@ class Profession(StrEnum):
     PHARMACIST = "pharmacist"
     PHARMACY_TECHNICIAN = "pharmacy_technician"
     NURSE = "nurse"
+    ACCOUNTANT = "accountant"
     OTHER = "other"
 
 

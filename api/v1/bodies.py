@@ -1,6 +1,5 @@
 """What clients may send: one strict model per body. Unknown fields, numbers as text and text as numbers are refused."""
 
-import re
 from datetime import date
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -8,19 +7,12 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from domain import credit
+from domain.identifiers import IDENTIFIERS
 from domain.names import clean_name, clean_text, email_address
+from domain.policy import Profession
 
 MAXIMUM_REASON_LENGTH: Final = 2000
 _MAXIMUM_ANSWERS: Final = 500
-
-# Identifiers that a profile may hold, and what each looks like. Only credit rules ask for them.
-IDENTIFIERS: Final = {
-    "nabp_eprofile_id": re.compile(r"[0-9]{5,10}"),
-    "birth_month_day": re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"),
-    "npi": re.compile(r"[0-9]{10}"),
-    "license_number": re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{0,39}"),
-    "employee_id": re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,39}"),
-}
 
 
 def _units(text: str) -> str:
@@ -100,9 +92,7 @@ class ProfileChange(Body):
     given_name: Name | None = None
     family_name: Name | None = None
     credentials: Credentials | None = None
-    profession: (
-        Literal["physician", "physician_assistant", "pharmacist", "pharmacy_technician", "nurse", "other"] | None
-    ) = None
+    profession: Annotated[Profession, Field(strict=False)] | None = None
     time_zone: TimeZone | None = None
     identifiers: dict[Key, str | None] = Field(default_factory=dict, max_length=len(IDENTIFIERS))
 
@@ -111,8 +101,11 @@ class ProfileChange(Body):
         for kind, value in self.identifiers.items():
             if kind not in IDENTIFIERS:
                 raise ValueError("identifier_unknown")
-            if value is not None and not IDENTIFIERS[kind].fullmatch(value):
-                raise ValueError("identifier_format")
+            if value is not None:
+                written = IDENTIFIERS[kind].normalize(value)
+                if written is None:
+                    raise ValueError("identifier_format")
+                self.identifiers[kind] = written
         return self
 
 
