@@ -12,8 +12,9 @@ from activities.contract import ClaimState
 from domain import deadlines
 from domain.assessments import grade
 from domain.claims import CLOSED_STAGES, Attention, ClaimFacts, Stage, graded_at, is_overdue, stage_of
-from domain.decisions import Accepted, Decision, RefusalCode, Refused, decide
+from domain.decisions import decide
 from domain.policy import CEActivityPolicy, PostTest
+from domain.refusals import Accepted, Decision, RefusalCode, Refused
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 
 MEDIA_TYPE: Final = "application/problem+json"
 

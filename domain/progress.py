@@ -14,23 +14,31 @@ from domain.claims import (
     Stage,
     attempts_left,
     graded_at,
+    is_gate,
     is_met,
     is_overdue,
+    requirements_of,
     stage_of,
 )
 from domain.deadlines import opens_at
-from domain.decisions import RefusalCode
-from domain.policy import CEActivityPolicy, Requirement
+from domain.policy import CEActivityPolicy, EvaluationTime, Requirement
+from domain.refusals import RefusalCode
 
 
 class Action(StrEnum):
     """What the learner may do now and would not be refused for."""
 
     STATE_PARTICIPATION = "state_participation"
+    CHOOSE_STATEMENT = "choose_statement"
+    ACKNOWLEDGE_DISCLOSURES = "acknowledge_disclosures"
+    COMPLETE_CONTENT = "complete_content"
     START_ATTEMPT = "start_attempt"
     SUBMIT_ANSWERS = "submit_answers"
     COMPLETE_EVALUATION = "complete_evaluation"
+    CLAIM_SESSION = "claim_session"
     CLAIM_CREDIT = "claim_credit"
+    FINALIZE = "finalize"
+    REQUEST_EXTENSION = "request_extension"
     VIEW_CERTIFICATE = "view_certificate"
     WITHDRAW = "withdraw"
 
@@ -39,6 +47,7 @@ class WaitingFor(StrEnum):
     """Who or what moves the claim next."""
 
     LEARNER = "learner"
+    PLATFORM = "platform"
     GRADING = "grading"
     CLAIM_WINDOW = "claim_window"
     CERTIFICATE = "certificate"
@@ -50,10 +59,15 @@ class StepKind(StrEnum):
     """The steps of a claim: the kinds of requirement, then what follows for every claim."""
 
     PARTICIPATION = "participation"
+    STATEMENT = "statement"
+    DISCLOSURES = "disclosures"
+    CONTENT = "content"
     POST_TEST = "post_test"
     EVALUATION = "evaluation"
     CLAIM_WINDOW = "claim_window"
+    SESSIONS = "sessions"
     CREDIT = "credit"
+    FINALIZATION = "finalization"
     CERTIFICATE = "certificate"
 
 
@@ -114,11 +128,12 @@ def progress_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime, atten
     """Describe a claim at a moment; ``attention`` is the code for which it is parked, if it is."""
     moment = _Moment(policy, facts, at, attention)
     steps = moment.steps()
-    can_still_claim = facts.credit is None and moment.ended_because is None
-    before_credit = tuple(step.kind for step in steps[:-2] if step.state is not StepState.DONE)
+    can_still_claim = not facts.is_awarded and moment.ended_because is None
+    before_credit = [step.kind for step in steps if step.state is not StepState.DONE and step.kind in _BEFORE_CREDIT]
     waiting_for = moment.waiting_for()
     waiting_until = {
         WaitingFor.LEARNER: facts.due_at,
+        WaitingFor.PLATFORM: facts.due_at,
         WaitingFor.GRADING: moment.result_at,
         WaitingFor.CLAIM_WINDOW: moment.opening,
     }.get(waiting_for)
@@ -127,10 +142,13 @@ def progress_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime, atten
         waiting_for=waiting_for,
         waiting_until=waiting_until,
         next_actions=moment.next_actions(),
-        blocked_by=before_credit if can_still_claim else (),
+        blocked_by=tuple(before_credit) if can_still_claim and facts.credit is None else (),
         steps=steps,
         deadlines=moment.deadlines() if can_still_claim else (),
     )
+
+
+_BEFORE_CREDIT = frozenset(StepKind) - {StepKind.CREDIT, StepKind.FINALIZATION, StepKind.CERTIFICATE}
 
 
 class _Moment:
@@ -141,12 +159,17 @@ class _Moment:
         self.facts = facts
         self.at = at
         self.stage = stage_of(policy, facts, at)
+        self.requirements = requirements_of(policy, facts)
         self.opening = opens_at(policy.claim_window, policy.time_zone)
         self.result_at = graded_at(policy, facts)
         self.is_overdue = is_overdue(facts, self.stage, at)
         self.is_parked = attention is not None
         # The e-mail follows the certificate, so a claim that is parked at its e-mail has one.
-        self.has_certificate = facts.is_awarded and (facts.is_notified or attention == Attention.EMAIL_FAILED)
+        self.has_certificate = (
+            policy.certificate.is_here
+            and facts.is_awarded
+            and (facts.is_notified or attention == Attention.EMAIL_FAILED)
+        )
 
     @property
     def ended_because(self) -> RefusalCode | None:
@@ -164,6 +187,7 @@ class _Moment:
         if self.is_parked:
             return WaitingFor.OPERATOR
         return {
+            Stage.AWAITING_CONTENT: WaitingFor.PLATFORM,
             Stage.GRADING: WaitingFor.GRADING,
             Stage.AWAITING_WINDOW: WaitingFor.CLAIM_WINDOW,
             Stage.AWARDING: WaitingFor.CERTIFICATE,
@@ -173,17 +197,58 @@ class _Moment:
     def next_actions(self) -> tuple[Action, ...]:
         if self.has_certificate:
             return (Action.VIEW_CERTIFICATE,)
-        if self.facts.credit is not None or self.ended_because is not None:
+        if self.facts.is_awarded:
             return ()
+        if self.ended_because is not None:
+            return (Action.REQUEST_EXTENSION,) if self._may_ask_for_time() else ()
+        asking = (Action.REQUEST_EXTENSION,) if self._may_ask_for_time() else ()
+        return (*self._step_actions(), *asking, Action.WITHDRAW)
+
+    def _may_ask_for_time(self) -> bool:
+        is_late = self.ended_because is RefusalCode.DEADLINE_PASSED
+        is_due = self.facts.due_at is not None and (is_late or self.stage not in CLOSED_STAGES)
+        return is_due and not self.facts.is_extension_requested
+
+    def _step_actions(self) -> tuple[Action, ...]:
         last = self.facts.last_attempt
         has_open_attempt = last is not None and last.is_open
-        action = {
-            Stage.VERIFYING_PARTICIPATION: Action.STATE_PARTICIPATION,
-            Stage.AWAITING_TEST: Action.SUBMIT_ANSWERS if has_open_attempt else Action.START_ATTEMPT,
-            Stage.AWAITING_EVALUATION: Action.COMPLETE_EVALUATION,
-            Stage.READY_TO_CLAIM: Action.CLAIM_CREDIT,
-        }.get(self.stage)
-        return (action, Action.WITHDRAW) if action else (Action.WITHDRAW,)
+        match self.stage:
+            case Stage.READY_TO_CLAIM:
+                return self._claiming_actions()
+            case Stage.AWAITING_FINALIZATION:
+                return (Action.FINALIZE, *self._claiming_actions())
+            case Stage.AWAITING_TEST:
+                return (Action.SUBMIT_ANSWERS if has_open_attempt else Action.START_ATTEMPT,)
+            case _:
+                action = {
+                    Stage.VERIFYING_PARTICIPATION: Action.STATE_PARTICIPATION,
+                    Stage.AWAITING_STATEMENT: Action.CHOOSE_STATEMENT,
+                    Stage.AWAITING_DISCLOSURES: Action.ACKNOWLEDGE_DISCLOSURES,
+                    Stage.AWAITING_CONTENT: Action.COMPLETE_CONTENT,
+                    Stage.AWAITING_EVALUATION: Action.COMPLETE_EVALUATION,
+                }.get(self.stage)
+                return (action,) if action else ()
+
+    def _claiming_actions(self) -> tuple[Action, ...]:
+        """The evaluation that is asked for at claiming, then sessions and credit, which may go to and fro."""
+        if self._is_evaluation_missing():
+            return (Action.COMPLETE_EVALUATION,)
+        changing = (Action.CHOOSE_STATEMENT,) if self.policy.has_statement else ()
+        if not self.policy.sessions:
+            return (Action.CLAIM_CREDIT, *changing)
+        is_ready = self._is_sessions_step_done()
+        return (*((Action.CLAIM_CREDIT,) if is_ready else ()), Action.CLAIM_SESSION, *changing)
+
+    def _is_evaluation_missing(self) -> bool:
+        evaluation = self.policy.evaluation
+        is_asked = evaluation is not None and evaluation.asked is EvaluationTime.AT_CLAIM
+        return is_asked and evaluation in self.requirements and not self.facts.is_evaluated
+
+    def _is_sessions_step_done(self) -> bool:
+        is_evaluated = self.policy.session_evaluation is None or self.facts.evaluated_sessions >= set(
+            self.facts.sessions
+        )
+        return bool(self.facts.sessions) and is_evaluated
 
     def deadlines(self) -> tuple[Deadline, ...]:
         times = {
@@ -194,38 +259,73 @@ class _Moment:
         return tuple(Deadline(name, at, self.policy.time_zone) for name, at in times.items() if at is not None)
 
     def steps(self) -> tuple[Step, ...]:
-        steps = [self._requirement_step(requirement) for requirement in self.policy.requirements]
-        if self.opening is not None:
-            is_open = self.at >= self.opening or self.facts.credit is not None
-            waiting = Step(StepKind.CLAIM_WINDOW, StepState.WAITING, RefusalCode.WINDOW_NOT_OPEN, self.opening)
-            steps.append(Step(StepKind.CLAIM_WINDOW, StepState.DONE) if is_open else waiting)
-        return (*steps, self._credit_step(), self._certificate_step())
+        gates = [self._gate_step(each) for each in self.requirements if is_gate(each)]
+        window = [self._window_step()] if self.opening is not None else []
+        claiming = self._claiming_steps()
+        final = [self._final_step()] if self.policy.finalization else []
+        return (*gates, *window, *claiming, self._credit_step(), *final, self._certificate_step())
 
-    def _requirement_step(self, requirement: Requirement) -> Step:
+    def _gate_step(self, requirement: Requirement) -> Step:
         kind = StepKind(requirement.kind)
-        if is_met(requirement, self.facts):
+        if self.facts.is_awarded or is_met(self.policy, requirement, self.facts):
             return Step(kind, StepState.DONE)
         if self.ended_because is not None:
             return Step(kind, StepState.LOCKED, self.ended_because)
-        is_next = requirement is next(each for each in self.policy.requirements if not is_met(each, self.facts))
-        if not is_next:
+        unmet = (each for each in self.requirements if is_gate(each) and not is_met(self.policy, each, self.facts))
+        if requirement is not next(unmet):
             return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED, self.result_at)
         if self.stage is Stage.GRADING:
             return Step(kind, StepState.WAITING, until=self.result_at)
         return Step(kind, StepState.TO_DO)
 
+    def _window_step(self) -> Step:
+        is_open = self.facts.credit is not None or self.opening is None or self.at >= self.opening
+        waiting = Step(StepKind.CLAIM_WINDOW, StepState.WAITING, RefusalCode.WINDOW_NOT_OPEN, self.opening)
+        return Step(StepKind.CLAIM_WINDOW, StepState.DONE) if is_open else waiting
+
+    def _claiming_steps(self) -> tuple[Step, ...]:
+        """What belongs to claiming, before the amount: an evaluation asked for at that time, and the sessions."""
+        steps = []
+        evaluation = self.policy.evaluation
+        if evaluation is not None and evaluation in self.requirements and not is_gate(evaluation):
+            is_done = self.facts.is_awarded or self.facts.is_evaluated
+            steps.append(self._claiming_step(StepKind.EVALUATION, is_done=is_done))
+        if self.policy.sessions:
+            is_done = self.facts.is_awarded or self._is_sessions_step_done()
+            steps.append(self._claiming_step(StepKind.SESSIONS, is_done=is_done))
+        return tuple(steps)
+
     def _credit_step(self) -> Step:
-        if self.facts.credit is not None:
-            return Step(StepKind.CREDIT, StepState.DONE)
-        if self.stage is Stage.READY_TO_CLAIM and not self.is_overdue:
-            return Step(StepKind.CREDIT, StepState.TO_DO)
-        if self.stage is Stage.AWAITING_WINDOW and not self.is_overdue:
-            return Step(StepKind.CREDIT, StepState.LOCKED, RefusalCode.WINDOW_NOT_OPEN, self.opening)
-        return Step(StepKind.CREDIT, StepState.LOCKED, self.ended_because or RefusalCode.STEP_LOCKED)
+        return self._claiming_step(StepKind.CREDIT, is_done=self.facts.credit is not None)
+
+    def _claiming_step(self, kind: StepKind, *, is_done: bool) -> Step:
+        if is_done:
+            return Step(kind, StepState.DONE)
+        if self.ended_because is not None:
+            return Step(kind, StepState.LOCKED, self.ended_because)
+        if self.stage is Stage.AWAITING_WINDOW:
+            return Step(kind, StepState.LOCKED, RefusalCode.WINDOW_NOT_OPEN, self.opening)
+        if self.stage is not Stage.READY_TO_CLAIM or self._has_to_wait(kind):
+            return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED)
+        return Step(kind, StepState.TO_DO)
+
+    def _has_to_wait(self, kind: StepKind) -> bool:
+        """Within claiming, the evaluation comes first, then the sessions, then the amount."""
+        if kind is StepKind.EVALUATION:
+            return False
+        is_without_sessions = kind is StepKind.CREDIT and self.policy.sessions and not self._is_sessions_step_done()
+        return self._is_evaluation_missing() or bool(is_without_sessions)
+
+    def _final_step(self) -> Step:
+        if self.facts.is_final or self.facts.is_awarded:
+            return Step(StepKind.FINALIZATION, StepState.DONE)
+        if self.stage is Stage.AWAITING_FINALIZATION and not self.is_overdue:
+            return Step(StepKind.FINALIZATION, StepState.TO_DO)
+        return Step(StepKind.FINALIZATION, StepState.LOCKED, self.ended_because or RefusalCode.STEP_LOCKED)
 
     def _certificate_step(self) -> Step:
-        if self.has_certificate:
+        if self.has_certificate or (self.facts.is_awarded and not self.policy.certificate.is_here):
             return Step(StepKind.CERTIFICATE, StepState.DONE)
-        if self.facts.credit is not None and self.ended_because is None:
+        if self.stage in (Stage.AWARDING, Stage.ISSUING):
             return Step(StepKind.CERTIFICATE, StepState.WAITING)
         return Step(StepKind.CERTIFICATE, StepState.LOCKED, self.ended_because or RefusalCode.STEP_LOCKED)

@@ -19,7 +19,7 @@ from cli.main import app as command_line
 from config.settings import Settings
 from domain import credit
 from domain.claims import Attention, Stage
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 from domain.policy import CEActivityPolicy, Requirement
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
 from domain.roles import Role

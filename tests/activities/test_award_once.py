@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from activities.contract import ClaimRef, ClaimStep
 from domain.claims import Stage
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 from domain.identities import derived_id, new_id
 from storage.audit import claim_stream, first_break
 from storage.tables import AwardRow, OutgoingEmailRow

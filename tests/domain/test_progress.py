@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.claims import Attempt, Attention, ClaimedCredit, ClaimFacts, Stage, attempts_left, is_overdue, stage_of
 from domain.deadlines import end_of_day, start_of_day
-from domain.decisions import Accepted, RefusalCode, decide
+from domain.decisions import decide
 from domain.policy import CEActivityPolicy, ClaimWindow, Profession
 from domain.progress import (
     Action,
@@ -21,6 +21,7 @@ from domain.progress import (
     WaitingFor,
     progress_of,
 )
+from domain.refusals import Accepted, RefusalCode
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,

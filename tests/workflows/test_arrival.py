@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.claims import Stage
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 from domain.submissions import AttemptStarted, SubmissionBody
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers

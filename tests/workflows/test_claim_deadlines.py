@@ -14,7 +14,7 @@ from activities.mail import Postman
 from config.settings import Settings
 from domain.claims import Stage
 from domain.deadlines import end_of_day, expires_at
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 from domain.policy import ClaimWindow
 from domain.submissions import AttemptStarted, DeadlineExtended, SubmissionBody, Withdrawal
 from tests.claims import KeptMail, TestClaim

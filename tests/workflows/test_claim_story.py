@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.claims import Stage
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 from domain.policy import ClaimWindow, Participation, PostTest
 from domain.submissions import (
     AnswersGiven,

@@ -13,7 +13,7 @@ from activities.contract import ClaimStep
 from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
-from domain.decisions import RefusalCode
+from domain.refusals import RefusalCode
 from domain.identities import new_id
 from domain.submissions import AttemptStarted, StepRetried, SubmissionBody
 from storage.claims import stalled_claims
