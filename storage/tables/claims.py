@@ -71,7 +71,7 @@ class SubmissionRow(Base):
             "ix_submissions_wrong_identifiers",
             "learner_id",
             "received_at",
-            postgresql_where=text("refusal = 'identifier_not_found'"),
+            postgresql_where=text("refusal IN ('identifier_not_found', 'identifier_taken')"),
         ),
         Index("ix_submissions_deliver_after", "deliver_after", postgresql_where=text("decided_at IS NULL")),
     )

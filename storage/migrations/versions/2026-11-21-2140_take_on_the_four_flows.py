@@ -265,7 +265,7 @@ def upgrade() -> None:
         "submissions",
         ["learner_id", "received_at"],
         unique=False,
-        postgresql_where=sa.text("refusal = 'identifier_not_found'"),
+        postgresql_where=sa.text("refusal IN ('identifier_not_found', 'identifier_taken')"),
     )
     # The session, empty for the whole activity, becomes part of the key; the release before writes no session.
     op.drop_constraint("pk_evaluations", "evaluations", type_="primary")
