@@ -5,7 +5,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, func, null, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
+from domain.identities import derived_id
+from domain.notices import NoticePurpose
 from storage.tables import (
     AwardRow,
     CEActivityRow,
@@ -72,6 +75,23 @@ def mark_failed(connection: Connection, email_id: str, error: str, *, is_final: 
             send_after=func.clock_timestamp() + again_in,
         )
     )
+
+
+def queue_notice(connection: Connection, purpose: NoticePurpose, claim_id: str, occasion: str) -> bool:
+    """Queue a notice about a claim, in the transaction of what causes it; False when this occasion has one already.
+
+    To whom it goes, and whether it is still wanted, is decided when it is sent (``domain.notices``).
+    """
+    notice = {
+        "id": derived_id("eml", purpose, claim_id, occasion),
+        "purpose": purpose,
+        "subject_id": f"{claim_id}:{occasion}",
+        "claim_id": claim_id,
+        "recipient": "",
+        "state": "queued",
+    }
+    queued = upsert(OutgoingEmailRow).values(**notice).on_conflict_do_nothing().returning(OutgoingEmailRow.id)
+    return connection.execute(queued).one_or_none() is not None
 
 
 def take_sign_in_email(connection: Connection) -> Mapping[str, Any] | None:

@@ -9,12 +9,23 @@ from storage.tables.base import Base
 
 
 class OutgoingEmailRow(Base):
-    """One logical e-mail: one row per purpose and subject, one ``Message-ID`` derived from its id."""
+    """One logical e-mail: one row per purpose and subject, one ``Message-ID`` derived from its id.
+
+    A notice is about ``claim_id``; its subject is ``<claim id>:<occasion>``. Its recipient is empty until it is sent,
+    when the learner's address is looked up.
+    """
 
     __tablename__ = "outgoing_emails"
     __table_args__ = (
         UniqueConstraint("purpose", "subject_id"),
-        Index("ix_outgoing_emails_queued", "created_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_outgoing_emails_claim_id", "claim_id", postgresql_where=text("claim_id IS NOT NULL")),
+        # The outbox reads in this order, so that a flood of notices never delays a sign-in link.
+        Index(
+            "ix_outgoing_emails_to_send",
+            text("(purpose <> 'sign_in_link')"),
+            "send_after",
+            postgresql_where=text("state IN ('queued', 'sending')"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -260,6 +260,21 @@ def upgrade() -> None:
     )
     op.create_foreign_key(op.f("fk_learners_merged_into_learners"), "learners", "learners", ["merged_into"], ["id"])
     op.add_column("outgoing_emails", sa.Column("claim_id", sa.Text(), nullable=True))
+    op.drop_index("ix_outgoing_emails_queued", table_name="outgoing_emails")
+    op.create_index(
+        "ix_outgoing_emails_claim_id",
+        "outgoing_emails",
+        ["claim_id"],
+        unique=False,
+        postgresql_where=sa.text("claim_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_outgoing_emails_to_send",
+        "outgoing_emails",
+        [sa.literal_column("(purpose <> 'sign_in_link')"), "send_after"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('queued', 'sending')"),
+    )
     op.create_index(
         "ix_submissions_wrong_identifiers",
         "submissions",
