@@ -3,57 +3,51 @@
 A mistake found here costs its author a minute; found later, it costs every learner whose claim is judged by it.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import date
 from functools import cache
 from zoneinfo import available_timezones
 
-from domain import designation_checks, names
-from domain.policy import (
-    CEActivityPolicy,
-    Evaluation,
-    EvaluationQuestion,
-    Option,
-    Participation,
-    PostTest,
-    QuestionKind,
-    Requirement,
-    TestQuestion,
-)
-from domain.policy_problems import Path, PolicyProblem
+from domain import designation_checks, names, requirement_checks, session_checks
+from domain.identifiers import IDENTIFIERS
+from domain.policy import CEActivityPolicy
+from domain.policy_problems import Path, PolicyProblem, between, day, entries, typed_code, unique, web_address
 
-__all__ = ["Path", "PolicyProblem", "problems_with"]
+__all__ = ["PROFILE_FIELDS", "Path", "PolicyProblem", "problems_with"]
 
-_CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_WEB_ADDRESS = re.compile(r"https?://[!-~]+")
-_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
+PROFILE_FIELDS = ("given_name", "family_name", "credentials", "profession", *IDENTIFIERS)
+"""What a CE activity may require of a learner's profile."""
+
 _LINE_LENGTH = 300
+# Longer texts, by the class and the field that hold them.
 _TEXT_LENGTHS = {
-    "accreditation_statement": 2000,
-    "designation_statement": 2000,
-    "description": 4000,
-    "rationale": 2000,
-    "text": 2000,
+    "CEActivityPolicy.description": 4000,
+    "CreditOffer.designation_statement": 2000,
+    "DisclosurePage.text": 20_000,
+    "EvaluationQuestion.text": 2000,
+    "Finalization.warning": 2000,
+    "Provider.accreditation_statement": 2000,
+    "TestQuestion.rationale": 2000,
+    "TestQuestion.text": 2000,
 }
 
 
 def problems_with(policy: CEActivityPolicy) -> tuple[PolicyProblem, ...]:
     """Everything that keeps this policy from being published; empty when nothing does."""
     return (
-        *_texts(policy, ()),
+        *_texts(policy, (), _LINE_LENGTH),
         *_general(policy),
         *_window(policy),
-        *_requirements(policy.requirements),
+        *_certificate(policy),
+        *requirement_checks.requirement_problems(policy),
+        *session_checks.session_problems(policy),
         *designation_checks.credit_problems(policy),
     )
 
 
-def _texts(value: object, path: Path) -> Iterator[PolicyProblem]:
+def _texts(value: object, path: Path, limit: int) -> Iterator[PolicyProblem]:
     """Every text is printable, not blank, and of a length that its reader can take in."""
     if isinstance(value, str):
-        limit = next((_TEXT_LENGTHS[name] for name in path[-1:] if name in _TEXT_LENGTHS), _LINE_LENGTH)
         try:
             is_blank = not names.clean_text(value, limit)
         except ValueError as error:
@@ -65,105 +59,52 @@ def _texts(value: object, path: Path) -> Iterator[PolicyProblem]:
                 yield PolicyProblem(path, "is not blank; leave the field out if there is nothing to say")
     elif isinstance(value, tuple):
         for at, each in enumerate(value):
-            yield from _texts(each, (*path, at))
+            yield from _texts(each, (*path, at), limit)
     elif is_dataclass(value):
         for field in fields(value):
-            yield from _texts(getattr(value, field.name), (*path, field.name))
+            length = _TEXT_LENGTHS.get(f"{type(value).__name__}.{field.name}", _LINE_LENGTH)
+            yield from _texts(getattr(value, field.name), (*path, field.name), length)
 
 
 def _general(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
     if policy.time_zone not in _zones():
         yield PolicyProblem(("time_zone",), "is an IANA time zone, such as America/Chicago")
-    for name in ("starts_on", "ends_on"):
-        yield from _day((name,), getattr(policy, name))
+    yield from day(("starts_on",), policy.starts_on)
+    yield from day(("ends_on",), policy.ends_on)
     if policy.ends_on < policy.starts_on:
-        yield PolicyProblem(("ends_on",), "is not before starts_on")
-    addresses = ((("course_url",), policy.course_url), (("provider", "website"), policy.provider.website))
-    for path, address in addresses:
-        if address is not None and not _WEB_ADDRESS.fullmatch(address):
-            yield PolicyProblem(path, "is a web address that starts with https:// or http://")
+        yield PolicyProblem(("ends_on",), "is not before starts_on", (("starts_on",),))
+    yield from web_address(("course_url",), policy.course_url)
+    yield from web_address(("provider", "website"), policy.provider.website)
+    yield from typed_code(("activity_code",), policy.activity_code)
+    yield from unique(("profile_fields",), policy.profile_fields)
+    for at, name in enumerate(policy.profile_fields):
+        if name not in PROFILE_FIELDS:
+            yield PolicyProblem(("profile_fields", at), f"is one of {', '.join(PROFILE_FIELDS)}")
 
 
 def _window(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
-    window = policy.claim_window
-    for name, day in (("opens_on", window.opens_on), ("closes_on", window.closes_on)):
-        if day is not None:
-            yield from _day(("claim_window", name), day)
+    window, here = policy.claim_window, "claim_window"
+    yield from day((here, "opens_on"), window.opens_on)
+    yield from day((here, "closes_on"), window.closes_on)
     if window.opens_on is not None and window.closes_on is not None and window.closes_on < window.opens_on:
-        yield PolicyProblem(("claim_window", "closes_on"), "is not before opens_on")
+        yield PolicyProblem((here, "closes_on"), "is not before opens_on", ((here, "opens_on"),))
     if window.days is not None:
-        yield from _between(("claim_window", "days"), window.days, 1, 3660)
+        yield from between((here, "days"), window.days, 1, 3660)
+    yield from entries(("reminder_days",), policy.reminder_days, 0, 5)
+    yield from unique(("reminder_days",), policy.reminder_days)
+    for at, days in enumerate(policy.reminder_days):
+        yield from between(("reminder_days", at), days, 1, 90)
 
 
-def _requirements(requirements: Sequence[Requirement]) -> Iterator[PolicyProblem]:
-    yield from _unique("requirements", "kind", [requirement.kind for requirement in requirements])
-    for at, requirement in enumerate(requirements):
-        path: Path = ("requirements", at)
-        match requirement:
-            case Participation():
-                yield from _options((*path, "options"), requirement.options, at_least=1)
-            case PostTest():
-                yield from _post_test(path, requirement)
-            case Evaluation():  # pragma: no branch -- mypy proves that no other case is left
-                yield from _questions((*path, "questions"), requirement.questions)
-                for number, question in enumerate(requirement.questions):
-                    yield from _evaluation_question((*path, "questions", number), question)
-
-
-def _post_test(path: Path, post_test: PostTest) -> Iterator[PolicyProblem]:
-    yield from _between((*path, "passing_percent"), post_test.passing_percent, 1, 100)
-    yield from _between((*path, "grading_seconds"), post_test.grading_seconds, 0, 3600)
-    if post_test.attempts_allowed is not None:
-        yield from _between((*path, "attempts_allowed"), post_test.attempts_allowed, 1, 100)
-    yield from _questions((*path, "questions"), post_test.questions)
-    for at, question in enumerate(post_test.questions):
-        here = (*path, "questions", at)
-        yield from _options((*here, "options"), question.options, at_least=2)
-        if question.correct not in [option.code for option in question.options]:
-            yield PolicyProblem((*here, "correct"), "is the code of one of the question's options")
-
-
-def _evaluation_question(path: Path, question: EvaluationQuestion) -> Iterator[PolicyProblem]:
-    if question.kind is QuestionKind.CHOICE:
-        yield from _options((*path, "options"), question.options, at_least=2)
-    elif question.options:
-        yield PolicyProblem((*path, "options"), "belongs to questions of kind choice only")
-    yield from _between((*path, "scale_maximum"), question.scale_maximum, 2, 10)
-
-
-def _questions(path: Path, questions: Sequence[EvaluationQuestion | TestQuestion]) -> Iterator[PolicyProblem]:
-    yield from _between(path, len(questions), 1, 200, "entries")
-    yield from _unique_codes(path, [question.code for question in questions])
-
-
-def _options(path: Path, options: Sequence[Option], at_least: int) -> Iterator[PolicyProblem]:
-    yield from _between(path, len(options), at_least, 50, "entries")
-    yield from _unique_codes(path, [option.code for option in options])
-
-
-def _unique_codes(path: Path, codes: Sequence[str]) -> Iterator[PolicyProblem]:
-    for at, code in enumerate(codes):
-        if not _CODE.fullmatch(code):
-            message = "is made of a to z, 0 to 9, _ and -, starts with a letter or digit, and is at most 64 long"
-            yield PolicyProblem((*path, at, "code"), message)
-        if code in codes[:at]:
-            yield PolicyProblem((*path, at, "code"), "is used once only")
-
-
-def _unique(name: str, key: str, values: Sequence[str]) -> Iterator[PolicyProblem]:
-    for at, value in enumerate(values):
-        if value in values[:at]:
-            yield PolicyProblem((name, at, key), "is used once only")
-
-
-def _between(path: Path, value: int, least: int, most: int, what: str = "") -> Iterator[PolicyProblem]:
-    if not least <= value <= most:
-        yield PolicyProblem(path, f"has {least} to {most} {what}" if what else f"is from {least} to {most}")
-
-
-def _day(path: Path, day: date) -> Iterator[PolicyProblem]:
-    if not _FIRST_DAY <= day <= _LAST_DAY:
-        yield PolicyProblem(path, f"is from {_FIRST_DAY} to {_LAST_DAY}")
+def _certificate(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
+    issue, here = policy.certificate, "certificate"
+    reads: tuple[Path, ...] = ((here, "issued"),)
+    for name, value in (("system", issue.system), ("url", issue.url)):
+        if issue.is_here and value is not None:
+            yield PolicyProblem((here, name), "belongs to a certificate that is issued elsewhere", reads)
+        if not issue.is_here and value is None:
+            yield PolicyProblem((here, name), "is needed where the certificate is issued elsewhere", reads)
+    yield from web_address((here, "url"), issue.url)
 
 
 @cache

@@ -14,12 +14,14 @@ from domain.policy import (
     LearningFormat,
     Option,
     Participation,
+    ParticipationOption,
     PostTest,
     Provider,
     QuestionKind,
     TestQuestion,
 )
 
+WAYS = (ParticipationOption(code="yes", label="Yes"), ParticipationOption(code="no", label="No"))
 YES_NO = (Option(code="yes", label="Yes"), Option(code="no", label="No"))
 
 
@@ -69,7 +71,7 @@ def policy() -> CEActivityPolicy:
         starts_on=date(2026, 1, 1),
         ends_on=date(2026, 12, 31),
         contact="ce@lakeside.example",
-        requirements=(Participation(options=YES_NO), _post_test(), _evaluation()),
+        requirements=(Participation(options=WAYS), _post_test(), _evaluation()),
         credit=_credit(),
         claim_window=ClaimWindow(opens_on=date(2026, 3, 1), closes_on=date(2026, 6, 30)),
     )
