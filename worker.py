@@ -73,6 +73,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             claims.grade_attempt,
             claims.open_window,
             claims.expire_claim,
+            claims.remind_learner,
             claims.record_attention,
             claims.record_operator_act,
             activities.mail.send_award_email,

@@ -15,51 +15,70 @@ from documents.models import (
     Identifier,
     Paper,
     ProviderDetails,
+    SessionLine,
     Signatory,
 )
 from domain import credit
+from domain.claims import ClaimedCredit, ClaimFacts, format_of, offer_of
 from domain.deadlines import local_date
 from domain.identities import derived_id, verification_code
-from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat
-from domain.submissions import CreditClaimed
+from domain.notices import NoticePurpose
+from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, Session
 from storage import awards
 from storage.claims import LockedClaim
 
 
 @dataclass(frozen=True, slots=True)
 class GrantedAward:
-    """An award that was just granted, and what follows from it."""
+    """An award that was just granted, and the one that it corrects, if any."""
 
     award_id: str
-    certificate_id: str
-    email_id: str
     credit_type: str
     units: Decimal
     rule_version: str
+    number: int = 1
+    supersedes: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwardOrder:
-    """What is to be granted: the accepted claim of credit, received ``at`` this time, under the pinned policy."""
+    """What is to be granted: the credit that a claim's facts amount to, as of ``at``, under the pinned policy."""
 
     claim: LockedClaim
     policy: CEActivityPolicy
-    claimed: CreditClaimed
+    facts: ClaimFacts
+    credit: ClaimedCredit
+    attestation_version: str
+    attested_at: datetime
     at: datetime
     public_url: str
 
     @property
     def offer(self) -> CreditOffer:
         """The offer that was claimed; raises ``LookupError`` when the policy has none of this type."""
-        offer = self.policy.offer(self.claimed.credit_type)
+        offer = offer_of(self.policy, self.facts, self.credit.credit_type)
         if offer is None:
-            raise LookupError(self.claimed.credit_type)
+            raise LookupError(self.credit.credit_type)
         return offer
 
     @property
+    def learning_format(self) -> LearningFormat:
+        """The format in which this learner took part."""
+        return format_of(self.policy, self.facts)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions that were claimed, in the programme's order."""
+        return tuple(session for session in self.policy.sessions if session.code in self.facts.sessions)
+
+    @property
     def completed_on(self) -> date:
-        """The local date of completion (R-TZ)."""
-        return local_date(self.at, self.policy.time_zone)
+        """The local date of completion (R-TZ); what was live was completed when it was held (R-CPE-4)."""
+        claimed_on = local_date(self.at, self.policy.time_zone)
+        if self.sessions:
+            return min(claimed_on, max(session.held_on for session in self.sessions))
+        is_live = self.learning_format is LearningFormat.LIVE_ACTIVITY
+        return min(claimed_on, self.policy.ends_on) if is_live else claimed_on
 
 
 def award_credit(connection: Connection, order: AwardOrder) -> GrantedAward | None:
@@ -67,13 +86,26 @@ def award_credit(connection: Connection, order: AwardOrder) -> GrantedAward | No
 
     The claimed units are what is recorded, printed and reported, not the designated maximum (R-AMA-1).
     """
-    rule, claim, units = credit.rule_of(order.offer), order.claim, order.claimed.units
-    award_id = derived_id("awd", claim.id, rule.code)
+    return _grant(connection, order, number=1, supersedes=None)
+
+
+def correct_award(connection: Connection, order: AwardOrder) -> GrantedAward | None:
+    """Grant the corrected credit in place of the claim's award, which stays in the record as superseded."""
+    earlier = awards.supersede_award(connection, order.claim.id)
+    if earlier is None:
+        return None
+    return _grant(connection, order, number=earlier["number"] + 1, supersedes=earlier["id"])
+
+
+def _grant(connection: Connection, order: AwardOrder, number: int, supersedes: str | None) -> GrantedAward | None:
+    rule, claim, units = credit.rule_of(order.offer), order.claim, order.credit.units
+    award_id = derived_id("awd", claim.id, rule.code, *([str(number)] if number > 1 else []))
     is_new = awards.add_award(
         connection,
         {
             "id": award_id,
             "claim_id": claim.id,
+            "number": number,
             "learner_id": claim.learner_id,
             "ce_activity_id": claim.ce_activity_id,
             "version_id": claim.version_id,
@@ -82,55 +114,61 @@ def award_credit(connection: Connection, order: AwardOrder) -> GrantedAward | No
             "units": units,
             "state": "active",
             "completed_on": order.completed_on,
-            "attestation_version": order.claimed.attestation_version,
-            "attested_at": order.at,
+            "attestation_version": order.attestation_version,
+            "attested_at": order.attested_at,
             "awarded_at": claim.now,
         },
-        [{"award_id": award_id, "number": 1, "title": order.policy.title, "units": units}],
+        _lines(order, award_id),
     )
     if not is_new:
         return None
-    granted = GrantedAward(
-        award_id=award_id,
-        certificate_id=derived_id("crt", award_id, "1"),
-        email_id=derived_id("eml", "award", award_id),
-        credit_type=rule.code,
-        units=units,
-        rule_version=rule.version,
-    )
+    granted = GrantedAward(award_id, rule.code, units, rule.version, number, supersedes)
     _reserve_documents(connection, order, granted)
     return granted
+
+
+def _lines(order: AwardOrder, award_id: str) -> list[dict[str, Any]]:
+    """One line for each session, or one for the whole CE activity; they add up to the award's units."""
+    lines: list[dict[str, Any]] = [
+        {"title": session.title, "session": session.code, "held_on": session.held_on, "units": units}
+        for session in order.sessions
+        if (units := order.facts.sessions[session.code])
+    ]
+    whole = {"title": order.policy.title, "session": None, "held_on": None, "units": order.credit.units}
+    return [{"award_id": award_id, "number": number, **line} for number, line in enumerate(lines or [whole], start=1)]
 
 
 def _reserve_documents(connection: Connection, order: AwardOrder, granted: GrantedAward) -> None:
     claim = order.claim
     recipient = awards.recipient_of(connection, claim.learner_id)
-    code = verification_code()
+    certificate_id, code = derived_id("crt", granted.award_id, "1"), verification_code()
     data = CertificateData(
-        certificate_id=granted.certificate_id,
-        version=1,
+        certificate_id=certificate_id,
+        version=granted.number,
         verification_code=code,
         verification_url=f"{order.public_url}/verify/{code}",
         learner_name=f"{recipient['given_name']} {recipient['family_name']}",
         learner_credentials=recipient["credentials"] or "",
         completed_on=order.completed_on,
         issued_on=local_date(claim.now, order.policy.time_zone),
-        **_printed_policy(order.policy, order.offer, granted.units),
+        **_printed_policy(order),
     )
     certificate = {
-        "id": granted.certificate_id,
+        "id": certificate_id,
         "award_id": granted.award_id,
-        "version": 1,
-        "state": "reserved",
+        "version": granted.number,
+        # Kept as what the award's e-mail says, and never rendered, when another system issues the certificate.
+        "state": "reserved" if order.policy.certificate.is_here else "elsewhere",
         "verification_code": code,
         "data": data.to_json(),
         "template_version": TEMPLATE_VERSION,
         "reserved_at": claim.now,
     }
     email = {
-        "id": granted.email_id,
-        "purpose": "award",
+        "id": derived_id("eml", "award", granted.award_id),
+        "purpose": NoticePurpose.AWARD,
         "subject_id": granted.award_id,
+        "claim_id": claim.id,
         "recipient": recipient["email"],
         "state": "reserved",
     }
@@ -138,11 +176,11 @@ def _reserve_documents(connection: Connection, order: AwardOrder, granted: Grant
     awards.queue_email(connection, email)
 
 
-def _printed_policy(policy: CEActivityPolicy, offer: CreditOffer, units: Decimal) -> dict[str, Any]:
+def _printed_policy(order: AwardOrder) -> dict[str, Any]:
     """What the certificate prints of the CE activity and the credit, as the pinned policy has it (R-AMA-7)."""
-    rule = credit.rule_of(offer)
-    provider = policy.provider
-    is_live = policy.format is LearningFormat.LIVE_ACTIVITY
+    policy, offer = order.policy, order.offer
+    rule, provider, learning_format = credit.rule_of(offer), policy.provider, order.learning_format
+    is_live = learning_format is LearningFormat.LIVE_ACTIVITY
     return {
         "kind": CertificateKind(rule.certificate_wording),
         "provider": ProviderDetails(
@@ -152,21 +190,28 @@ def _printed_policy(policy: CEActivityPolicy, offer: CreditOffer, units: Decimal
             acronym=provider.acronym,
         ),
         "ce_activity_title": policy.title,
-        "learning_format": policy.format.words,
+        "learning_format": learning_format.words,
         "location": policy.location,
         # R-AMA-7: a live activity prints its dates, other formats the day of completion only.
         "starts_on": policy.starts_on if is_live else None,
         "ends_on": policy.ends_on if is_live else None,
         "credit": CreditDetails(
             name=rule.name.removesuffix("\u2122"),
-            awarded_units=units,
+            awarded_units=order.credit.units,
             unit_name=rule.unit,
             is_italic=rule.is_italic,
             has_trademark=rule.name.endswith("\u2122"),
         ),
         "accreditation_statement": provider.accreditation_statement,
         "designation_statement": offer.designation_statement,
-        "identifiers": tuple(Identifier(label=i.label, value=i.code) for i in offer.identifiers),
+        "sessions": tuple(
+            SessionLine(title=each.title, held_on=each.held_on, units=order.facts.sessions[each.code])
+            for each in order.sessions
+        ),
+        "identifiers": tuple(
+            Identifier(label=each.label, value=each.code)
+            for each in credit.identifiers_for(offer, order.facts.profession, learning_format)
+        ),
         "signatories": tuple(Signatory(name=s.name, title=s.title) for s in policy.signatories),
         "paper": Paper(policy.paper),
     }

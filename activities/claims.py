@@ -17,6 +17,7 @@ from domain.deadlines import due_at
 from domain.names import clean_text
 from domain.submissions import (
     DeadlineExtended,
+    ExtensionRefused,
     Opening,
     StepRetried,
     SubmissionBody,
@@ -110,6 +111,14 @@ class PostgresClaimActivities(ClaimActivities):
             ledger.expire_if_overdue(step.at)
             return ledger.close()
 
+    @activity.defn(name="deadline.remind")
+    def remind_learner(self, step: ClaimStep) -> ClaimState:
+        """See ``ClaimActivities``."""
+        with self.ledger(step.claim_id) as ledger:
+            ledger.decide_all()
+            ledger.remind_if_due(step.at)
+            return ledger.close()
+
     @activity.defn(name="attention.record")
     def record_attention(self, change: AttentionChange) -> ClaimState:
         """See ``ClaimActivities``."""
@@ -153,6 +162,8 @@ def _body_of(act: OperatorAct) -> SubmissionBody | None:
                 return DeadlineExtended(due_on=date.fromisoformat(act.due_on or ""), reason=reason)
             except ValueError:
                 return None
+        case SubmissionKind.EXTENSION_REFUSAL:
+            return ExtensionRefused(reason=reason)
         case SubmissionKind.RETRY:
             return StepRetried(reason=reason)
         case SubmissionKind.WITHDRAWAL:

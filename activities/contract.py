@@ -17,14 +17,15 @@ class ClaimState:
     """A claim as the ledger has it after a write; a repeated write answers with the newest state.
 
     ``version`` grows with every entry of the claim's audit trail. ``wakes_at`` is when time alone moves the claim on:
-    the result of an attempt in grading, or the opening of the claim window. Small on purpose: every write leaves one in
-    the history.
+    the result of an attempt in grading, or the opening of the claim window. ``reminds_at`` is when the learner is next
+    reminded of the deadline. Small on purpose: every write leaves one in the history.
     """
 
     version: int
     stage: Stage
     due_at: datetime | None = None
     wakes_at: datetime | None = None
+    reminds_at: datetime | None = None
     attention: Attention | None = None
 
 
@@ -98,6 +99,11 @@ class ClaimActivities(Protocol):
     @activity.defn(name="claim.expire")
     def expire_claim(self, step: ClaimStep) -> ClaimState:
         """Close the claim if its deadline has passed; what was received in time is decided first."""
+        ...
+
+    @activity.defn(name="deadline.remind")
+    def remind_learner(self, step: ClaimStep) -> ClaimState:
+        """Queue the reminder that is due, if the claim still waits for the learner."""
         ...
 
     @activity.defn(name="attention.record")

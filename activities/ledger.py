@@ -7,25 +7,26 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from activities.awards import AwardOrder, GrantedAward, award_credit
+from activities.accepted import participation_written, write_accepted
+from activities.awards import AwardOrder, GrantedAward, award_credit, correct_award
 from activities.contract import ClaimState
 from domain import deadlines
 from domain.assessments import grade
-from domain.claims import CLOSED_STAGES, Attention, ClaimFacts, Stage, graded_at, is_overdue, stage_of
-from domain.decisions import decide
-from domain.policy import CEActivityPolicy, PostTest
+from domain.claims import CLOSED_STAGES, STAGES_WITH_DEADLINE, Attention, Stage, graded_at, is_overdue, stage_of
+from domain.decisions import NO_EVIDENCE, decide
+from domain.notices import NoticePurpose, Reminder, due_reminder, next_reminder, reminders
+from domain.participation import ROSTER_METHODS, Evidence, Proof, judge
+from domain.policy import CEActivityPolicy, ParticipationMethod, PostTest
 from domain.refusals import Accepted, Decision, RefusalCode, Refused
 from domain.submissions import (
-    AnswersGiven,
-    AttemptStarted,
     CreditClaimed,
-    DeadlineExtended,
-    EvaluationCompleted,
+    CreditCorrected,
     ParticipationStated,
     Submission,
-    Withdrawal,
+    SubmissionBody,
+    SubmissionKind,
 )
-from storage import claims
+from storage import claims, emails, participation
 from storage.audit import AuditEntry
 from storage.claims import LockedClaim, ReceivedSubmission
 
@@ -43,6 +44,7 @@ class ClaimLedger:
         self._facts = claim.facts
         self._stage = claim.stage
         self._changes: dict[str, Any] = {}
+        self._reminded_at = claim.reminded_at or claim.opened_at
         self._is_unannounced = False
 
     @property
@@ -65,13 +67,16 @@ class ClaimLedger:
         for received in self._claim.undecided:
             self.grade_if_due(received.submission.received_at)
             self._decide(received)
+        self._verify_by_roster()
 
     def _decide(self, received: ReceivedSubmission) -> None:
         submission, before = received.submission, self._stage
-        decision, award = decide(self._policy, self._facts, submission), None
-        if isinstance(decision, Accepted) and isinstance(submission.body, CreditClaimed):
-            decision, award = self._award(decision, submission.body, submission.received_at)
-        details = self._write_accepted(submission, decision) if isinstance(decision, Accepted) else decision.details
+        decision = decide(self._policy, self._facts, submission, self._evidence(submission))
+        details: Mapping[str, Any] = decision.details if isinstance(decision, Refused) else {}
+        award = None
+        if isinstance(decision, Accepted):
+            award, decision = self._granted(decision, submission)
+            details = self._write_accepted(submission, decision) if isinstance(decision, Accepted) else decision.details
         refusal = decision.code if isinstance(decision, Refused) else None
         claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
         after = ({"refusal": refusal} if refusal else {}) | dict(details)
@@ -90,55 +95,83 @@ class ClaimLedger:
         )
         if award is not None:
             self._enter_award(award, submission)
+        if refusal is None:
+            self._notify(submission)
+
+    def _evidence(self, submission: Submission) -> Evidence:
+        """What rosters and this learner's wrong tries say about a proof of participation."""
+        stated, claim = submission.body, self._claim
+        if not isinstance(stated, ParticipationStated):
+            return NO_EVIDENCE
+        match = None
+        if stated.method == ParticipationMethod.ROSTER:
+            match = participation.find_learner(self._connection, claim.ce_activity_id, claim.learner_id)
+        elif stated.method in ROSTER_METHODS:
+            match = participation.find_entry(self._connection, claim.ce_activity_id, stated.method, stated.value)
+        wrong_tries = participation.wrong_tries(self._connection, claim.learner_id, submission.received_at)
+        return Evidence(claim.id, match, wrong_tries)
+
+    def _verify_by_roster(self) -> None:
+        """Let a claim on by itself whose learner is on a roster, where the policy takes a roster's word."""
+        requirement, claim = self._policy.participation, self._claim
+        is_asked = requirement is not None and ParticipationMethod.ROSTER in requirement.methods
+        if self._stage is not Stage.VERIFYING_PARTICIPATION or not is_asked:
+            return
+        match = participation.find_learner(self._connection, claim.ce_activity_id, claim.learner_id)
+        method = ParticipationMethod.ROSTER
+        if requirement is None or match is None or is_overdue(self._facts, self._stage, claim.now):
+            return
+        judged = judge(requirement, ParticipationStated(method), Evidence(claim.id, match), claim.now)
+        if not isinstance(judged, Proof):
+            return
+        if judged.entry_id is not None:
+            participation.take_entry(self._connection, judged.entry_id, claim.id, claim.now)
+        self._facts = replace(self._facts, participation=judged.participation)
+        writing = participation_written(self._facts, method, claim.now)
+        self._changes |= writing.columns
+        self._happened(f"roster:{match.entry_id}", "participation.verified", claim.now, writing.details)
 
     def _write_accepted(self, submission: Submission, decision: Accepted) -> Mapping[str, Any]:
         """Write the fact itself; answers with codes and numbers that describe it."""
         before, self._facts = self._facts, decision.facts
-        at = submission.received_at
-        details: dict[str, Any] = {}
-        match submission.body:
-            case ParticipationStated(value=option):
-                self._changes |= {"participation": option, "participation_at": at}
-                details = {"participation": option}
-            case AttemptStarted():
-                details = self._start_attempt(before, at)
-            case AnswersGiven(number=number, answers=answers):
-                claims.save_answers(self._connection, self._claim.id, number, answers, at)
-                self._claim.given_answers = {**self._claim.given_answers, number: answers}
-                details = {"attempt": number}
-            case EvaluationCompleted(responses=responses):
-                claims.save_evaluation(self._connection, self._claim.id, responses, at)
-                self._changes |= {"evaluated_at": at}
-            case CreditClaimed() as credit:
-                details = {"credit_type": credit.credit_type, "units": str(credit.units)}
-            case DeadlineExtended():
-                self._changes |= {"due_at": decision.facts.due_at}
-                details = {"due_at": decision.facts.due_at}
-            case Withdrawal():
-                details = {}
-        self._move(at)
-        return {name: str(value) if isinstance(value, datetime) else value for name, value in details.items()}
+        writing = write_accepted(self._connection, self._claim, before, decision, submission)
+        self._changes |= writing.columns
+        for column in ("attestation_version", "attested_at"):
+            if column in writing.columns:
+                setattr(self._claim, column, writing.columns[column])
+        self._move(submission.received_at)
+        return writing.details
 
-    def _start_attempt(self, before: ClaimFacts, at: datetime) -> dict[str, Any]:
-        number = len(self._facts.attempts)
-        if number > len(before.attempts):
-            claims.add_attempt(self._connection, self._claim.id, number, at)
-        return {"attempt": number}
-
-    def _award(self, decision: Accepted, credit: CreditClaimed, at: datetime) -> tuple[Decision, GrantedAward | None]:
-        """Grant the credit in this same transaction; the database refuses a second award of one credit."""
-        order = AwardOrder(self._claim, self._policy, credit, at, self._public_url)
-        award = award_credit(self._connection, order)
+    def _granted(self, decision: Accepted, submission: Submission) -> tuple[GrantedAward | None, Decision]:
+        """Grant the credit once nothing is missing, in this same transaction; the database refuses it a second time."""
+        facts, is_correction = decision.facts, isinstance(submission.body, CreditCorrected)
+        is_complete = stage_of(self._policy, facts, submission.received_at) is Stage.AWARDING and not facts.is_awarded
+        if facts.credit is None or not (is_complete or is_correction):
+            return None, decision
+        claimed = submission.body
+        order = AwardOrder(
+            claim=self._claim,
+            policy=self._policy,
+            facts=facts,
+            credit=facts.credit,
+            attestation_version=self._attestation_version(claimed),
+            attested_at=self._attested_at(submission),
+            at=submission.received_at,
+            public_url=self._public_url,
+        )
+        award = correct_award(self._connection, order) if is_correction else award_credit(self._connection, order)
         if award is None:
-            return Refused(RefusalCode.ALREADY_CLAIMED, {"credit_type": credit.credit_type}), None
-        self._changes |= {
-            "credit_type": credit.credit_type,
-            "claimed_units": credit.units,
-            "attestation_version": credit.attestation_version,
-            "attested_at": at,
-            "awarded_at": self._claim.now,
-        }
-        return Accepted(replace(decision.facts, is_awarded=True)), award
+            return None, Refused(RefusalCode.ALREADY_CLAIMED, {"credit_type": facts.credit.credit_type})
+        self._changes |= {"awarded_at": self._claim.now}
+        return award, replace(decision, facts=replace(facts, is_awarded=True))
+
+    def _attestation_version(self, body: SubmissionBody) -> str:
+        """The text that the learner attested to: just now, or before the statement was made final."""
+        return body.attestation_version if isinstance(body, CreditClaimed) else self._claim.attestation_version or ""
+
+    def _attested_at(self, submission: Submission) -> datetime:
+        earlier = None if isinstance(submission.body, CreditClaimed) else self._claim.attested_at
+        return earlier or submission.received_at
 
     def _enter_award(self, award: GrantedAward, submission: Submission) -> None:
         after = {
@@ -147,7 +180,7 @@ class ClaimLedger:
             "units": str(award.units),
             "rule_version": award.rule_version,
             "policy_version": self._claim.version_id,
-        }
+        } | ({"supersedes": award.supersedes} if award.supersedes else {})
         entry = AuditEntry(
             step_key=f"award:{award.award_id}",
             event="credit.awarded",
@@ -157,6 +190,15 @@ class ClaimLedger:
             submission_id=submission.id,
         )
         self._enter(entry, self._stage)
+
+    def _notify(self, submission: Submission) -> None:
+        """Queue the e-mail that tells the learner what staff decided about their deadline."""
+        purpose = {
+            SubmissionKind.EXTENSION: NoticePurpose.DEADLINE_EXTENDED,
+            SubmissionKind.EXTENSION_REFUSAL: NoticePurpose.EXTENSION_REFUSED,
+        }.get(submission.kind)
+        if purpose is not None:
+            emails.queue_notice(self._connection, purpose, self._claim.id, submission.id)
 
     def grade_if_due(self, at: datetime) -> None:
         """Grade the attempt whose grading delay has passed by this time."""
@@ -180,7 +222,23 @@ class ClaimLedger:
     def open_window_if_due(self, at: datetime) -> None:
         """Let the claim on if its claim window is open by this time."""
         if self._stage is Stage.AWAITING_WINDOW and stage_of(self._policy, self._facts, at) is not self._stage:
-            self._happened(f"window:{self._claim.stage_since_at.isoformat()}", "window.opened", at)
+            since = self._claim.stage_since_at.isoformat()
+            self._happened(f"window:{since}", "window.opened", at)
+            emails.queue_notice(self._connection, NoticePurpose.WINDOW_OPENED, self._claim.id, since)
+
+    def remind_if_due(self, at: datetime) -> None:
+        """Remind the learner of the deadline, if a reminder is due by this time; after an outage it is one only."""
+        reminder = due_reminder(self._reminders(), self._reminded_at, at)
+        if reminder is None:
+            return
+        self._reminded_at = reminder.at
+        self._changes |= {"reminded_at": reminder.at}
+        if self._stage in STAGES_WITH_DEADLINE:
+            emails.queue_notice(self._connection, NoticePurpose.DEADLINE_REMINDER, self._claim.id, reminder.occasion)
+
+    def _reminders(self) -> tuple[Reminder, ...]:
+        due_at, policy = self._facts.due_at, self._policy
+        return reminders(due_at, policy.reminder_days, policy.time_zone, self._claim.id) if due_at else ()
 
     def expire_if_overdue(self, at: datetime) -> None:
         """Close the claim if it waits for the learner and its deadline has passed."""
@@ -190,6 +248,7 @@ class ClaimLedger:
             # A claim that was reopened may expire again, so the key names the stage that ends.
             since = self._claim.stage_since_at.isoformat()
             self._happened(f"expiry:{since}", "claim.expired", at, {"due_at": due_at.isoformat()})
+            emails.queue_notice(self._connection, NoticePurpose.CLAIM_EXPIRED, self._claim.id, due_at.isoformat())
 
     def set_attention(self, attention: Attention | None, step_key: str, error: str | None) -> None:
         """Park the claim for a person, or let it go on."""
@@ -261,6 +320,7 @@ class ClaimLedger:
             stage=self._stage,
             due_at=self._facts.due_at,
             wakes_at=wakes_at,
+            reminds_at=self._reminds_at(),
             attention=Attention(self._claim.attention) if self._claim.attention else None,
         )
 
@@ -268,3 +328,10 @@ class ClaimLedger:
         if self._stage is Stage.AWAITING_WINDOW:
             return deadlines.opens_at(self._policy.claim_window, self._policy.time_zone)
         return graded_at(self._policy, self._facts)
+
+    def _reminds_at(self) -> datetime | None:
+        """When the next reminder is due; an award, or an end without one, needs no reminding."""
+        if self._facts.is_awarded or self._stage in CLOSED_STAGES:
+            return None
+        reminder = next_reminder(self._reminders(), self._reminded_at)
+        return reminder.at if reminder else None

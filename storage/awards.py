@@ -28,6 +28,28 @@ def add_award(connection: Connection, award: Mapping[str, Any], lines: Sequence[
     return True
 
 
+def supersede_award(connection: Connection, claim_id: str) -> RowMapping | None:
+    """End a claim's active award and its certificate in favour of a corrected one; ``id`` and ``number`` of the award.
+
+    Both stay in the record, and the certificate's code goes on being answered. None when there is no active award.
+    """
+    award = (
+        connection.execute(
+            update(AwardRow)
+            .where(AwardRow.claim_id == claim_id, AwardRow.state == "active")
+            .values(state="superseded")
+            .returning(AwardRow.id, AwardRow.number)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if award is not None:
+        connection.execute(
+            update(CertificateRow).where(CertificateRow.award_id == award["id"]).values(state="superseded")
+        )
+    return award
+
+
 def reserve_certificate(connection: Connection, certificate: Mapping[str, Any]) -> None:
     """Reserve a version of an award's certificate; its bytes follow."""
     connection.execute(insert(CertificateRow).values(**certificate))
@@ -56,7 +78,11 @@ def current_certificate(connection: Connection, claim_id: str) -> RowMapping | N
     query = (
         select(CertificateRow.id, CertificateRow.state, CertificateRow.data)
         .join(AwardRow, AwardRow.id == CertificateRow.award_id)
-        .where(AwardRow.claim_id == claim_id, CertificateRow.state.in_(("reserved", "issued")))
+        .where(
+            AwardRow.claim_id == claim_id,
+            AwardRow.state == "active",
+            CertificateRow.state.in_(("reserved", "issued")),
+        )
     )
     return connection.execute(query).mappings().one_or_none()
 

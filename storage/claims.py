@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, RowMapping, Table, Text, Update, bindparam, func, insert, text, update
+from sqlalchemy import Connection, RowMapping, Table, Text, Update, bindparam, delete, func, insert, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -16,7 +17,7 @@ from domain.policy import Profession
 from domain.submissions import Submission, SubmissionKind, from_json
 from storage.audit import GENESIS, AuditStream, claim_stream
 from storage.database import CLAIMS_CHANNEL
-from storage.tables import AttemptRow, ClaimRow, EvaluationRow, SubmissionRow
+from storage.tables import AttemptRow, ClaimRow, ClaimSessionRow, EvaluationRow, SubmissionRow
 
 
 class StaleReadError(Exception):
@@ -45,6 +46,9 @@ class LockedClaim:
     attention: str | None
     opened_at: datetime
     wakes_at: datetime | None
+    reminded_at: datetime | None
+    attestation_version: str | None
+    attested_at: datetime | None
     facts: ClaimFacts
     given_answers: Mapping[int, Mapping[str, str]]
     undecided: list[ReceivedSubmission]
@@ -56,11 +60,20 @@ class LockedClaim:
 # that waited for its lock would see the claim as its predecessor left it, but attempts and audit trail as before that.
 _LOCK: Final = text("SELECT 1 FROM claims WHERE id = :claim_id FOR UPDATE")
 
+# Facts that are rows of their own, as ``facts_of`` reads them; for a claim c of a learner l.
+PARTS_OF_FACTS: Final = """
+           ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
+           ARRAY(SELECT e.session FROM evaluations e WHERE e.claim_id = c.id AND e.session <> '') AS evaluated_sessions,
+           (SELECT json_object_agg(s.session, s.units::text) FROM claim_sessions s WHERE s.claim_id = c.id) AS sessions,
+           (SELECT json_object_agg(p.content, p.seconds) FROM content_progress p
+             WHERE p.learner_id = c.learner_id AND p.ce_activity_id = c.ce_activity_id) AS content_seconds,
+"""
+
 # One round trip for everything a decision needs.
 _READ: Final = text(
-    """
+    f"""
     SELECT c.*, l.profession, l.given_name, l.family_name, clock_timestamp() AS now,
-           ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
+           {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
            (SELECT json_agg(s ORDER BY s.received_at, s.id) FROM submissions s
              WHERE s.claim_id = c.id AND s.decided_at IS NULL) AS undecided,
@@ -68,7 +81,7 @@ _READ: Final = text(
              WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head
       FROM claims c JOIN learners l ON l.id = c.learner_id
      WHERE c.id = :claim_id
-    """
+    """  # noqa: S608  # constants only
 )
 
 
@@ -92,6 +105,9 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         attention=row["attention"],
         opened_at=row["opened_at"],
         wakes_at=row["wakes_at"],
+        reminded_at=row["reminded_at"],
+        attestation_version=row["attestation_version"],
+        attested_at=row["attested_at"],
         facts=facts_of(row, attempts),
         given_answers={a["number"]: a["answers"] for a in attempts if a["answers"] is not None},
         undecided=[_received(values) for values in row["undecided"] or []],
@@ -109,6 +125,9 @@ def facts_of(row: Mapping[Any, Any], attempts: list[Mapping[str, Any]]) -> Claim
         identifiers=frozenset(row["identifiers"]),
         due_at=row["due_at"],
         participation=row["participation"],
+        statement=row["statement"],
+        disclosures_version=row["disclosures_version"],
+        content_seconds=row["content_seconds"] or {},
         attempts=tuple(
             Attempt(
                 number=attempt["number"],
@@ -118,9 +137,13 @@ def facts_of(row: Mapping[Any, Any], attempts: list[Mapping[str, Any]]) -> Claim
             for attempt in attempts
         ),
         is_evaluated=row["evaluated_at"] is not None,
+        sessions={code: Decimal(units) for code, units in (row["sessions"] or {}).items()},
+        evaluated_sessions=frozenset(row["evaluated_sessions"]),
         credit=credit or None,
+        is_final=row["finalized_at"] is not None,
         is_awarded=row["awarded_at"] is not None,
         is_notified=row["notified_at"] is not None,
+        is_extension_requested=row["extension_requested_at"] is not None,
         closed_as=Stage(row["closed_as"]) if row["closed_as"] else None,
     )
 
@@ -229,12 +252,32 @@ def save_grade(connection: Connection, claim_id: str, number: int, grade: Grade,
 
 
 def save_evaluation(
-    connection: Connection, claim_id: str, responses: Mapping[str, str | int], submitted_at: datetime
+    connection: Connection, claim_id: str, session: str, responses: Mapping[str, str | int], submitted_at: datetime
 ) -> None:
-    """Keep the responses to the evaluation."""
-    connection.execute(
-        insert(EvaluationRow).values(claim_id=claim_id, responses=dict(responses), submitted_at=submitted_at)
-    )
+    """Keep the responses to the evaluation of a session, or of the whole CE activity when ``session`` is empty."""
+    values = {"responses": dict(responses), "submitted_at": submitted_at}
+    statement = upsert(EvaluationRow).values(claim_id=claim_id, session=session, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["claim_id", "session"], set_=values))
+
+
+def save_session(
+    connection: Connection, claim_id: str, session: str, units: Decimal | None, saved_at: datetime
+) -> None:
+    """Keep what is claimed for one session; None ends it."""
+    if units is None:
+        is_it = (ClaimSessionRow.claim_id == claim_id) & (ClaimSessionRow.session == session)
+        connection.execute(delete(ClaimSessionRow).where(is_it))
+        return
+    values = {"units": units, "saved_at": saved_at}
+    statement = upsert(ClaimSessionRow).values(claim_id=claim_id, session=session, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["claim_id", "session"], set_=values))
+
+
+def replace_sessions(connection: Connection, claim_id: str, units: Mapping[str, Decimal], saved_at: datetime) -> None:
+    """Let exactly these sessions be claimed, with these amounts."""
+    connection.execute(delete(ClaimSessionRow).where(ClaimSessionRow.claim_id == claim_id))
+    for session, amount in units.items():
+        save_session(connection, claim_id, session, amount, saved_at)
 
 
 # Time should have moved these claims on, or Laurel should have: their workflow is late, or gone with its database.

@@ -64,6 +64,8 @@ class ClaimWorkflow:
                 case Stage.ISSUING:
                     await self._issue_certificate()
                     await self._email_learner()
+                case Stage.AWARDING:
+                    await self._email_learner()
                 case stage if stage in CLOSED_STAGES:
                     await self._read_last_news()
                 case _:
@@ -73,7 +75,7 @@ class ClaimWorkflow:
         return ClaimResult(self._stage)
 
     async def _wait_for_learner(self) -> None:
-        """Participation, attempt, answers, evaluation, credit: each is a signal that moves the claim on."""
+        """Participation, disclosures, answers, sessions, credit: each step is a signal that moves the claim on."""
         stage = self._stage
         await self._wait(lambda: self._stage is not stage or self._is_history_long)
 
@@ -149,9 +151,12 @@ class ClaimWorkflow:
             self._is_reading = False
 
     async def _watch_deadline(self) -> None:
-        """One durable timer, armed again when the deadline moves; timeliness itself is judged by the ledger."""
+        """One durable timer, for the next reminder or else the deadline, armed again when either moves.
+
+        Timeliness itself is judged by the ledger.
+        """
         while True:
-            due_at = self._known.due_at
+            due_at, reminds_at = self._known.due_at, self._known.reminds_at
             expires_at = due_at and deadlines.expires_at(
                 due_at, self._claim_id, contract.DEADLINE_GRACE, contract.DEADLINE_JITTER
             )
@@ -159,8 +164,11 @@ class ClaimWorkflow:
             def is_moved(due_at: datetime | None = due_at) -> bool:
                 return self._known.due_at != due_at
 
-            await self._wait(is_moved, until=expires_at, summary="claim deadline, with grace")
-            while not is_moved():
+            summary = "reminder of the deadline" if reminds_at else "claim deadline, with grace"
+            await self._wait(is_moved, until=reminds_at or expires_at, summary=summary)
+            if reminds_at is not None and not is_moved():
+                await self._write(ClaimActivities.remind_learner, self._step(reminds_at))
+            while reminds_at is None and not is_moved():
                 await self._write_expiry(is_moved, expires_at)
 
     async def _write_expiry(self, is_moved: Callable[[], bool], expires_at: datetime | None) -> None:
@@ -179,6 +187,21 @@ class ClaimWorkflow:
         """The learner stated how they took part."""
         self._is_signalled = True
 
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.STATEMENT])
+    def statement_chosen(self, _received: SubmissionReceived) -> None:
+        """The learner chose the statement of credit they seek."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.DISCLOSURES])
+    def disclosures_acknowledged(self, _received: SubmissionReceived) -> None:
+        """The learner read the disclosures."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.PROGRESS])
+    def progress_reported(self, _received: SubmissionReceived) -> None:
+        """A platform reported progress that matters."""
+        self._is_signalled = True
+
     @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.ATTEMPT])
     def attempt_started(self, _received: SubmissionReceived) -> None:
         """The learner started an attempt at the post-test."""
@@ -194,10 +217,30 @@ class ClaimWorkflow:
         """The learner completed the evaluation."""
         self._is_signalled = True
 
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.SESSION])
+    def session_claimed(self, _received: SubmissionReceived) -> None:
+        """The learner claimed credit for a session, or changed it."""
+        self._is_signalled = True
+
     @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.CREDIT])
     def credit_claimed(self, _received: SubmissionReceived) -> None:
         """The learner claimed an amount of credit."""
         self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.FINALIZATION])
+    def statement_finalized(self, _received: SubmissionReceived) -> None:
+        """The learner made the statement final."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION_REQUEST])
+    def extension_requested(self, _received: SubmissionReceived) -> None:
+        """The learner asked for more time."""
+        self._is_signalled = True
+
+    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.CORRECTION])
+    def correct_credit(self, signal: OperatorSignal) -> None:
+        """Staff corrected what was awarded; typed into the Temporal UI it is recorded as refused."""
+        self._take(SubmissionKind.CORRECTION, signal)
 
     @workflow.signal(
         name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION],
@@ -206,6 +249,14 @@ class ClaimWorkflow:
     def extend_deadline(self, signal: OperatorSignal) -> None:
         """Staff, or an operator in the Temporal UI, move the deadline."""
         self._take(SubmissionKind.EXTENSION, signal)
+
+    @workflow.signal(
+        name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION_REFUSAL],
+        description='Answer a request for more time with no: {"operator": "j.doe", "reason": "board is closed"}',
+    )
+    def refuse_extension(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, refuse more time."""
+        self._take(SubmissionKind.EXTENSION_REFUSAL, signal)
 
     @workflow.signal(
         name=contract.SIGNAL_OF_KIND[SubmissionKind.RETRY],

@@ -33,12 +33,20 @@ SEARCH_ATTRIBUTES: Final = {
 SIGNAL_OF_KIND: Final = {
     SubmissionKind.OPENING: "claim_opened",
     SubmissionKind.PARTICIPATION: "participation_stated",
+    SubmissionKind.STATEMENT: "statement_chosen",
+    SubmissionKind.DISCLOSURES: "disclosures_acknowledged",
+    SubmissionKind.PROGRESS: "progress_reported",
     SubmissionKind.ATTEMPT: "attempt_started",
     SubmissionKind.ANSWERS: "answers_given",
     SubmissionKind.EVALUATION: "evaluation_completed",
+    SubmissionKind.SESSION: "session_claimed",
     SubmissionKind.CREDIT: "credit_claimed",
+    SubmissionKind.FINALIZATION: "statement_finalized",
     SubmissionKind.WITHDRAWAL: "withdraw",
+    SubmissionKind.EXTENSION_REQUEST: "extension_requested",
     SubmissionKind.EXTENSION: "extend_deadline",
+    SubmissionKind.EXTENSION_REFUSAL: "refuse_extension",
+    SubmissionKind.CORRECTION: "correct_credit",
     SubmissionKind.RETRY: "retry_step",
 }
 

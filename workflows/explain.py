@@ -8,12 +8,16 @@ from domain.claims import Attention, Stage
 
 _WAITS: Final = {
     Stage.VERIFYING_PARTICIPATION: "Waits for the learner to state how they took part.",
+    Stage.AWAITING_STATEMENT: "Waits for the learner to choose a statement of credit.",
+    Stage.AWAITING_DISCLOSURES: "Waits for the learner to read and acknowledge the disclosures.",
+    Stage.AWAITING_CONTENT: "Waits for the learning platform to report that the content is complete.",
     Stage.AWAITING_TEST: "Waits for the learner to take the post-test.",
     Stage.GRADING: "An attempt is being graded; the result comes by itself.",
     Stage.AWAITING_EVALUATION: "Waits for the learner to complete the evaluation.",
     Stage.AWAITING_WINDOW: "All steps are done; the claim window is not open yet. It opens by itself.",
     Stage.READY_TO_CLAIM: "Waits for the learner to claim the credit.",
-    Stage.AWARDING: "The credit is being awarded.",
+    Stage.AWAITING_FINALIZATION: "Waits for the learner to make the statement final; sessions may still be changed.",
+    Stage.AWARDING: "Credit is awarded; the e-mail is on its way. Another system issues the certificate.",
     Stage.ISSUING: "Credit is awarded; the certificate and the e-mail are on their way.",
     Stage.COMPLETED: "Credit is awarded, the certificate is issued and the learner was told. Nothing to do.",
     Stage.EXPIRED: "The deadline passed before the credit was claimed. An extension by staff opens it again.",
@@ -33,6 +37,8 @@ def explain(state: ClaimState, since: datetime | None) -> str:
         lines += ["", f"**Needs attention: {state.attention}.** {_REMEDIES[state.attention]}"]
     if state.wakes_at is not None:
         lines += ["", f"Goes on by itself at {_time(state.wakes_at)}."]
+    if state.reminds_at is not None:
+        lines += ["", f"The learner is reminded at {_time(state.reminds_at)}."]
     if state.due_at is not None:
         lines += ["", f"Deadline {_time(state.due_at)}."]
     return "\n".join(lines)

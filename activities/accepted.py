@@ -1,0 +1,148 @@
+"""What an accepted submission leaves in the record: rows of its own, columns of the claim, and words for the audit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from domain.claims import ClaimFacts
+from domain.refusals import Accepted
+from domain.submissions import (
+    AnswersGiven,
+    AttemptStarted,
+    CreditClaimed,
+    CreditCorrected,
+    DeadlineExtended,
+    DisclosuresAcknowledged,
+    EvaluationCompleted,
+    ExtensionRefused,
+    ExtensionRequested,
+    ParticipationStated,
+    ProgressReported,
+    SessionClaimed,
+    StatementChosen,
+    StatementFinalized,
+    Submission,
+)
+from storage import claims
+from storage.claims import LockedClaim
+from storage.participation import take_entry
+
+
+@dataclass(slots=True)
+class Writing:
+    """The columns of the claim that change, and codes and numbers that describe the fact; never personal data."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def write_accepted(
+    connection: Connection, claim: LockedClaim, before: ClaimFacts, decision: Accepted, submission: Submission
+) -> Writing:
+    """Write an accepted fact's own rows; answers with what the claim's row and the audit trail get of it."""
+    facts, at = decision.facts, submission.received_at
+    match submission.body:
+        case ParticipationStated(method=method):
+            if decision.roster_entry is not None:
+                take_entry(connection, decision.roster_entry, claim.id, at)
+            return participation_written(facts, method, at)
+        case DisclosuresAcknowledged(version=version):
+            return Writing({"disclosures_version": version, "disclosures_at": at}, {"version": version})
+        case ProgressReported(content=content):
+            return Writing({}, {"content": content, "seconds": facts.content_seconds.get(content, 0)})
+        case AttemptStarted():
+            return _write_attempt(connection, claim, before, facts, at)
+        case AnswersGiven(number=number, answers=answers):
+            claims.save_answers(connection, claim.id, number, answers, at)
+            claim.given_answers = {**claim.given_answers, number: answers}
+            return Writing({}, {"attempt": number})
+        case EvaluationCompleted(responses=responses):
+            claims.save_evaluation(connection, claim.id, "", responses, at)
+            return Writing({"evaluated_at": at})
+        case SessionClaimed() as session:
+            return _write_session(connection, claim, session, at)
+        case StatementChosen() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
+            return _write_claiming(connection, claim, facts, body, at)
+        case _:
+            return _write_office_work(facts, submission)
+
+
+def participation_written(facts: ClaimFacts, method: str, at: datetime) -> Writing:
+    """How participation was proved, and when."""
+    columns = {"participation": facts.participation, "participation_method": method, "participation_at": at}
+    return Writing(columns, {"participation": facts.participation, "method": method})
+
+
+def _write_attempt(
+    connection: Connection, claim: LockedClaim, before: ClaimFacts, facts: ClaimFacts, at: datetime
+) -> Writing:
+    number = len(facts.attempts)
+    if number > len(before.attempts):
+        claims.add_attempt(connection, claim.id, number, at)
+    return Writing({}, {"attempt": number})
+
+
+# An amount that was attested to, and no longer is what the learner claims.
+_NO_CREDIT: Mapping[str, None] = {
+    "credit_type": None,
+    "claimed_units": None,
+    "attestation_version": None,
+    "attested_at": None,
+}
+
+
+def _write_session(connection: Connection, claim: LockedClaim, session: SessionClaimed, at: datetime) -> Writing:
+    claims.save_session(connection, claim.id, session.session, session.units, at)
+    if session.responses is not None:
+        claims.save_evaluation(connection, claim.id, session.session, session.responses, at)
+    units = None if session.units is None else str(session.units)
+    return Writing(
+        dict(_NO_CREDIT),
+        {"session": session.session, "units": units, "is_evaluated": session.responses is not None},
+    )
+
+
+def _write_claiming(
+    connection: Connection,
+    claim: LockedClaim,
+    facts: ClaimFacts,
+    body: StatementChosen | CreditClaimed | StatementFinalized | CreditCorrected,
+    at: datetime,
+) -> Writing:
+    match body:
+        case StatementChosen(credit_type=credit_type):
+            no_credit = dict(_NO_CREDIT) if facts.credit is None else {}
+            return Writing({"statement": credit_type, **no_credit}, {"credit_type": credit_type})
+        case StatementFinalized():
+            return Writing({"finalized_at": at})
+        case CreditCorrected(sessions=corrected):
+            units = facts.credit.units if facts.credit else None
+            if corrected is not None:
+                claims.replace_sessions(connection, claim.id, corrected, at)
+            return Writing({"claimed_units": units, "notified_at": None}, {"units": str(units)})
+        case CreditClaimed() as credit:  # pragma: no branch -- mypy proves that no other case is left
+            units = facts.credit.units if facts.credit else None
+            columns = {
+                "credit_type": credit.credit_type,
+                "claimed_units": units,
+                "attestation_version": credit.attestation_version,
+                "attested_at": at,
+            }
+            return Writing(columns, {"credit_type": credit.credit_type, "units": str(units)})
+
+
+def _write_office_work(facts: ClaimFacts, submission: Submission) -> Writing:
+    at = submission.received_at
+    match submission.body:
+        case DeadlineExtended():
+            due_at = facts.due_at.isoformat() if facts.due_at else None
+            return Writing({"due_at": facts.due_at, "extension_requested_at": None}, {"due_at": due_at})
+        case ExtensionRequested():
+            return Writing({"extension_requested_at": at})
+        case ExtensionRefused():
+            return Writing({"extension_requested_at": None})
+        case _:
+            return Writing()
