@@ -23,11 +23,14 @@ class AccountRow(Base):
 
 
 class LearnerRow(Base):
-    """A person who earns credit. One that was merged into another keeps its row and says into which."""
+    """A person who earns credit. One that was merged into another keeps its row and says into which.
+
+    ``name_key`` is the name as people are compared (``domain/people.py``).
+    """
 
     __tablename__ = "learners"
     __table_args__ = (
-        Index("ix_learners_name", func.lower(text("family_name")), func.lower(text("given_name"))),
+        Index(None, "name_key"),
         Index("ix_learners_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
 
@@ -35,6 +38,7 @@ class LearnerRow(Base):
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), unique=True)
     given_name: Mapped[str | None]
     family_name: Mapped[str | None]
+    name_key: Mapped[str | None]
     credentials: Mapped[str | None]
     profession: Mapped[str | None]
     time_zone: Mapped[str | None]
@@ -56,7 +60,10 @@ class LearnerIdentifierRow(Base):
 
 
 class SignInLinkRow(Base):
-    """A link that was asked for; the token itself is kept only until its mail has been sent."""
+    """A link that was asked for; the token itself is kept only until its mail has been sent.
+
+    ``asked_by`` is the account without a profile that looked this address's learner up, if that is where it came from.
+    """
 
     __tablename__ = "sign_in_links"
     __table_args__ = (Index(None, "requested_at"),)
@@ -65,6 +72,7 @@ class SignInLinkRow(Base):
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     token: Mapped[str | None]
     email: Mapped[str]
+    asked_by: Mapped[str | None]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -115,10 +123,14 @@ class LearnerMergeRow(Base):
     """Two learners found to be one person: ``duplicate_id`` became part of ``learner_id``, and why."""
 
     __tablename__ = "learner_merges"
+    __table_args__ = (
+        Index(None, "learner_id"),
+        Index("ix_learner_merges_unfinished", "requested_at", postgresql_where=text("merged_at IS NULL")),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     learner_id: Mapped[str] = mapped_column(ForeignKey("learners.id"))
-    duplicate_id: Mapped[str] = mapped_column(ForeignKey("learners.id"))
+    duplicate_id: Mapped[str] = mapped_column(ForeignKey("learners.id"), unique=True)
     reason: Mapped[str]
     requested_by: Mapped[str]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

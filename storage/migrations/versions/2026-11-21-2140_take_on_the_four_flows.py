@@ -101,11 +101,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("integration", "id", name=op.f("pk_integration_events")),
     )
     op.create_index(
-        "ix_integration_events_quarantined",
+        op.f("ix_integration_events_state_integration_events_received_at"),
         "integration_events",
-        ["received_at"],
+        ["state", "received_at"],
         unique=False,
-        postgresql_where=sa.text("state = 'quarantined'"),
     )
     op.create_table(
         "learner_merges",
@@ -124,6 +123,15 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["learner_id"], ["learners.id"], name=op.f("fk_learner_merges_learner_id_learners")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_learner_merges")),
+        sa.UniqueConstraint("duplicate_id", name=op.f("uq_learner_merges_duplicate_id")),
+    )
+    op.create_index(op.f("ix_learner_merges_learner_id"), "learner_merges", ["learner_id"], unique=False)
+    op.create_index(
+        "ix_learner_merges_unfinished",
+        "learner_merges",
+        ["requested_at"],
+        unique=False,
+        postgresql_where=sa.text("merged_at IS NULL"),
     )
     op.create_table(
         "rosters",
@@ -252,13 +260,20 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("merged_into IS NOT NULL"),
     )
-    op.create_index(
-        "ix_learners_name",
-        "learners",
-        [sa.literal_column("lower(family_name)"), sa.literal_column("lower(given_name)")],
-        unique=False,
+    op.add_column("learners", sa.Column("name_key", sa.Text(), nullable=True))
+    # Nearly what domain/people.py writes; a changed profile is written exactly.
+    op.execute(
+        r"""
+        UPDATE learners
+           SET name_key = btrim(regexp_replace(regexp_replace(
+                   lower(normalize(given_name || ' ' || family_name, NFKD)), '[\u0300-\u036f]', '', 'g'),
+                   '[^[:alnum:]]+', ' ', 'g'))
+         WHERE given_name IS NOT NULL AND family_name IS NOT NULL
+        """
     )
+    op.create_index(op.f("ix_learners_name_key"), "learners", ["name_key"], unique=False)
     op.create_foreign_key(op.f("fk_learners_merged_into_learners"), "learners", "learners", ["merged_into"], ["id"])
+    op.add_column("sign_in_links", sa.Column("asked_by", sa.Text(), nullable=True))
     op.add_column("outgoing_emails", sa.Column("claim_id", sa.Text(), nullable=True))
     op.drop_index("ix_outgoing_emails_queued", table_name="outgoing_emails")
     op.create_index(
