@@ -14,9 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from domain.policy import CEActivityPolicy, CreditOffer, Profession
+from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, Option, Profession
 
 _UNITS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,2})?")
+_UAN = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{2}-[0-9]{3,4}-([A-Z])[0-9]{2}-([PT])")
 
 
 class Rounding(StrEnum):
@@ -43,7 +44,9 @@ class CreditRule:
 
     ``name`` is printed in full, in italics where ``is_italic`` (R-AMA-5). ``unit`` is the singular of what is counted,
     ``minutes_per_unit`` what one of it takes. Claimable amounts are whole multiples of ``increment``, at least
-    ``minimum_units``. ``required_identifiers`` are codes of identifiers that a learner's profile must hold.
+    ``minimum_units``. ``required_identifiers`` are codes of identifiers that a learner's profile must hold;
+    ``printed_identifiers`` are those of them that the certificate must show (R-CA-RN). Without ``allows_partial``
+    whoever claims less than the whole claims nothing.
     """
 
     code: str
@@ -63,6 +66,8 @@ class CreditRule:
     required_identifiers: tuple[str, ...]
     retention_years: int
     source: str
+    printed_identifiers: tuple[str, ...] = ()
+    allows_partial: bool = True
 
     def is_step(self, units: Decimal) -> bool:
         """Whether an amount is a positive whole multiple of the increment (R-AMA-2)."""
@@ -86,7 +91,8 @@ def rules() -> tuple[CreditRule, ...]:
 def rule(code: str, version: str | None = None, on: date | None = None) -> CreditRule:
     """The rule of a credit type: this version, or else the newest one that is in force on a date.
 
-    Without version and date it is the newest. Raises ``UnknownCreditTypeError`` when there is none.
+    Without version and date it is the newest; of several that came into force on one day, the first that the data file
+    lists. Raises ``UnknownCreditTypeError`` when there is none.
     """
     matching = [
         each
@@ -105,9 +111,64 @@ def rule_of(offer: CreditOffer) -> CreditRule:
     return rule(offer.credit_type, offer.rule_version)
 
 
+def may_claim(offer: CreditOffer, profession: Profession | None) -> bool:
+    """Whether an offer is for this profession (R-AMA-6), and registered for it where audiences register (R-CPE-2)."""
+    uans = [uan for identifier in offer.identifiers if (uan := read_uan(identifier.code)) is not None]
+    is_registered = not uans or any(uan.is_for(profession) for uan in uans)
+    return profession in rule_of(offer).professions and is_registered
+
+
 def offers_for(policy: CEActivityPolicy, profession: Profession | None) -> tuple[CreditOffer, ...]:
-    """The offers that a learner of this profession may claim, in the policy's order (R-AMA-6)."""
-    return tuple(offer for offer in policy.credit if profession in rule_of(offer).professions)
+    """The offers that a learner of this profession may claim, in the policy's order; see ``may_claim``."""
+    return tuple(offer for offer in policy.credit if may_claim(offer, profession))
+
+
+class Audience(StrEnum):
+    """For whom a pharmacy activity is registered, by the last letter of its number (R-CPE-2)."""
+
+    PHARMACISTS = "P"
+    TECHNICIANS = "T"
+
+
+@dataclass(frozen=True, slots=True)
+class UniversalActivityNumber:
+    """What an ACPE number says of the activity it names: ``format_letter`` is L (live), H (home), or another."""
+
+    format_letter: str
+    audience: Audience
+
+    def is_for(self, profession: Profession | None) -> bool:
+        """Whether learners of this profession are reported under the number."""
+        return self.audience is {
+            Profession.PHARMACIST: Audience.PHARMACISTS,
+            Profession.PHARMACY_TECHNICIAN: Audience.TECHNICIANS,
+        }.get(profession or Profession.OTHER)
+
+    def fits(self, learning_format: LearningFormat) -> bool:
+        """Whether it covers a learning format. Letters that we cannot read keep nobody from their number (R-CPE-1)."""
+        is_live = learning_format is LearningFormat.LIVE_ACTIVITY
+        return {"L": is_live, "H": not is_live}.get(self.format_letter, True)
+
+
+def read_uan(code: str) -> UniversalActivityNumber | None:
+    """Read a Universal Activity Number such as ``0123-0000-26-001-H01-P`` (R-CPE-1); None if it is none."""
+    found = _UAN.fullmatch(code)
+    return UniversalActivityNumber(found[1], Audience(found[2])) if found else None
+
+
+def identifiers_for(
+    offer: CreditOffer, profession: Profession | None, learning_format: LearningFormat
+) -> tuple[Option, ...]:
+    """The offer's identifiers that this learner's certificate prints.
+
+    Of Universal Activity Numbers these are the ones for the learner's audience and for the learning format in which
+    they took part (R-CPE-2); all other identifiers are for everyone.
+    """
+    return tuple(
+        identifier
+        for identifier in offer.identifiers
+        if (uan := read_uan(identifier.code)) is None or (uan.is_for(profession) and uan.fits(learning_format))
+    )
 
 
 def parse_units(text: str) -> Decimal:
@@ -128,13 +189,19 @@ def _read_rule(entry: Mapping[str, Any]) -> CreditRule:
         "professions": frozenset(Profession(profession) for profession in entry["professions"]),
         "certificate_wording": CertificateWording(entry["certificate_wording"]),
         "required_identifiers": tuple(entry["required_identifiers"]),
+        "printed_identifiers": tuple(entry.get("printed_identifiers", ())),
     }
     return CreditRule(**{**entry, **read})
 
 
 def _read_rules() -> tuple[CreditRule, ...]:
     document = tomllib.loads((Path(__file__).parent / "credit_types.toml").read_text(encoding="utf-8"))
-    return tuple(_read_rule(entry) for entry in document["credit_type"])
+    entries: dict[str, dict[str, Any]] = {}
+    for written in document["credit_type"]:
+        pattern = written.pop("like", None)
+        entry = {**entries[pattern], **written} if pattern else written
+        entries[f"{entry['code']} {entry['version']}"] = entry
+    return tuple(_read_rule(entry) for entry in entries.values())
 
 
 # Read once, when the module is imported: a workflow never reads a file while it runs.

@@ -1,22 +1,38 @@
-"""What an accreditor asks of the words and numbers with which credit is designated."""
+"""What an accreditor asks of the words and numbers with which credit is designated.
+
+Certificates print an offer's statement and identifiers word for word, so what a kind of certificate must show has to
+stand in the policy (field matrix of the reference, section (b)).
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Final
 
 from domain import credit
 from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat
-from domain.policy_problems import Path, PolicyProblem
+from domain.policy_problems import Path, PolicyProblem, unique
+from domain.requirement_checks import kinds_read, reachable_formats, reachable_formats_read
 
 MAXIMUM_UNITS = Decimal(200)
 COMMENSURATE_SENTENCE = (
     "Physicians should claim only the credit commensurate with the extent of their participation in the activity."
 )
 
-_UAN = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{2}-[0-9]{3,4}-[A-Z][0-9]{2}-[PT]")
+_AMA_CREDIT: Final = "AMA PRA Category 1 Credit(s)™"
+_AAPA_CREDIT: Final = "AAPA Category 1 CME credit"
 _MAXIMUM_OF = re.compile(r"maximum of ([0-9]+(?:\.[0-9]+)?)")
-_BARE_CATEGORY_1 = re.compile(r"(?<!AMA PRA )Category 1")
+_AMOUNT_OF_AAPA = re.compile(rf"([0-9]+(?:\.[0-9]+)?) {_AAPA_CREDIT}", re.IGNORECASE)
+_BARE_CATEGORY_1 = re.compile(r"(?<!AMA PRA )(?<!AAPA )Category 1")
+_FOUR_YEARS = re.compile(r"(?:four|4)[ -]years?", re.IGNORECASE)
+_FIFTY_MINUTES = re.compile(r"50[ -]minutes?", re.IGNORECASE)
+_FIELD_OF_STUDY = re.compile(r"fields?(?:\(s\))? of study", re.IGNORECASE)
+_DELIVERY_METHOD = re.compile(r"delivery method", re.IGNORECASE)
 _FORMATS_WITH_ASSESSMENT = (LearningFormat.ENDURING_MATERIAL, LearningFormat.JOURNAL_BASED)
+_AUDIENCES = {
+    credit.Audience.PHARMACISTS: "pharmacists (P)",
+    credit.Audience.TECHNICIANS: "pharmacy technicians (T)",
+}
 
 
 def credit_problems(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
@@ -25,19 +41,17 @@ def credit_problems(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
         yield PolicyProblem(("credit",), "offers at least one type of credit; participation is one")
     for at, offer in enumerate(policy.credit):
         path: Path = ("credit", at)
-        if offer.credit_type in [earlier.credit_type for earlier in policy.credit[:at]]:
-            yield PolicyProblem((*path, "credit_type"), "is used once only")
         try:
             rule = credit.rule_of(offer)
         except credit.UnknownCreditTypeError:
             yield _unknown_rule(path, offer)
         else:
-            yield from _units((*path, "designated_units"), offer, rule)
+            yield from _units(path, offer, rule)
+        yield from _apart(policy, at)
         yield from _statement((*path, "designation_statement"), offer.designation_statement)
-        if offer.credit_type == "ama_pra_category_1":
-            yield from _ama(path, policy, offer)
-        if offer.credit_type == "acpe_contact_hours":
-            yield from _acpe((*path, "identifiers"), offer)
+        check = _moc if offer.credit_type.endswith("_moc_points") else _CHECKS.get(offer.credit_type)
+        for problem in check(policy, at) if check else ():
+            yield PolicyProblem(problem.path, problem.message, (*problem.reads, (*path, "credit_type")))
     yield from _statement(("provider", "accreditation_statement"), policy.provider.accreditation_statement)
 
 
@@ -46,14 +60,33 @@ def _unknown_rule(path: Path, offer: CreditOffer) -> PolicyProblem:
     if offer.credit_type not in known:
         return PolicyProblem((*path, "credit_type"), f"is one of {', '.join(known)}")
     versions = [rule.version for rule in credit.rules() if rule.code == offer.credit_type]
-    return PolicyProblem((*path, "rule_version"), f"is one of {', '.join(versions)}; leave it out for the newest")
+    message = f"is one of {', '.join(versions)}; leave it out for the newest"
+    return PolicyProblem((*path, "rule_version"), message, ((*path, "credit_type"),))
 
 
 def _units(path: Path, offer: CreditOffer, rule: credit.CreditRule) -> Iterator[PolicyProblem]:
     units = offer.designated_units
     if not rule.is_step(units) or not rule.minimum_units <= units <= MAXIMUM_UNITS:
         message = f"is a multiple of {rule.increment}, from {rule.minimum_units} to {MAXIMUM_UNITS}"
-        yield PolicyProblem(path, message)
+        reads: tuple[Path, ...] = ((*path, "credit_type"), (*path, "rule_version"))
+        yield PolicyProblem((*path, "designated_units"), message, reads)
+
+
+def _apart(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """Offers of one type are for different learning formats, so that every learner finds one, judged by one rule."""
+    offer, path = policy.credit[at], ("credit", at)
+    others = [n for n, other in enumerate(policy.credit[:at]) if other.credit_type == offer.credit_type]
+    for earlier in others:
+        other: Path = ("credit", earlier)
+        formats = policy.credit[earlier].formats
+        if not offer.formats or not formats or set(offer.formats) & set(formats):
+            name = "formats" if offer.formats else "credit_type"
+            message = "is used once only, unless all offers of the type have learning formats of their own"
+            reads: tuple[Path, ...] = ((*path, "credit_type"), (*other, "credit_type"), (*other, "formats"))
+            yield PolicyProblem((*path, name), message, reads)
+            return
+    if others and policy.credit[others[0]].rule_version != offer.rule_version:
+        yield PolicyProblem((*path, "rule_version"), f"is the same in every offer of {offer.credit_type}")
 
 
 def _statement(path: Path, statement: str) -> Iterator[PolicyProblem]:
@@ -62,35 +95,151 @@ def _statement(path: Path, statement: str) -> Iterator[PolicyProblem]:
     if "accme credit" in lowered:
         yield PolicyProblem(path, "does not say ACCME credit: the ACCME accredits providers and gives no credit")
     if _BARE_CATEGORY_1.search(statement):
-        yield PolicyProblem(path, "writes the credit's name in full: AMA PRA Category 1 Credit(s)™")
+        yield PolicyProblem(path, f"writes the credit's name in full: {_AMA_CREDIT}")
     if "applied for" in lowered:
         yield PolicyProblem(path, "does not say that credit was applied for")
 
 
-def _ama(path: Path, policy: CEActivityPolicy, offer: CreditOffer) -> Iterator[PolicyProblem]:
+def _ama(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
     """The designation statement's parts (R-AMA-3), and the assessment that some formats need (R-AMA-8)."""
-    statement = " ".join(offer.designation_statement.split())
+    offer, path = policy.credit[at], ("credit", at)
+    statement = _one_line(offer).lower()
+    formats = [f"this {each.words}" for each in offer.formats or (policy.format,)]
     here = (*path, "designation_statement")
-    parts = {
-        policy.provider.name: "names the provider",
-        f"this {policy.format.words}": "names the learning format",
-        "AMA PRA Category 1 Credit(s)™": "names the credit in full",
-        COMMENSURATE_SENTENCE: "ends with the sentence on commensurate credit",
-    }
-    for part, meaning in parts.items():
-        if part.lower() not in statement.lower():
-            yield PolicyProblem(here, f"{meaning}: {part}")
+    parts = (
+        ([policy.provider.name], "names the provider", ("provider", "name")),
+        (formats, "names the learning format", (*path, "formats") if offer.formats else ("format",)),
+        ([_AMA_CREDIT], "names the credit in full", here),
+        ([COMMENSURATE_SENTENCE], "ends with the sentence on commensurate credit", here),
+    )
+    for words, meaning, read in parts:
+        if not any(word.lower() in statement for word in words):
+            yield PolicyProblem(here, f"{meaning}: {' or '.join(words)}", (read,))
     maximum = _MAXIMUM_OF.search(statement)
     if maximum is None or Decimal(maximum[1]) != offer.designated_units:
-        yield PolicyProblem(here, f"says: a maximum of {offer.designated_units}")
-    if policy.format in _FORMATS_WITH_ASSESSMENT and policy.post_test is None:
-        yield PolicyProblem(("requirements",), f"has a post_test, which {policy.format.words} needs for AMA credit")
+        yield PolicyProblem(here, f"says: a maximum of {offer.designated_units}", ((*path, "designated_units"),))
+    yield from _assessment(policy, at)
 
 
-def _acpe(path: Path, offer: CreditOffer) -> Iterator[PolicyProblem]:
-    """Pharmacy credit is reported under a Universal Activity Number per audience (R-CPE-1, R-CPE-2)."""
+def _assessment(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    test = policy.post_test
+    for each in _formats_of(policy, at):
+        is_tested = test is not None and (not test.formats or each in test.formats)
+        if each in _FORMATS_WITH_ASSESSMENT and not is_tested:
+            message = f"has a post_test, which {each.words} needs for AMA credit"
+            yield PolicyProblem(("requirements",), message, (*_formats_read(policy, at), *kinds_read(policy)))
+
+
+def _aapa(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """The name by which physician assistants know their credit, with the right amount (R-AAPA)."""
+    offer, path = policy.credit[at], ("credit", at)
+    here, statement = (*path, "designation_statement"), _one_line(offer)
+    stated = _AMOUNT_OF_AAPA.findall(statement)
+    if _AAPA_CREDIT.lower() not in statement.lower():
+        yield PolicyProblem(here, f"names the credit in full: {_AAPA_CREDIT}s")
+    if any(Decimal(amount) != offer.designated_units for amount in stated):
+        message = f"says: {offer.designated_units} {_AAPA_CREDIT}s"
+        yield PolicyProblem(here, message, ((*path, "designated_units"),))
+
+
+def _acpe(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """Pharmacy credit is reported under a Universal Activity Number per audience and format (R-CPE-1, R-CPE-2)."""
+    here: Path = ("credit", at, "identifiers")
+    codes = [identifier.code for identifier in policy.credit[at].identifiers]
+    uans = [credit.read_uan(code) for code in codes]
+    if not uans:
+        yield PolicyProblem(here, "holds the Universal Activity Number")
+    yield from unique(here, codes, "code")
+    for number, uan in enumerate(uans):
+        if uan is None:
+            message = "is a Universal Activity Number, such as 0123-0000-26-001-H01-P"
+            yield PolicyProblem((*here, number, "code"), message)
+    reads = (*_formats_read(policy, at), *((*here, number, "code") for number in range(len(codes))))
+    for audience, people in _AUDIENCES.items():
+        registered = [uan for uan in uans if uan is not None and uan.audience is audience]
+        for each in _formats_of(policy, at) if registered else ():
+            if not any(uan.fits(each) for uan in registered):
+                letter = "L" if each is LearningFormat.LIVE_ACTIVITY else "H"
+                message = f"holds a number for {people} who take part in {each.words}: one of format {letter}"
+                yield PolicyProblem(here, message, reads)
+
+
+def _ancc(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """Nurses' certificates show where the provider is; a web address will do (R-ANCC-1)."""
+    if policy.provider.address is None and policy.provider.website is None:
+        message = f"is needed, or else the website: certificates of {policy.credit[at].credit_type} show one of them"
+        yield PolicyProblem(("provider", "address"), message, (("provider", "website"),))
+
+
+def _california_rn(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """What 16 CCR 1458 puts on the certificate, beyond the license, which comes from the profile (R-CA-RN)."""
+    yield from _address_and_signature(policy, at)
+    if not policy.credit[at].identifiers:
+        yield PolicyProblem(
+            ("credit", at, "identifiers"), "holds the provider number of the Board of Registered Nursing"
+        )
+    if not _FOUR_YEARS.search(_one_line(policy.credit[at])):
+        message = "says that the certificate must be retained for a period of four years"
+        yield PolicyProblem(("credit", at, "designation_statement"), message)
+
+
+def _nasba(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """What the registry wants on an accountant's certificate (R-NASBA)."""
+    yield from _address_and_signature(policy, at)
+    offer, path = policy.credit[at], ("credit", at)
     if not offer.identifiers:
-        yield PolicyProblem(path, "holds the Universal Activity Number")
-    for at, identifier in enumerate(offer.identifiers):
-        if not _UAN.fullmatch(identifier.code):
-            yield PolicyProblem((*path, at, "code"), "is a Universal Activity Number, such as 0123-0000-26-001-H01-P")
+        yield PolicyProblem((*path, "identifiers"), "holds the sponsor's identification number of the NASBA registry")
+    if policy.location is None and LearningFormat.LIVE_ACTIVITY in _formats_of(policy, at):
+        message = f"is needed: certificates of {offer.credit_type} for a live activity show it"
+        yield PolicyProblem(("location",), message, _formats_read(policy, at))
+    parts = {
+        _FIELD_OF_STUDY: "names the field of study",
+        _DELIVERY_METHOD: "names the delivery method",
+        _FIFTY_MINUTES: "says that a credit is a 50-minute hour",
+    }
+    for part, meaning in parts.items():
+        if not part.search(_one_line(offer)):
+            yield PolicyProblem((*path, "designation_statement"), meaning)
+
+
+def _moc(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    """The board takes points until a day that is registered with it (R-PARS-8)."""
+    if policy.claim_window.closes_on is None:
+        message = (
+            f"is the last day on which {policy.credit[at].credit_type} may be claimed, as registered with the board"
+        )
+        yield PolicyProblem(("claim_window", "closes_on"), message)
+
+
+_CHECKS: Final[dict[str, Callable[[CEActivityPolicy, int], Iterator[PolicyProblem]]]] = {
+    "ama_pra_category_1": _ama,
+    "aapa_category_1": _aapa,
+    "acpe_contact_hours": _acpe,
+    "ancc_contact_hours": _ancc,
+    "california_rn_contact_hours": _california_rn,
+    "nasba_cpe": _nasba,
+}
+
+
+def _address_and_signature(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
+    shown = f"is needed: certificates of {policy.credit[at].credit_type} show it"
+    if policy.provider.address is None:
+        yield PolicyProblem(("provider", "address"), shown)
+    if not policy.signatories:
+        yield PolicyProblem(
+            ("signatories",), f"has at least one: certificates of {policy.credit[at].credit_type} are signed"
+        )
+
+
+def _one_line(offer: CreditOffer) -> str:
+    return " ".join(offer.designation_statement.split())
+
+
+def _formats_of(policy: CEActivityPolicy, at: int) -> tuple[LearningFormat, ...]:
+    """The learning formats of those who may claim an offer."""
+    return policy.credit[at].formats or reachable_formats(policy)
+
+
+def _formats_read(policy: CEActivityPolicy, at: int) -> tuple[Path, ...]:
+    own: Path = ("credit", at, "formats")
+    return (own,) if policy.credit[at].formats else (own, *reachable_formats_read(policy))

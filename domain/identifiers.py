@@ -50,14 +50,14 @@ class IdentifierKind:
 
 
 _BOARDS: Final = {
-    "aba": "Anesthesiology",
-    "abim": "Internal Medicine",
-    "abohns": "Otolaryngology - Head and Neck Surgery",
-    "abos": "Orthopaedic Surgery",
-    "abp": "Pediatrics",
-    "abpath": "Pathology",
-    "abs": "Surgery",
-    "abts": "Thoracic Surgery",
+    "ABA": "Anesthesiology",
+    "ABIM": "Internal Medicine",
+    "ABOHNS": "Otolaryngology - Head and Neck Surgery",
+    "ABOS": "Orthopaedic Surgery",
+    "ABP": "Pediatrics",
+    "ABPath": "Pathology",
+    "ABS": "Surgery",
+    "ABTS": "Thoracic Surgery",
 }
 _NUMBER: Final = r"[A-Z0-9][A-Z0-9./-]{0,39}"
 _NUMBER_WITH_SPACES: Final = r"[A-Z0-9][A-Z0-9 ./-]{0,39}"
@@ -113,8 +113,8 @@ _KINDS: Final = (
     ),
     *(
         IdentifierKind(
-            code=f"{board}_id",
-            label=f"{board.upper()} ID",
+            code=f"{board.lower()}_id",
+            label=f"{board} ID",
             description=f"Number of a diplomate of the American Board of {specialty} (R-PARS-3, R-PARS-8).",
             example="123456",
             pattern=_NUMBER,
