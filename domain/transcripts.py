@@ -134,7 +134,7 @@ def _totals(entries: Iterable[TranscriptEntry]) -> tuple[CreditTotal, ...]:
     for _, of_type in _grouped(entries, lambda entry: entry.rule.code):
         rule = max((entry.rule for entry in of_type), key=lambda each: each.effective_on)
         totals.append(CreditTotal(rule, sum((entry.units for entry in of_type), Decimal("0.00")), len(of_type)))
-    return tuple(sorted(totals, key=lambda total: (total.rule.name, total.rule.code)))
+    return tuple(sorted(totals, key=lambda total: (total.rule.name.casefold(), total.rule.code)))
 
 
 def _grouped(

@@ -144,7 +144,7 @@ def test_a_total_is_named_by_the_newest_rule_and_keeps_two_decimals() -> None:
 def test_totals_are_listed_by_the_names_of_the_types() -> None:
     entries = [entry(id=rule.code, rule=rule) for rule in credit.rules()]
     names = [total.rule.name for total in transcript_of(entries, ANYTHING).totals]
-    assert names == sorted(names)
+    assert names == sorted(names, key=str.casefold)
     assert len(names) == len({rule.code for rule in credit.rules()})
 
 
