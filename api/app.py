@@ -21,7 +21,7 @@ from api.limits import Limiter
 from api.pages import routes as pages
 from api.policies import Policies
 from api.services import Services
-from api.v1 import answers, ce_activities, certificates, claims, health, learning, me, session, staff
+from api.v1 import answers, ce_activities, certificates, claiming, claims, health, learning, me, session, staff
 from api.wakeups import Wakeups
 from config import __version__
 from config.settings import Settings, load_settings
@@ -105,6 +105,7 @@ def _add_routes(app: FastAPI) -> None:
         ce_activities.router,
         claims.router,
         learning.router,
+        claiming.router,
         certificates.router,
         staff.router,
         health.router,

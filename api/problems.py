@@ -98,7 +98,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         409, "The credit was claimed already", "You hold this credit for this activity."
     ),
     RefusalCode.DEADLINE_PASSED: ProblemKind(
-        409, "The deadline has passed", "Ask the provider for more time; staff can extend the deadline."
+        409, "The deadline has passed", "Ask for more time; staff can extend the deadline."
     ),
     RefusalCode.WINDOW_NOT_OPEN: ProblemKind(
         409, "Claiming is not open yet", "Credit may be claimed from opens_at on."
@@ -107,6 +107,50 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         409, "The claim is in another state", "See the claim's next_actions for what is possible."
     ),
     RefusalCode.OPTION_UNKNOWN: ProblemKind(409, "There is no such option", "Choose one of the options."),
+    RefusalCode.STEP_NOT_REQUIRED: ProblemKind(
+        409, "There is no such step", "This activity does not ask for it; see the claim's next_actions."
+    ),
+    RefusalCode.METHOD_NOT_OFFERED: ProblemKind(
+        409, "Participation is not proved this way here", "Use one of the methods in details."
+    ),
+    RefusalCode.IDENTIFIER_NOT_FOUND: ProblemKind(
+        409, "This id or code is not right", "Check it against your badge, your letter or your link, and type it again."
+    ),
+    RefusalCode.IDENTIFIER_TAKEN: ProblemKind(
+        409, "This id belongs to someone else's claim", "Check it, or write to the provider, who can find out."
+    ),
+    RefusalCode.TOO_MANY_TRIES: ProblemKind(
+        409, "Too many wrong ids", "Wait until again_at, then try again, or write to the provider."
+    ),
+    RefusalCode.DISCLOSURES_OUTDATED: ProblemKind(
+        409, "These are not the disclosures of your claim", "Read the version in details and acknowledge that."
+    ),
+    RefusalCode.SESSION_UNKNOWN: ProblemKind(409, "There is no such session", "Choose one of the sessions."),
+    RefusalCode.SESSION_NOT_OVER: ProblemKind(
+        409, "The session is not over yet", "Credit may be claimed for it from ends_at on."
+    ),
+    RefusalCode.SESSIONS_OVERLAP: ProblemKind(
+        409, "Sessions overlap", "You claim a session that was held at the same time; remove that one first."
+    ),
+    RefusalCode.SESSIONS_MISSING: ProblemKind(
+        409, "No sessions are claimed", "Claim the sessions that you attended first."
+    ),
+    RefusalCode.EVALUATIONS_MISSING: ProblemKind(
+        409, "Evaluations are missing", "Complete the evaluation of what details names."
+    ),
+    RefusalCode.CREDIT_WHOLE_ONLY: ProblemKind(
+        409, "Only the whole credit may be claimed", "Claim the amount in details."
+    ),
+    RefusalCode.CREDIT_MISSING: ProblemKind(409, "No credit is claimed", "Claim an amount of credit first."),
+    RefusalCode.CREDIT_TOTAL_DIFFERS: ProblemKind(
+        409, "The sessions add up to another amount", "Look at the summary again, and claim its total."
+    ),
+    RefusalCode.FINALIZED: ProblemKind(
+        409, "The statement is final", "Nothing can be changed in it any more; staff can correct a mistake."
+    ),
+    RefusalCode.CONFIRMATION_REQUIRED: ProblemKind(
+        409, "The confirmation is missing", "Confirm that the statement becomes final."
+    ),
     RefusalCode.ATTEMPTS_EXHAUSTED: ProblemKind(
         409, "No attempts are left", "The post-test was not passed in the attempts that are allowed."
     ),

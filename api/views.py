@@ -1,35 +1,30 @@
 """What the API shows of claims and CE activities, as JSON values. ``api/v1/answers.py`` documents the shapes."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from api.forms import Json, content_json, form_of, offers_json, requirement_json, sessions_summary_json
 from domain import credit
-from domain.assessments import MAXIMUM_TEXT_LENGTH
-from domain.claims import ClaimFacts, attempts_left, stage_of
+from domain.claims import ClaimFacts, attempts_left, format_of, stage_of
 from domain.deadlines import due_at, opens_at
-from domain.policy import (
-    CEActivityPolicy,
-    Evaluation,
-    Option,
-    Participation,
-    PostTest,
-    Profession,
-    QuestionKind,
-    Requirement,
-)
+from domain.policy import CEActivityPolicy, Profession
 from domain.progress import Action, Progress, Step, StepState, progress_of
 from storage.intake import SubmissionView
 from storage.queries import AttemptView, CEActivityView, ClaimView
 
-Json = dict[str, Any]
-
 _METHOD_AND_PATH: Final = {
     Action.STATE_PARTICIPATION: ("POST", "/participation"),
+    Action.CHOOSE_STATEMENT: ("PUT", "/statement"),
+    Action.ACKNOWLEDGE_DISCLOSURES: ("POST", "/disclosures"),
+    Action.COMPLETE_CONTENT: ("GET", ""),
     Action.START_ATTEMPT: ("POST", "/attempts"),
     Action.SUBMIT_ANSWERS: ("POST", "/attempts/{attempt}/answers"),
     Action.COMPLETE_EVALUATION: ("POST", "/evaluations"),
+    Action.CLAIM_SESSION: ("PUT", "/sessions/{session}"),
     Action.CLAIM_CREDIT: ("PUT", "/credit"),
+    Action.FINALIZE: ("POST", "/finalization"),
+    Action.REQUEST_EXTENSION: ("POST", "/extension-requests"),
     Action.VIEW_CERTIFICATE: ("GET", "/certificate"),
     Action.WITHDRAW: ("POST", "/withdrawal"),
 }
@@ -56,9 +51,11 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
             "slug": view.ce_activity,
             "title": policy.title,
             "provider": policy.provider.name,
-            "format": policy.format,
+            "acronym": policy.provider.acronym,
+            "format": format_of(policy, view.facts),
             "time_zone": policy.time_zone,
             "course_url": policy.course_url,
+            "contact": policy.contact,
             "href": f"/v1/ce-activities/{view.ce_activity}",
         },
         "stage": progress.stage,
@@ -81,10 +78,17 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
             for each in progress.deadlines
         ],
         "participation": view.facts.participation,
+        "statement": view.facts.statement,
+        "content": content_json(policy, view.facts),
+        "sessions": sessions_summary_json(view.id, policy, view.facts),
+        "credit": _credit_json(view.facts),
+        "is_final": view.facts.is_awarded or view.facts.is_final,
+        "is_extension_requested": view.facts.is_extension_requested,
         "attempts": [attempt_json(attempt) for attempt in view.attempts],
         "attempts_left": attempts_left(policy.post_test, view.facts) if policy.post_test else None,
         "award": _award_json(view),
         "certificate": _certificate_json(view, public_url),
+        "certificate_elsewhere": _elsewhere_json(policy),
     }
 
 
@@ -99,20 +103,8 @@ def _action_json(action: Action, view: ClaimView, policy: CEActivityPolicy) -> J
     last = view.facts.last_attempt
     path = path.replace("{attempt}", str(last.number if last else 1))
     described: Json = {"action": action, "method": method, "href": f"/v1/claims/{view.id}{path}"}
-    form = _form(action, policy, view.facts)
+    form = form_of(action, policy, view.facts)
     return described | ({"form": form} if form else {})
-
-
-def _form(action: Action, policy: CEActivityPolicy, facts: ClaimFacts) -> Json | None:
-    if action is Action.STATE_PARTICIPATION and policy.participation:
-        return {"method": "attestation", **_participation_json(policy.participation)}
-    if action is Action.START_ATTEMPT and policy.post_test:
-        return {**_post_test_json(policy.post_test), "attempts_left": attempts_left(policy.post_test, facts)}
-    if action is Action.COMPLETE_EVALUATION and policy.evaluation:
-        return evaluation_json(policy.evaluation)
-    if action is Action.CLAIM_CREDIT:
-        return {"offers": offers_json(policy, facts.profession)}
-    return None
 
 
 def _step_json(step: Step) -> Json:
@@ -152,6 +144,18 @@ def _award_json(view: ClaimView) -> Json | None:
     }
 
 
+def _credit_json(facts: ClaimFacts) -> Json | None:
+    """The amount claimed, which may be changed until the statement is final."""
+    claimed = facts.credit
+    return {"credit_type": claimed.credit_type, "units": str(claimed.units)} if claimed else None
+
+
+def _elsewhere_json(policy: CEActivityPolicy) -> Json | None:
+    """Which other system issues the certificate, when Laurel does not."""
+    issue = policy.certificate
+    return None if issue.is_here else {"system": issue.system, "url": issue.url}
+
+
 def _certificate_json(view: ClaimView, public_url: str) -> Json | None:
     certificate = view.certificate
     if certificate is None:
@@ -166,75 +170,6 @@ def _certificate_json(view: ClaimView, public_url: str) -> Json | None:
         "verification_code": certificate.verification_code,
         "verification_url": f"{public_url}/verify/{certificate.verification_code}",
     }
-
-
-def options_json(options: tuple[Option, ...]) -> list[Json]:
-    """Choices: ``code`` is sent, ``label`` is shown."""
-    return [{"code": option.code, "label": option.label} for option in options]
-
-
-def _participation_json(participation: Participation) -> Json:
-    return {"prompt": participation.prompt, "options": options_json(participation.options)}
-
-
-def _post_test_json(post_test: PostTest) -> Json:
-    return {
-        "passing_percent": post_test.passing_percent,
-        "attempts_allowed": post_test.attempts_allowed,
-        "grading_seconds": post_test.grading_seconds,
-        "question_count": len(post_test.questions),
-    }
-
-
-def questions_json(post_test: PostTest) -> list[Json]:
-    """The questions of a post-test as a learner may see them: without the key and without its reasons."""
-    return [
-        {"code": question.code, "text": question.text, "options": options_json(question.options)}
-        for question in post_test.questions
-    ]
-
-
-def evaluation_json(evaluation: Evaluation) -> Json:
-    """The questions of an evaluation, each with what answers it."""
-    questions = []
-    for question in evaluation.questions:
-        described: Json = {
-            "code": question.code,
-            "text": question.text,
-            "kind": question.kind,
-            "is_required": question.is_required,
-        }
-        match question.kind:
-            case QuestionKind.CHOICE:
-                described["options"] = options_json(question.options)
-            case QuestionKind.SCALE:
-                described |= {"minimum": 1, "maximum": question.scale_maximum}
-            case QuestionKind.TEXT:
-                described["maximum_length"] = MAXIMUM_TEXT_LENGTH
-        questions.append(described)
-    return {"questions": questions}
-
-
-def offers_json(policy: CEActivityPolicy, profession: Profession | None) -> list[Json]:
-    """The credit that a learner of this profession may claim, with the statement to attest to."""
-    described = []
-    for offer in credit.offers_for(policy, profession):
-        rule = credit.rule_of(offer)
-        described.append(
-            {
-                "credit_type": offer.credit_type,
-                "name": rule.name,
-                "unit": rule.unit,
-                "increment": str(rule.increment),
-                "minimum_units": str(rule.minimum_units),
-                "designated_units": str(offer.designated_units),
-                "designation_statement": offer.designation_statement,
-                "attestation_version": rule.attestation_version,
-                "attestation_text": rule.attestation_text,
-                "required_identifiers": list(rule.required_identifiers),
-            }
-        )
-    return described
 
 
 def submission_json(submission: SubmissionView) -> Json:
@@ -261,6 +196,7 @@ def ce_activity_summary_json(view: CEActivityView, policy: CEActivityPolicy, pro
         "format": policy.format,
         "provider": policy.provider.name,
         "acronym": policy.provider.acronym,
+        "event_type": policy.event_type,
         "starts_on": policy.starts_on.isoformat(),
         "ends_on": policy.ends_on.isoformat(),
         "location": policy.location,
@@ -285,8 +221,11 @@ def ce_activity_json(
         "description": policy.description,
         "course_url": policy.course_url,
         "contact": policy.contact,
+        "certificate_elsewhere": _elsewhere_json(policy),
+        "profile_fields": list(policy.profile_fields),
+        "session_count": len(policy.sessions),
         "accreditation_statement": policy.provider.accreditation_statement,
-        "requirements": [_requirement_json(requirement) for requirement in policy.requirements],
+        "requirements": [requirement_json(requirement) for requirement in policy.requirements],
         "credit": offers_json(policy, profession),
         "claim_window": {
             "opens_at": local_time_json(opening, policy.time_zone) if opening else None,
@@ -295,38 +234,6 @@ def ce_activity_json(
             "time_zone": policy.time_zone,
         },
     }
-
-
-def _requirement_json(requirement: Requirement) -> Json:
-    described: Json = {"kind": requirement.kind, "words": requirement_words(requirement)}
-    match requirement:
-        case Participation():
-            return described | _participation_json(requirement)
-        case PostTest():
-            return described | _post_test_json(requirement)
-        case Evaluation():
-            return described | evaluation_json(requirement)
-
-
-def requirement_words(requirement: Requirement) -> str:
-    """A requirement as a sentence for learners; the passing score is known before the start (R-AMA-8)."""
-    match requirement:
-        case Participation():
-            return "State how you took part."
-        case PostTest(attempts_allowed=None):
-            tries = "as often as you like"
-        case PostTest(attempts_allowed=1):
-            tries = "in one attempt"
-        case PostTest():
-            tries = f"in at most {requirement.attempts_allowed} attempts"
-        case Evaluation():
-            return f"Complete the evaluation ({_counted(len(requirement.questions), 'question')})."
-    questions = _counted(len(requirement.questions), "question")
-    return f"Pass the post-test ({questions}) with at least {requirement.passing_percent} %, {tries}."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def stage_if_opened(

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import ClaimFacts
-from storage.claims import facts_of
+from storage.claims import PARTS_OF_FACTS, facts_of
 from storage.tables import CEActivityVersionRow, CertificateRow, DocumentRow
 
 
@@ -111,12 +111,14 @@ class CertificateRecord:
     data: Mapping[str, Any]
 
 
-_CLAIM_COLUMNS: Final = """
-    SELECT c.id, c.learner_id, c.version_id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.due_at,
-           c.participation, c.evaluated_at, c.credit_type, c.claimed_units, c.awarded_at, c.notified_at, c.closed_as,
+_CLAIM_COLUMNS: Final = f"""
+    SELECT c.id, coalesce(l.merged_into, c.learner_id) AS learner_id,
+           c.version_id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.due_at,
+           c.participation, c.statement, c.disclosures_version, c.evaluated_at, c.credit_type, c.claimed_units,
+           c.finalized_at, c.awarded_at, c.notified_at, c.extension_requested_at, c.closed_as,
            c.closed_at, a.slug AS ce_activity, a.provider_slug AS provider,
            l.profession, l.given_name, l.family_name,
-           ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
+           {PARTS_OF_FACTS}
            (SELECT json_agg(json_build_object('number', t.number, 'started_at', t.started_at,
                     'submitted_at', t.submitted_at, 'correct', t.correct, 'total', t.total,
                     'has_passed', t.has_passed, 'graded_at', t.graded_at) ORDER BY t.number)
@@ -128,9 +130,9 @@ _CLAIM_COLUMNS: Final = """
       FROM claims c
       JOIN learners l ON l.id = c.learner_id
       JOIN ce_activities a ON a.id = c.ce_activity_id
-      LEFT JOIN awards w ON w.claim_id = c.id
+      LEFT JOIN awards w ON w.claim_id = c.id AND w.state = 'active'
       LEFT JOIN certificates x ON x.award_id = w.id AND x.state IN ('reserved', 'issued')
-"""
+"""  # noqa: S608  # constants only
 
 
 def _claims_where(condition: str) -> TextClause:
@@ -140,9 +142,10 @@ def _claims_where(condition: str) -> TextClause:
 _ONE_CLAIM: Final = _claims_where("c.id = :claim_id")
 _CLAIMS_OF_LEARNER: Final = _claims_where(
     """
-    c.learner_id = :learner_id AND (CAST(:stages AS text[]) IS NULL OR c.stage = ANY(:stages))
+    c.learner_id IN (SELECT :learner_id UNION ALL SELECT m.id FROM learners m WHERE m.merged_into = :learner_id)
+    AND (CAST(:stages AS text[]) IS NULL OR c.stage = ANY(:stages))
     AND (CAST(:after AS text) IS NULL OR (c.opened_at, c.id) < (
-           SELECT p.opened_at, p.id FROM claims p WHERE p.id = :after AND p.learner_id = :learner_id))
+           SELECT p.opened_at, p.id FROM claims p WHERE p.id = :after))
     ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
     """
 )
@@ -151,6 +154,7 @@ _CLAIMS_FOR_STAFF: Final = _claims_where(
     (CAST(:stage AS text) IS NULL OR c.stage = :stage)
     AND (CAST(:attention AS text) IS NULL OR c.attention = :attention)
     AND (CAST(:ce_activity AS text) IS NULL OR a.slug = :ce_activity)
+    AND (NOT :is_extension_requested OR c.extension_requested_at IS NOT NULL)
     AND (CAST(:due_before AS timestamptz) IS NULL OR (c.due_at < :due_before AND c.closed_at IS NULL))
     AND (CAST(:after AS text) IS NULL OR (c.opened_at, c.id) < (
            SELECT p.opened_at, p.id FROM claims p WHERE p.id = :after))
@@ -162,6 +166,8 @@ _PENDING_CLAIM: Final = text(
     SELECT s.learner_id, s.body ->> 'version_id' AS version_id, s.received_at, a.slug AS ce_activity,
            a.provider_slug AS provider, l.profession, l.given_name, l.family_name,
            ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
+           (SELECT json_object_agg(p.content, p.seconds) FROM content_progress p
+             WHERE p.learner_id = s.learner_id AND p.ce_activity_id = a.id) AS content_seconds,
            clock_timestamp() AS read_at
       FROM submissions s
       JOIN learners l ON l.id = s.learner_id
@@ -197,15 +203,20 @@ async def claims_for_staff(
     attention: str | None,
     ce_activity: str | None,
     due_before: datetime | None,
+    is_extension_requested: bool,
     after: str | None,
     limit: int,
 ) -> list[ClaimView]:
-    """Claims of all learners, newest first; ``due_before`` keeps open claims whose deadline is earlier."""
+    """Claims of all learners, newest first; ``due_before`` keeps open claims whose deadline is earlier.
+
+    ``is_extension_requested`` keeps those whose learner asks for more time and has no answer yet.
+    """
     values = {
         "stage": stage,
         "attention": attention,
         "ce_activity": ce_activity,
         "due_before": due_before,
+        "is_extension_requested": is_extension_requested,
         "after": after,
         "limit": limit,
     }
@@ -265,10 +276,24 @@ def _certificate_view(row: RowMapping) -> CertificateView | None:
     )
 
 
+_NOT_YET: Final = (
+    "due_at",
+    "participation",
+    "statement",
+    "disclosures_version",
+    "evaluated_at",
+    "sessions",
+    "credit_type",
+    "finalized_at",
+    "awarded_at",
+    "notified_at",
+    "extension_requested_at",
+    "closed_as",
+)
+
+
 def _pending_view(claim_id: str, row: RowMapping) -> ClaimView:
-    nothing_yet = dict.fromkeys(
-        ("due_at", "participation", "evaluated_at", "credit_type", "awarded_at", "notified_at", "closed_as")
-    )
+    nothing_yet: dict[str, Any] = dict.fromkeys(_NOT_YET) | {"evaluated_sessions": ()}
     return ClaimView(
         id=claim_id,
         learner_id=row["learner_id"],
@@ -301,6 +326,8 @@ _PUBLISHED_CE_ACTIVITIES: Final = text(
     {_CE_ACTIVITIES}
      WHERE a.status = 'published' AND (CAST(:after AS text) IS NULL OR a.slug > :after)
        AND (CAST(:format AS text) IS NULL OR v.policy ->> 'format' = :format)
+       AND (CAST(:event_type AS text) IS NULL OR v.policy ->> 'event_type' = :event_type)
+       AND (CAST(:activity_code AS text) IS NULL OR a.activity_code = :activity_code)
      ORDER BY a.slug LIMIT :limit
     """
 )
@@ -314,11 +341,29 @@ async def ce_activity(connection: AsyncConnection, slug: str, learner_id: str | 
     return CEActivityView(**row) if row else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CEActivityFilter:
+    """Which published CE activities to list; what is None does not matter. ``after`` is the slug to go on from."""
+
+    learning_format: str | None = None
+    event_type: str | None = None
+    activity_code: str | None = None
+    after: str | None = None
+    limit: int
+
+
 async def published_ce_activities(
-    connection: AsyncConnection, learner_id: str, learning_format: str | None, after: str | None, limit: int
+    connection: AsyncConnection, learner_id: str, wanted: CEActivityFilter
 ) -> list[CEActivityView]:
-    """What can be claimed, by slug; ``after`` is the slug to go on from."""
-    values = {"learner_id": learner_id, "format": learning_format, "after": after, "limit": limit}
+    """What can be claimed, by slug."""
+    values = {
+        "learner_id": learner_id,
+        "format": wanted.learning_format,
+        "event_type": wanted.event_type,
+        "activity_code": wanted.activity_code,
+        "after": wanted.after,
+        "limit": wanted.limit,
+    }
     rows = await connection.execute(_PUBLISHED_CE_ACTIVITIES, values)
     return [CEActivityView(**row) for row in rows.mappings()]
 

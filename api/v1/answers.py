@@ -102,9 +102,11 @@ class CEActivityOfClaim(BaseModel):
     slug: str
     title: str
     provider: str
+    acronym: str
     format: str
     time_zone: str
     course_url: str | None
+    contact: str
     href: str
 
 
@@ -148,6 +150,56 @@ class CertificateOfClaim(BaseModel):
     verification_url: str
 
 
+class CertificateElsewhere(BaseModel):
+    """The system that issues the certificate, and its page, when Laurel does not."""
+
+    system: str | None
+    url: str | None
+
+
+class SessionsSummary(BaseModel):
+    """What is claimed of a meeting's sessions, and what is missing."""
+
+    href: str
+    count: int
+    claimed: int
+    total_units: Units
+    designated_units: Units | None
+    evaluations_missing: list[str]
+
+
+class SessionOfClaim(BaseModel):
+    """A session, and what is claimed for it."""
+
+    code: str
+    href: str
+    title: str
+    held_on: str
+    starts_at: Time
+    ends_at: Time
+    time_zone: str
+    location: str | None
+    maximum_units: Units
+    units: Units | None
+    is_evaluated: bool
+    overlaps: list[str]
+
+
+class SessionList(BaseModel):
+    """A page of sessions in the programme's order; pass ``next`` as ``after`` to go on."""
+
+    data: list[SessionOfClaim]
+    has_more: bool
+    next: str | None
+
+
+class ClaimedCredit(BaseModel):
+    """The amount claimed."""
+
+    credit_type: str
+    units: Units
+
+
 class Claim(BaseModel):
     """The status of a claim."""
 
@@ -167,10 +219,17 @@ class Claim(BaseModel):
     progress: ProgressOfClaim
     deadlines: list[Deadline]
     participation: str | None
+    statement: str | None
+    content: dict[str, Any] | None
+    sessions: SessionsSummary | None
+    credit: ClaimedCredit | None
+    is_final: bool
+    is_extension_requested: bool
     attempts: list[AttemptOfClaim]
     attempts_left: int | None
     award: Award | None
     certificate: CertificateOfClaim | None
+    certificate_elsewhere: CertificateElsewhere | None
 
 
 class ClaimList(BaseModel):
@@ -279,6 +338,7 @@ class CEActivitySummary(BaseModel):
     format: str
     provider: str
     acronym: str
+    event_type: str | None
     starts_on: str
     ends_on: str
     location: str | None
@@ -305,6 +365,7 @@ class CreditOffer(CreditSummary):
     attestation_version: str
     attestation_text: str
     required_identifiers: list[str]
+    formats: list[str]
 
 
 class ClaimWindow(BaseModel):
@@ -323,6 +384,9 @@ class CEActivity(CEActivitySummary):
     description: str | None
     course_url: str | None
     contact: str
+    certificate_elsewhere: CertificateElsewhere | None
+    profile_fields: list[str]
+    session_count: int
     accreditation_statement: str
     requirements: list[dict[str, Any]]
     credit: list[CreditOffer]  # type: ignore[assignment]  # the offers in full instead of in short

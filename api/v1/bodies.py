@@ -66,6 +66,7 @@ Units = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?$")
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)]
 Reason = Annotated[str, AfterValidator(_reason)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+Identifier = Annotated[str, StringConstraints(max_length=80), AfterValidator(lambda text: clean_text(text, 80))]
 
 
 class Body(BaseModel):
@@ -116,10 +117,41 @@ class ClaimRequest(Body):
 
 
 class ParticipationRequest(Body):
-    """State how I took part: the code of one of the options."""
+    """Prove that I took part: by an option, a code, a badge id or a group's id; a roster needs no value."""
 
-    method: Literal["attestation"] = "attestation"
-    value: Code
+    method: Literal["attestation", "code", "badge_id", "group_id", "roster"] = "attestation"
+    value: Identifier = ""
+
+    @model_validator(mode="after")
+    def _has_value(self) -> Self:
+        if not self.value and self.method != "roster":
+            raise ValueError("text_empty")
+        return self
+
+
+class StatementRequest(Body):
+    """Choose the statement of credit that I seek."""
+
+    credit_type: Code
+
+
+class DisclosuresRequest(Body):
+    """Acknowledge that I read the disclosures in this version."""
+
+    version: Code
+
+
+class SessionCreditRequest(Body):
+    """What I claim for a session, with its evaluation; without ``responses`` the evaluation stays as it was."""
+
+    units: Units
+    responses: dict[Key, str | int] | None = Field(default=None, max_length=_MAXIMUM_ANSWERS)
+
+
+class FinalizationRequest(Body):
+    """Make my statement final, knowing that nothing can be changed in it afterwards."""
+
+    confirmed: bool
 
 
 class Nothing(Body):
@@ -142,7 +174,7 @@ class CreditRequest(Body):
     """The amount claimed, and the attestation that it is commensurate with participation (R-AMA-4)."""
 
     credit_type: Code
-    units: Units
+    units: Units | None = None
     attestation_version: Code
     attested: bool
 
@@ -150,6 +182,14 @@ class CreditRequest(Body):
 class ReasonRequest(Body):
     """Something that needs a reason."""
 
+    reason: Reason
+
+
+class CorrectionRequest(Body):
+    """Correct what a claim was awarded: its amount, or those of its sessions; or neither, to print a corrected name."""
+
+    units: Units | None = None
+    sessions: dict[Key, Units] | None = Field(default=None, min_length=1, max_length=_MAXIMUM_ANSWERS)
     reason: Reason
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api.auth import SignedIn
@@ -13,9 +14,9 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.steps import json_response
 from api.views import ce_activity_json, ce_activity_summary_json
-from domain.policy import LearningFormat
+from domain.policy import EventType, LearningFormat
 from storage import queries
-from storage.queries import CEActivityView
+from storage.queries import CEActivityFilter, CEActivityView
 
 router = APIRouter(prefix="/v1/ce-activities", tags=["CE activities"], responses=answers.PROBLEMS)
 
@@ -24,22 +25,39 @@ SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAXIMUM_SLUG_LENGTH: Final = 80
 
 
+class CEActivitySearch(BaseModel):
+    """Which CE activities to list; what is left out does not matter. ``activity_code`` finds the one it belongs to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: LearningFormat | None = None
+    event_type: EventType | None = None
+    activity_code: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9-]+$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    after: Annotated[str, Field(max_length=80, description="The `next` of the page before.")] | None = None
+
+
 @router.get("", response_model=answers.CEActivityList)
 async def list_ce_activities(
     principal: SignedIn,
     services: ServicesOf,
-    learning_format: Annotated[LearningFormat | None, Query(alias="format")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    after: Annotated[str | None, Query(max_length=80, description="The `next` of the page before.")] = None,
+    wanted: Annotated[CEActivitySearch, Query()],
 ) -> Response:
     """What can be claimed, with the credit that my profession may claim."""
-    if after is not None and not SLUG.fullmatch(after):
+    if wanted.after is not None and not SLUG.fullmatch(wanted.after):
         raise ProblemError("validation_failed", errors=[FieldError("after", "cursor_invalid")])
-    views = await services.database.statements(
-        lambda c: queries.published_ce_activities(c, principal.learner_id, learning_format, after, limit + 1)
+    searched = CEActivityFilter(
+        learning_format=wanted.format,
+        event_type=wanted.event_type,
+        activity_code=wanted.activity_code,
+        after=wanted.after,
+        limit=wanted.limit + 1,
     )
-    shown = views[:limit]
-    has_more = len(views) > limit
+    views = await services.database.statements(
+        lambda c: queries.published_ce_activities(c, principal.learner_id, searched)
+    )
+    shown = views[: wanted.limit]
+    has_more = len(views) > wanted.limit
     data = [
         ce_activity_summary_json(view, await services.policies.get(view.version_id), principal.profession)
         for view in shown

@@ -1,6 +1,6 @@
 """The steps of a claim: participation, attempts and answers, the evaluation, the credit, and giving up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Depends
 from starlette.responses import Response
 
 from api.auth import SignedIn
+from api.forms import Json, questions_json
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -20,11 +21,11 @@ from api.v1.bodies import (
     ReasonRequest,
 )
 from api.v1.steps import Step, StepDesk, json_response, own_claim
-from api.views import Json, attempt_json, questions_json
+from api.views import attempt_json
 from domain.assessments import MAXIMUM_TEXT_LENGTH, Problem, problems_with_answers, problems_with_responses
 from domain.claims import attempts_left
 from domain.names import clean_text
-from domain.policy import CEActivityPolicy
+from domain.policy import CEActivityPolicy, Evaluation
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
@@ -48,7 +49,7 @@ async def state_participation(
     body: ParticipationRequest,
     desk: StepDesk,
 ) -> Response:
-    """State how I took part."""
+    """Prove that I took part, in one of the ways that the activity offers."""
     view = await desk.own_claim(claim_id)
     return await desk.take(view, ParticipationStated(body.method, body.value))
 
@@ -120,12 +121,16 @@ async def complete_evaluation(
     """Complete the evaluation."""
     view = await desk.own_claim(claim_id)
     policy = await desk.policy_of(view)
-    responses = body.responses
-    if policy.evaluation is not None:
-        known = {question.code for question in policy.evaluation.questions}
-        responses = {code: _clean_response(code, value, known) for code, value in responses.items()}
-        _refuse_problems("/responses", problems_with_responses(policy.evaluation, responses))
+    responses = cleaned_responses(policy.evaluation, body.responses) if policy.evaluation else body.responses
     return await desk.take(view, EvaluationCompleted(responses))
+
+
+def cleaned_responses(evaluation: Evaluation, responses: Mapping[str, str | int]) -> dict[str, str | int]:
+    """Responses as they are recorded; refuses what is incomplete or impossible, naming only known questions."""
+    known = {question.code for question in evaluation.questions}
+    cleaned = {code: _clean_response(code, value, known) for code, value in responses.items()}
+    _refuse_problems("/responses", problems_with_responses(evaluation, cleaned))
+    return cleaned
 
 
 def _clean_response(code: str, value: str | int, known: set[str]) -> str | int:
@@ -158,7 +163,7 @@ async def claim_credit(
     view = await desk.own_claim(claim_id)
     claimed = CreditClaimed(
         credit_type=body.credit_type,
-        units=Decimal(body.units),
+        units=Decimal(body.units) if body.units is not None else None,
         attestation_version=body.attestation_version,
         is_attested=body.attested,
     )

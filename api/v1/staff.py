@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -14,13 +15,13 @@ from api.auth import Staff
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
-from api.v1.bodies import ExtensionRequest, ReasonRequest, Slug
+from api.v1.bodies import CorrectionRequest, ExtensionRequest, ReasonRequest, Slug
 from api.v1.claims import check_cursor, claims_page, history_page
 from api.v1.envelope import Envelope, envelope
 from api.v1.steps import Desk, StaffDesk, any_claim, json_response
 from api.views import claim_json
 from domain.claims import Attention, Stage
-from domain.submissions import DeadlineExtended, StepRetried
+from domain.submissions import CreditCorrected, DeadlineExtended, ExtensionRefused, StepRetried
 from storage import catalog, intake, queries
 from storage.audit import claim_stream
 from storage.definitions import Definition, DefinitionError, json_schema, read_definition
@@ -114,6 +115,7 @@ class ClaimFilter(BaseModel):
     attention: Attention | None = None
     ce_activity: Slug | None = None
     due_before: Annotated[AwareDatetime, AfterValidator(_plausible)] | None = None
+    is_extension_requested: bool = False
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     after: Annotated[str, Field(max_length=80)] | None = None
 
@@ -124,7 +126,10 @@ async def list_claims(
     services: ServicesOf,
     wanted: Annotated[ClaimFilter, Query()],
 ) -> Response:
-    """Claims of all learners, newest first; ``due_before`` keeps open claims with an earlier deadline."""
+    """Claims of all learners, newest first; ``due_before`` keeps open claims with an earlier deadline.
+
+    ``is_extension_requested`` keeps those whose learner asked for more time and has no answer yet.
+    """
     check_cursor(wanted.after)
     values = wanted.model_dump() | {"limit": wanted.limit + 1}
     views = await services.database.statements(lambda c: queries.claims_for_staff(c, **values))
@@ -174,6 +179,30 @@ async def extend_deadline(
     """Move a claim's deadline to the end of a local day; an expired claim goes on."""
     view = await _claim_of_another(desk, claim_id)
     return await desk.take(view, DeadlineExtended(date.fromisoformat(body.due_on), body.reason))
+
+
+@router.post("/claims/{claim_id}/refuse-extension", response_model=answers.Claim, responses=answers.TAKEN)
+async def refuse_extension(
+    claim_id: str,
+    body: ReasonRequest,
+    desk: StaffDesk,
+) -> Response:
+    """Answer a request for more time with no; the learner is told by e-mail."""
+    view = await _claim_of_another(desk, claim_id)
+    return await desk.take(view, ExtensionRefused(body.reason))
+
+
+@router.post("/claims/{claim_id}/correct", response_model=answers.Claim, responses=answers.TAKEN)
+async def correct_credit(
+    claim_id: str,
+    body: CorrectionRequest,
+    desk: StaffDesk,
+) -> Response:
+    """Correct what a completed claim was awarded: a new certificate is issued, and the one before stays on record."""
+    view = await _claim_of_another(desk, claim_id)
+    sessions = {code: Decimal(units) for code, units in body.sessions.items()} if body.sessions else None
+    units = Decimal(body.units) if body.units is not None else None
+    return await desk.take(view, CreditCorrected(body.reason, units, sessions))
 
 
 @router.post("/claims/{claim_id}/retry", response_model=answers.Claim, responses=answers.TAKEN)
