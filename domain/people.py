@@ -54,10 +54,25 @@ def name_key(given_name: str | None, family_name: str | None) -> str | None:
     """
     if not (given_name and family_name):
         return None
-    decomposed = unicodedata.normalize("NFKD", f"{given_name} {family_name}").casefold()
+    return " ".join(_words(f"{given_name} {family_name}")) or None
+
+
+def _words(name: str) -> list[str]:
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
     plain = (each for each in unicodedata.normalize("NFKD", decomposed) if not _FIRST_ACCENT <= each <= _LAST_ACCENT)
-    words = "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain)
-    return " ".join(words.split()) or None
+    return "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain).split()
+
+
+def is_name_of(listed: tuple[str | None, str | None], given_name: str | None, family_name: str | None) -> bool:
+    """Whether a name agrees with the given and the family name on a list, as far as both say one.
+
+    One may have more given names than the other: ``Ada`` is ``Ada King`` on many lists.
+    """
+    listed_given, listed_family = listed
+    if listed_family and family_name and _words(listed_family) != _words(family_name):
+        return False
+    theirs, ours = _words(listed_given or ""), _words(given_name or "")
+    return all(one == other for one, other in zip(theirs, ours, strict=False))
 
 
 def written_identifier(kind: str, text: str) -> str | None:

@@ -7,6 +7,7 @@ from domain.people import (
     NOT_AN_EMPLOYEE,
     Likeness,
     Person,
+    is_name_of,
     likenesses,
     matching_person,
     missing_fields,
@@ -65,6 +66,29 @@ def test_other_letters_and_vowel_signs_make_another_name(one: tuple[str, str], o
 )
 def test_half_a_name_is_no_name(given: str | None, family: str | None) -> None:
     assert name_key(given, family) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_agreed"),
+    [
+        (("Ada", "Lovelace"), True),
+        (("ADA KING", "Lovelacé"), True),
+        ((None, "Lovelace"), True),
+        (("Ada", None), True),
+        ((None, None), True),
+        (("Ada", "King"), False),
+        (("Grace", "Lovelace"), False),
+        (("Adam", "Lovelace"), False),
+    ],
+)
+def test_a_name_agrees_with_a_list_as_far_as_that_goes(
+    listed: tuple[str | None, str | None], *, is_agreed: bool
+) -> None:
+    assert is_name_of(listed, "Ada", "Lovelace") is is_agreed
+
+
+def test_whoever_has_no_name_yet_contradicts_no_list() -> None:
+    assert is_name_of(("Ada", "Lovelace"), None, None)
 
 
 @pytest.mark.parametrize("text", ["NA", "na", "N/A", "n/a", " Na ", "N.A."])
