@@ -62,6 +62,11 @@ def claim_stream(claim_id: str) -> str:
     return f"claim:{claim_id}"
 
 
+def learner_stream(learner_id: str) -> str:
+    """The stream that tells what was done about one learner's account."""
+    return f"learner:{learner_id}"
+
+
 def chain_hash(stream: str, seq: int, prev_hash: bytes, body: bytes) -> bytes:
     """The hash of one entry, from its place in the chain and its body."""
     body_hash = hashlib.sha256(body).digest()

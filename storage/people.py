@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Connection, bindparam, case, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from domain.identities import new_id
 from domain.names import email_address
+from domain.people import name_key
 from domain.policy import Profession
 from domain.roles import Role
+from storage.audit import AuditEntry, AuditStream, learner_stream
 from storage.database import OUTBOX_CHANNEL, create_sync_engine
 from storage.tables import (
     AccountRow,
@@ -35,12 +39,20 @@ LINK_REPLAY: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who holds a session."""
+    """Who holds a session. An account whose learner was merged into another one is that other learner."""
 
     account_id: str
     role: Role
     learner_id: str
     profession: Profession | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    """A session that began; ``is_new`` while its learner has no profile."""
+
+    expires_at: datetime
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +66,21 @@ class LearnerProfile:
     credentials: str | None
     profession: Profession | None
     time_zone: str | None
+    wants_reminders: bool
     identifiers: Mapping[str, str]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the learner has still to say who they are."""
+        return name_key(self.given_name, self.family_name) is None
+
+    @property
+    def fields(self) -> Mapping[str, str | None]:
+        """Fields and identifiers side by side, as ``domain.people.missing_fields`` reads them."""
+        named = {
+            name: getattr(self, name) for name in ("email", "given_name", "family_name", "credentials", "profession")
+        }
+        return {**named, **self.identifiers}
 
 
 def token_hash(token: str) -> bytes:
@@ -62,11 +88,18 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+_KEPT: Final = aliased(LearnerRow)
 _SESSION: Final = (
-    select(AccountRow.id, AccountRow.role, LearnerRow.id.label("learner_id"), LearnerRow.profession)
+    select(
+        AccountRow.id,
+        AccountRow.role,
+        func.coalesce(_KEPT.id, LearnerRow.id).label("learner_id"),
+        case((_KEPT.id.is_(None), LearnerRow.profession), else_=_KEPT.profession).label("profession"),
+    )
     .select_from(LoginSessionRow)
     .join(AccountRow, AccountRow.id == LoginSessionRow.account_id)
     .join(LearnerRow, LearnerRow.account_id == AccountRow.id)
+    .outerjoin(_KEPT, _KEPT.id == LearnerRow.merged_into)
     .where(
         LoginSessionRow.token_hash == bindparam("hash"),
         LoginSessionRow.revoked_at.is_(None),
@@ -94,11 +127,18 @@ async def end_session(connection: AsyncConnection, token: str) -> None:
 
 
 async def request_link(
-    connection: AsyncConnection, email: str, token: str, life: timedelta, links_per_hour: int
+    connection: AsyncConnection,
+    email: str,
+    token: str,
+    life: timedelta,
+    links_per_hour: int,
+    *,
+    asked_by: str | None = None,
 ) -> bool:
     """Store a link and queue its mail, and wake the outbox; False when this address has had its links for the hour.
 
-    Known and unknown addresses take the same path, so that nothing tells them apart.
+    Known and unknown addresses take the same path, so that nothing tells them apart. ``asked_by`` is the account that
+    is not needed any more once the link is used (see ``use_link``).
     """
     recent = await connection.scalar(
         select(func.count())
@@ -114,7 +154,12 @@ async def request_link(
     expires_at = func.clock_timestamp() + life
     await connection.execute(
         insert(SignInLinkRow).values(
-            id=link_id, token_hash=token_hash(token), token=token, email=email, expires_at=expires_at
+            id=link_id,
+            token_hash=token_hash(token),
+            token=token,
+            email=email,
+            expires_at=expires_at,
+            asked_by=asked_by,
         )
     )
     await connection.execute(
@@ -128,31 +173,68 @@ async def request_link(
 
 async def use_link(
     connection: AsyncConnection, token: str, key: str | None, access_token: str, life: timedelta
-) -> datetime | None:
-    """Consume a link and start a session under ``access_token``; answers when the session ends, or None.
+) -> StartedSession | None:
+    """Consume a link and start a session under ``access_token``; None when the link does not work.
 
     A link works once. Whoever repeats the request with the same idempotency key within ten minutes gets a session
-    again, because the first answer may have been lost. An unknown address becomes a learner's account.
+    again, because the first answer may have been lost. An unknown address becomes a learner's account. The account
+    that asked for the link of another one, because its learner turned out to have that one, is removed if it is empty.
     """
     now = func.clock_timestamp()
     is_fresh = SignInLinkRow.used_at.is_(None) & (SignInLinkRow.expires_at > now)
     is_repeated = (SignInLinkRow.used_key == key) & (SignInLinkRow.used_at > now - LINK_REPLAY)
-    email = await connection.scalar(
+    used = await connection.execute(
         update(SignInLinkRow)
         .where(SignInLinkRow.token_hash == token_hash(token), or_(is_fresh, is_repeated) if key else is_fresh)
         .values(used_at=func.coalesce(SignInLinkRow.used_at, now), used_key=key, token=None)
-        .returning(SignInLinkRow.email)
+        .returning(SignInLinkRow.email, SignInLinkRow.asked_by)
     )
-    if email is None:
+    link = used.one_or_none()
+    account_id = await _account_of(connection, link.email) if link else None
+    if link is None or account_id is None:
         return None
-    account_id = await _account_of(connection, email)
-    if account_id is None:
-        return None
-    return await connection.scalar(
+    if link.asked_by is not None:
+        await _remove_if_empty(connection, link.asked_by, account_id)
+    started = await connection.execute(
         insert(LoginSessionRow)
         .values(token_hash=token_hash(access_token), account_id=account_id, expires_at=now + life)
         .returning(LoginSessionRow.expires_at)
     )
+    own = select(func.coalesce(LearnerRow.merged_into, LearnerRow.id)).where(LearnerRow.account_id == account_id)
+    names = await connection.execute(
+        select(LearnerRow.given_name, LearnerRow.family_name).where(LearnerRow.id == own.scalar_subquery())
+    )
+    return StartedSession(started.scalar_one(), is_new=name_key(*names.one()) is None)
+
+
+async def _remove_if_empty(connection: AsyncConnection, account_id: str, actor: str) -> None:
+    """Remove a learner's account that has neither profile nor anything else; whatever refers to it keeps it."""
+    is_learners = exists().where(AccountRow.id == account_id, AccountRow.role == Role.LEARNER)
+    profile = (LearnerRow.given_name, LearnerRow.family_name, LearnerRow.credentials, LearnerRow.profession)
+    try:
+        async with connection.begin_nested():
+            learner_id = await connection.scalar(
+                delete(LearnerRow)
+                .where(LearnerRow.account_id == account_id, is_learners, *(each.is_(None) for each in profile))
+                .returning(LearnerRow.id)
+            )
+            if learner_id is None:
+                return
+            await connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account_id))
+            await connection.execute(delete(AccountRow).where(AccountRow.id == account_id))
+            await record_act(connection, learner_id, "account.removed", actor, {"account": account_id})
+    except IntegrityError:
+        # A claim, an identifier or anything else of theirs: the foreign keys know every table, and so keep the account.
+        return
+
+
+async def record_act(
+    connection: AsyncConnection, learner_id: str, event: str, actor: str, after: Mapping[str, Any]
+) -> None:
+    """Enter what was done about a learner in their audit stream; the caller holds what others would write there for."""
+    at: datetime = await connection.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]  # never None
+    entry = AuditEntry(step_key=new_id("act"), event=event, at=at, actor=actor, after=after)
+    await connection.run_sync(lambda c: AuditStream.open(c, learner_stream(learner_id)).append(entry))
 
 
 async def _account_of(connection: AsyncConnection, email: str) -> str | None:
@@ -183,6 +265,7 @@ async def profile(connection: AsyncConnection, learner_id: str) -> LearnerProfil
                     LearnerRow.credentials,
                     LearnerRow.profession,
                     LearnerRow.time_zone,
+                    LearnerRow.wants_reminders,
                 )
                 .join(AccountRow, AccountRow.id == LearnerRow.account_id)
                 .where(LearnerRow.id == learner_id)
@@ -204,12 +287,21 @@ async def profile(connection: AsyncConnection, learner_id: str) -> LearnerProfil
 async def change_profile(
     connection: AsyncConnection,
     learner_id: str,
-    changes: Mapping[str, str | None],
+    changes: Mapping[str, str | bool | None],
     identifiers: Mapping[str, str | None],
 ) -> None:
     """Change fields of a profile; an identifier that is None is removed."""
+    changed = await connection.execute(
+        update(LearnerRow)
+        .where(LearnerRow.id == learner_id)
+        .values(**changes, updated_at=func.clock_timestamp())
+        .returning(LearnerRow.given_name, LearnerRow.family_name)
+    )
+    key = name_key(*changed.one())
     await connection.execute(
-        update(LearnerRow).where(LearnerRow.id == learner_id).values(**changes, updated_at=func.clock_timestamp())
+        update(LearnerRow)
+        .where(LearnerRow.id == learner_id, LearnerRow.name_key.is_distinct_from(key))
+        .values(name_key=key)
     )
     for kind, value in sorted(identifiers.items()):
         await _change_identifier(connection, learner_id, kind, value)
