@@ -85,9 +85,7 @@ class IntegrationEventRow(Base):
     """One event of a platform, kept once for ever; ``problem`` is set while it waits for staff."""
 
     __tablename__ = "integration_events"
-    __table_args__ = (
-        Index("ix_integration_events_quarantined", "received_at", postgresql_where=text("state = 'quarantined'")),
-    )
+    __table_args__ = (Index(None, "state", "received_at"),)
 
     integration: Mapped[str] = mapped_column(ForeignKey("integrations.name"), primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
