@@ -1,9 +1,11 @@
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -23,6 +25,9 @@ from storage.definitions import (
 )
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+TOO_MANY = {("profile_fields", "has at most 500 entries")} | {
+    (f"profile_fields[{at}]", "is used once only") for at in range(1, 100)
+}
 MINIMAL = """\
 slug: grand-rounds
 title: Grand Rounds
@@ -121,14 +126,14 @@ def test_what_is_no_stored_policy_is_not_read_as_one() -> None:
     [
         ("slug: grand-rounds", "slug: Grand Rounds", (1, "slug", "a name for addresses")),
         ("slug: grand-rounds", f"slug: {'a' * 81}", (1, "slug", "at most 80 long")),
-        ("slug: grand-rounds\n", "", (1, "slug", "a name for addresses")),
-        ("slug: grand-rounds", "slug: [a]", (1, "slug", "a name for addresses")),
-        ("slug: grand-rounds", "slug: a\nstatus: on", (2, "status", "is draft or published")),
-        ("slug: grand-rounds", "slug: a\nstatus: [draft]", (2, "status", "is draft or published")),
+        ("slug: grand-rounds\n", "", (1, "slug", "is missing")),
+        ("slug: grand-rounds", "slug: [a]", (1, "slug", "is text; write it in quotes")),
+        ("slug: grand-rounds", "slug: a\nstatus: on", (2, "status", "is draft, published or closed")),
+        ("slug: grand-rounds", "slug: a\nstatus: [draft]", (2, "status", "is draft, published or closed")),
         ("title: Grand Rounds", "titel: Grand Rounds", (2, "titel", "did you mean title?")),
         ("title: Grand Rounds", "title: 2026", (2, "title", "is text; write it in quotes")),
-        ("title: Grand Rounds", "title:", (2, "title", "is text; write it in quotes")),
-        ("live_activity", "webinar", (3, "format", "is 'live_activity', 'enduring_material'")),
+        ("title: Grand Rounds", "title:", (2, "title", "has no value")),
+        ("live_activity", "webinar", (3, "format", "is live_activity, enduring_material")),
         ("  name: Lakeside Academy\n", "", (4, "provider.name", "is missing")),
         ("  name: Lakeside", "  qzx: 1\n  name: Lakeside", (5, "provider.qzx", "is not a field here")),
         ("time_zone: UTC", "time_zone: Mars/Base", (7, "time_zone", "is an IANA time zone")),
@@ -138,9 +143,9 @@ def test_what_is_no_stored_policy_is_not_read_as_one() -> None:
         (
             "kind: participation",
             "kind: quiz",
-            (12, "requirements[0].kind", "is participation, post_test or evaluation"),
+            (12, "requirements[0].kind", "is participation, statement, disclosures, content, post_test"),
         ),
-        ("kind: participation", "prompt: How?", (12, "requirements[0].kind", "is participation, post_test or")),
+        ("kind: participation", "prompt: How?", (12, "requirements[0].kind", "is participation, statement,")),
         ("label: I was there", "text: I was there", (14, "requirements[0].options[0].label", "is missing")),
         ("1.50", "1e1", (17, "credit[0].designated_units", "is written in digits")),
         ("1.50", "1_5.0", (17, "credit[0].designated_units", "is written in digits")),
@@ -148,7 +153,7 @@ def test_what_is_no_stored_policy_is_not_read_as_one() -> None:
         ("1.50", ".nan", (17, "credit[0].designated_units", "is written in digits")),
         ("1.50", "true", (17, "credit[0].designated_units", "is written in digits")),
         ("1.50", "1.60", (17, "credit[0].designated_units", "is a multiple of 0.25")),
-        ("credit_type: participation", "credit_type: gold", (16, "credit[0].credit_type", "is one of acpe")),
+        ("credit_type: participation", "credit_type: gold", (16, "credit[0].credit_type", "is one of aapa")),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_its_field_and_what_would_be_right(
@@ -164,8 +169,8 @@ def test_all_mistakes_are_reported_in_the_order_of_their_lines() -> None:
     text = text.replace("contact:", "kontakt:")
     found = problems_of(text)
     assert [(line, field) for line, field, _ in found] == [
-        (1, "slug"),
         (1, "contact"),
+        (1, "slug"),
         (8, "starts_on"),
         (10, "kontakt"),
         (17, "credit[0].designated_units"),
@@ -198,27 +203,140 @@ def test_an_error_can_be_read_as_text() -> None:
         ("a: 1\n---\nb: 2\n", 1, "is one document only"),
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "cannot be read"),
         ("a: 1\n\tb: 2\n", 2, "cannot be read"),
-        ("a: 1\na: 2\n", 2, "is given twice"),
-        ('{"a": 1,\n "a": 2}', 2, "is given twice"),
-        ("a: &x [1]\nb: *x\n", 1, "has no anchors"),
-        ("b: *x\n", 1, "has no anchors"),
-        ("*x : 1\n", 1, "has names for fields"),
-        ("a: 1\n[b, c]: 1\n", 2, "has names for fields"),
-        ("a: !!python/object/apply:os.system [echo]\n", 1, "has no tags"),
-        ("a: !secret x\n", 1, "has no tags"),
-        ("a: 1\nb: \x07\n", 2, "a character that cannot be printed"),
-        ("a: \ud800\n", 1, "a character that cannot be printed"),
-        ('{"a": "\\ud800"}', 1, "holds half a character"),
+        ("a: 1\nb: \x07\n", 2, "a character that is not printed"),
+        ("a: \ud800\n", 1, "a character that is not printed"),
+        ('{"a": "\\ud800"}', 1, "cannot be read"),
         ("a: " + "[" * 20 + "]" * 20, 1, "is nested at most 12 deep"),
         ("a: " + "[" * 100_000, 1, "is nested at most 12 deep"),
+        ("a: !x " + "[" * 100_000, 1, "is nested at most 12 deep"),
+        ("a: " + "- " * 100_000, 1, "cannot be read"),
         ("a: " + "x" * MAXIMUM_DEFINITION_BYTES, 1, "is larger than 256 KiB"),
     ],
 )
-def test_a_document_that_hides_or_breaks_something_is_refused(text: str, line: int, message: str) -> None:
+def test_a_text_that_cannot_be_read_to_its_end_is_refused_for_that(text: str, line: int, message: str) -> None:
     started = time.monotonic()
-    ((found_line, _, found),) = problems_of(text)
+    found_line, _, found = problems_of(text)[-1]
     assert (found_line, message in found) == (line, True), found
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("contact: me\n", {("contact", "is given twice")}),
+        ("location: &x Chicago\n", {("location", "has no anchors (&) and no aliases (*)")}),
+        ("location: *x\n", {("location", "has no anchors (&) and no aliases (*)")}),
+        ("location: !secret x\n", {("location", "has no tags (!)")}),
+        ("location: !!python/object/apply:os.system [echo]\n", {("location", "has no tags (!)")}),
+        ("*x : 1\n", {("", "has names for fields, not lists or aliases")}),
+        ("[b, c]: [{d: 1}]\n", {("", "has names for fields, not lists or aliases")}),
+        ("<<: *x\n", {("<<", "has no anchors (&) and no aliases (*)"), ("<<", "is not a field here")}),
+        (f"profile_fields: [{'npi, ' * 501}]\n", TOO_MANY),
+    ],
+)
+def test_what_a_definition_may_not_hold_is_reported_where_it_stands(text: str, problems: set[tuple[str, str]]) -> None:
+    found = problems_of(MINIMAL + text)
+    assert {(field, message) for _, field, message in found} == problems
+    assert {line for line, _, _ in found} == {19}
+
+
+def test_a_mistake_of_the_notation_hides_no_other() -> None:
+    text = changed("title: Grand Rounds", "title: &t Rounds").replace("kind: participation", "kind: *t")
+    text = text.replace("UTC", "Mars/Base").replace("contact:", "kontakt:").replace("1.50", "1.60")
+    assert {field for _, field, _ in problems_of(text)} == {
+        "title",
+        "contact",
+        "kontakt",
+        "time_zone",
+        "requirements[0].kind",
+        "credit[0].designated_units",
+    }
+
+
+def places_in(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The paths of everything in a document; of long lists only the first two entries and the last."""
+    yield path
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from places_in(each, (*path, name))
+    if isinstance(value, list):
+        for at in sorted({0, 1, len(value) - 1} & set(range(len(value)))):
+            yield from places_in(value[at], (*path, at))
+
+
+def with_changed(document: object, path: tuple[str | int, ...], change: Callable[[Any, Any], None]) -> dict[str, Any]:
+    """A copy of the document, in which ``change`` was called with what holds the last part of the path."""
+    values = json.loads(json.dumps(document))
+    holder = values
+    for part in path[:-1]:
+        holder = holder[part]
+    change(holder, path[-1])
+    return cast("dict[str, Any]", values)
+
+
+def make_wrong(holder: Any, key: Any) -> None:
+    holder[key] = "x" if isinstance(holder[key], list) else ["x"]
+
+
+def printed(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def problems_in(document: dict[str, Any]) -> list[tuple[str, str]]:
+    try:
+        read_definition(json.dumps(document))
+    except DefinitionError as error:
+        return [(problem.field, problem.message) for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_one_field_of_the_wrong_shape_is_one_problem_wherever_it_is(path: Path) -> None:
+    document = with_all_as_text(path)
+    for place in list(places_in(document))[1:]:
+        found = problems_in(with_changed(document, place, make_wrong))
+        assert [field for field, _ in found] == [printed(place)], found
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_one_needed_field_that_is_missing_is_one_problem_wherever_it_is(path: Path) -> None:
+    document, missing = with_all_as_text(path), 0
+    for place in list(places_in(document))[1:]:
+        found = problems_in(with_changed(document, place, lambda holder, key: holder.pop(key)))
+        if "is missing" in [message for _, message in found]:
+            missing += 1
+            assert [field for field, _ in found] == [printed(place)], found
+    assert missing > 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "requirements:\n" + "  - {kind: evaluation, c: d}\n" * 9000,
+        "requirements:\n" + "  - {kind: post_test, questions: [" + "{q: r}, " * 30_000 + "]}\n",
+        "credit: [" + "1, " * 80_000 + "]",
+        "credit:\n" + "  - {credit_type: participation, designated_units: 9}\n" * 4500,
+        "sessions: [" + "{held_on: 2026-01-01, starts_at: 08:30, ends_at: 09:30, maximum_units: 7}, " * 3400 + "]",
+        MINIMAL
+        + "sessions:\n"
+        + "  - {code: a, title: a, held_on: 2026-01-01, starts_at: 08:30, ends_at: 09:30, maximum_units: 7}\n" * 2500,
+        "".join(f"field{number}: 1\n" for number in range(16_000)),
+        "".join(f"titl{'e' * number}: 1\n" for number in range(700)),
+        "title: " + "e\u0301" * 80_000,
+        "description: |\n" + "  line\n" * 36_000,
+        "a: [" + "{" * 11 + "}" * 11 + ", {}" * 60_000 + "]",
+        "a: {" + "? " * 100_000 + "}",
+        "a: '" + "\n" * 200_000 + "'",
+        "a: " + '"\\\n' * 60_000,
+        "{" + '"a": {"b": [1]}, ' * 14_000 + "}",
+    ],
+    ids=range(15),
+)
+def test_a_hostile_definition_is_refused_in_a_moment(text: str) -> None:
+    started = time.process_time()
+    assert len(text.encode()) <= MAXIMUM_DEFINITION_BYTES
+    assert 0 < len(problems_of(text)) <= 100
+    assert time.process_time() - started < 2
 
 
 def test_thousands_of_unknown_fields_are_refused_without_reporting_each_of_them() -> None:
