@@ -85,7 +85,7 @@ _KINDS: Final = (
     IdentifierKind(
         code="npi",
         label="NPI",
-        description="National Provider Identifier of the United States: ten digits.",
+        description="Ten digits, the National Provider Identifier of the United States.",
         example="1234567893",
         pattern="[0-9]{10}",
         written=_digits,
@@ -93,7 +93,7 @@ _KINDS: Final = (
     IdentifierKind(
         code="license_number",
         label="License number",
-        description="License to practice, exactly as the state writes it.",
+        description="License to practice, as the state writes it.",
         example="MD 036-123456",
         pattern=_NUMBER_WITH_SPACES,
     ),

@@ -19,9 +19,10 @@ from cli.main import app as command_line
 from config.settings import Settings
 from domain import credit
 from domain.claims import Attention, Stage
-from domain.refusals import RefusalCode
+from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy, Requirement
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
+from domain.refusals import RefusalCode
 from domain.roles import Role
 from domain.submissions import SubmissionKind
 from storage.definitions import DefinitionStatus, read_definition
@@ -199,6 +200,24 @@ def test_every_credit_type_is_described_with_whom_it_is_for() -> None:
         named = set(re.findall(r"`([a-z_]+)`", professions))
         assert named == set(rule.professions) or professions.startswith("all")
         assert set(re.findall(r"`([a-z_]+)`", identifiers)) == set(rule.required_identifiers)
+
+
+def test_every_version_of_a_credit_type_is_described_with_how_it_counts() -> None:
+    described = section("docs/ce-activity.md", "How each type counts")
+    for rule in credit.rules():
+        name = "MOC points of every board" if rule.code.endswith("_moc_points") else f"`{rule.code}`"
+        rounded = "down" if rule.rounding is credit.Rounding.DOWN else "to the nearest step"
+        counted = f"{rule.minutes_per_unit} | {rule.increment} | {rounded} | {rule.minimum_units}"
+        smallest = " |" if rule.allows_partial else "; and all or nothing |"
+        assert f"| {name} | {rule.version} | {counted}{smallest}" in described
+
+
+def test_every_identifier_of_a_profile_is_described() -> None:
+    described = rows(section("docs/ce-activity.md", "Identifiers of a profile"))
+    assert {code: cells[1] for code, cells in described.items()} == {
+        kind.code: f"`{kind.example}`" for kind in IDENTIFIERS.values()
+    }
+    assert all(described[kind.code][0].startswith(f"{kind.label}: ") for kind in IDENTIFIERS.values())
 
 
 def test_the_example_on_the_page_is_a_definition() -> None:
