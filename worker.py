@@ -17,7 +17,8 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.certificates import PostgresCertificateActivities
 from activities.claims import PostgresClaimActivities
-from activities.mail import PostgresMailActivities, Postman, SignInOutbox
+from activities.mail import PostgresMailActivities, Postman
+from activities.outbox import Outbox
 from activities.policies import PolicyCache
 from activities.privacy import PrivateFailures
 from activities.relay import Relay, Restarter
@@ -53,11 +54,11 @@ class Activities:
     """Every activity object of one process, wired once."""
 
     def __init__(self, engine: Engine, settings: Settings, postman: Postman | None = None) -> None:
-        policies = PolicyCache()
+        self.policies = PolicyCache()
         self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
-        self.claims = PostgresClaimActivities(engine, policies, settings.public_url)
+        self.claims = PostgresClaimActivities(engine, self.policies, settings.public_url)
         self.certificates = PostgresCertificateActivities(engine, self.claims, render_certificate_pdf)
-        self.mail = PostgresMailActivities(engine, self.claims, policies, self.postman, settings.public_url)
+        self.mail = PostgresMailActivities(engine, self.claims, self.policies, self.postman, settings.public_url)
 
 
 def build_claims_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
@@ -109,7 +110,7 @@ def build_documents_worker(client: Client, activities: Activities) -> Worker:
 
 
 def build_loops(client: Client, engine: Engine, activities: Activities, settings: Settings) -> Loops:
-    """What runs beside the workflows: relay of submissions, restarter of claims, outbox of sign-in links."""
+    """What runs beside the workflows: relay of submissions, restarter of claims, outbox of e-mails."""
 
     async def deliver_row(row: RowMapping) -> None:
         await deliver(client, _delivery(row))
@@ -117,7 +118,7 @@ def build_loops(client: Client, engine: Engine, activities: Activities, settings
     async def restart_row(row: RowMapping) -> None:
         await start_if_absent(client, ClaimOutline(**row))
 
-    outbox = SignInOutbox(engine, activities.postman, settings.public_url)
+    outbox = Outbox(engine, activities.policies, activities.postman, settings.public_url)
     return [Relay(engine, deliver_row).run(), Restarter(engine, restart_row).run(), outbox.run()]
 
 
@@ -131,7 +132,7 @@ async def main(role: str, settings: Settings | None = None) -> None:
     """Work until SIGTERM or SIGINT; then finish what was begun, for at most 25 s."""
     settings = settings or load_settings()
     configure_logging(settings)
-    engine = create_sync_engine(settings.database_url, settings.activity_slots + 2)
+    engine = create_sync_engine(settings.database_url, settings.activity_slots + 5)
     client = await connect()
     activities = Activities(engine, settings)
     workers: list[Worker] = []

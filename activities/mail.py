@@ -1,12 +1,8 @@
-"""Outgoing mail: the e-mail about an award, and the loop that sends sign-in links."""
+"""Outgoing mail: who writes and hands over an e-mail, and the one about an award."""
 
-import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from email.utils import parseaddr
-from typing import Any, Final
 
-import structlog
 from sqlalchemy import Engine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -15,15 +11,12 @@ from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimRef, ClaimState, MailActivities
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
-from documents.email import AwardEmail, Email, Envelope, SignInEmail, compose, message_id_for
+from documents.email import Envelope, compose, message_id_for
 from documents.models import CertificateData, CreditDetails
-from documents.wording import unit_words
+from documents.notices import AwardEmail, Email
+from documents.wording import credit_word, unit_words
+from domain.policy import CEActivityPolicy
 from storage import emails
-
-logger = structlog.get_logger(__name__)
-
-_MOST_TRIES: Final = 8
-_PAUSE: Final = timedelta(seconds=5)
 
 
 class Postman:
@@ -69,10 +62,10 @@ class PostgresMailActivities(MailActivities):
             if row is None:
                 raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued")
             emails.begin_sending(connection, row["id"])
-            contact = self._policies.get(connection, row["version_id"]).contact
+            policy = self._policies.get(connection, row["version_id"])
         if row["state"] != "sent":
             data = CertificateData.from_json(row["data"])
-            email = self._award_email(data, row["slug"], claim.claim_id, contact)
+            email = self._award_email(data, row["slug"], claim.claim_id, policy)
             try:
                 self._postman.send(email, row["id"], (data.learner_name, row["recipient"]), row["created_at"])
             except AddressRejectedError:
@@ -82,18 +75,24 @@ class PostgresMailActivities(MailActivities):
                 ledger.email_sent(row["id"])
             return ledger.close()
 
-    def _award_email(self, data: CertificateData, slug: str, claim_id: str, contact: str) -> AwardEmail:
+    def _award_email(self, data: CertificateData, slug: str, claim_id: str, policy: CEActivityPolicy) -> AwardEmail:
+        certificate, course_url = policy.certificate, f"{self._public_url}/ce-activities/{slug}"
+        page_url = f"{self._public_url}/claims/{claim_id}/certificate"
         return AwardEmail(
             recipient_name=data.learner,
             ce_activity_title=data.ce_activity_title,
+            credit_word=credit_word(data.provider.acronym),
+            is_corrected=data.version > 1,
             credit_line=_credit_line(data.credit),
             provider_name=data.provider.name,
             completed_on=data.completed_on,
             dashboard_url=f"{self._public_url}/",
-            course_url=f"{self._public_url}/ce-activities/{slug}",
-            certificate_url=f"{self._public_url}/claims/{claim_id}/certificate",
-            verification_url=data.verification_url,
-            help_contact=contact,
+            course_url=course_url,
+            is_issued_here=certificate.is_here,
+            system=certificate.system,
+            certificate_url=page_url if certificate.is_here else certificate.url or course_url,
+            verification_url=data.verification_url if certificate.is_here else None,
+            help_contact=policy.contact,
         )
 
 
@@ -101,60 +100,3 @@ def _credit_line(credit: CreditDetails) -> str:
     """The amount with the credit's full name (R-AMA-5): ``1.25 AMA PRA Category 1 Credit(s)`` and its trade mark."""
     unit = "" if credit.names_its_unit or not credit.unit_name else f"{credit.unit_name} of "
     return f"{unit_words(credit.awarded_units)} {unit}{credit.name}" + ("\u2122" if credit.has_trademark else "")
-
-
-class SignInOutbox:
-    """Sends queued sign-in links. It needs no Temporal, so that learners reach their certificates while it is away."""
-
-    def __init__(self, engine: Engine, postman: Postman, public_url: str) -> None:
-        self._engine = engine
-        self._postman = postman
-        self._public_url = public_url
-
-    async def run(self, pause: timedelta = timedelta(milliseconds=500)) -> None:
-        """Send what is due, for ever."""
-        while True:
-            try:
-                while await asyncio.to_thread(self.send_next):
-                    pass
-            except Exception as error:  # noqa: BLE001  # whatever it was, the next round tries again
-                logger.warning("sign-in outbox pauses", error=type(error).__name__)
-            await asyncio.sleep(pause.total_seconds())
-
-    def send_next(self) -> bool:
-        """Send the oldest link that is due; False when there is none."""
-        with self._engine.begin() as connection:
-            row = emails.take_sign_in_email(connection)
-        if row is None:
-            return False
-        minutes_left = _minutes_until(row["expires_at"])
-        if row["token"] is None or minutes_left < 1:
-            self._give_up(row, "expired", is_final=True)
-            return True
-        email = SignInEmail(
-            sign_in_url=f"{self._public_url}/sign-in?token={row['token']}",
-            expires_in_minutes=minutes_left,
-            provider_name="Laurel",
-            product_name="Laurel",
-        )
-        try:
-            self._postman.send(email, row["id"], ("", row["recipient"]), row["created_at"])
-        except Exception as error:  # noqa: BLE001  # every failure is noted in the record, by its type alone
-            is_final = isinstance(error, AddressRejectedError | ValueError) or row["tries"] >= _MOST_TRIES
-            self._give_up(row, type(error).__name__, is_final=is_final)
-            return True
-        with self._engine.begin() as connection:
-            emails.mark_sent(connection, row["id"])
-            emails.forget_token(connection, row["subject_id"])
-        return True
-
-    def _give_up(self, row: Mapping[str, Any], error: str, *, is_final: bool) -> None:
-        logger.warning("sign-in link not sent", email_id=row["id"], error=error, is_final=is_final)
-        with self._engine.begin() as connection:
-            emails.mark_failed(connection, row["id"], error, is_final=is_final, again_in=_PAUSE)
-            if is_final:
-                emails.forget_token(connection, row["subject_id"])
-
-
-def _minutes_until(at: datetime | None) -> int:
-    return int((at - datetime.now(UTC)).total_seconds() // 60) if at else 0

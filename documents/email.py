@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -11,47 +11,14 @@ from email.utils import format_datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from documents.notices import Email
 from documents.wording import day_words
 
 _TEMPLATES = Path(__file__).parent / "templates" / "email"
 _MESSAGE_ID_PARTS = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwardEmail:
-    """Tells a learner that credit was awarded; ``credit_line`` is the amount with the full credit name (R-AMA-5)."""
-
-    purpose: ClassVar[str] = "award"
-
-    recipient_name: str
-    ce_activity_title: str
-    credit_line: str
-    provider_name: str
-    completed_on: date
-    dashboard_url: str
-    course_url: str
-    certificate_url: str
-    verification_url: str
-    help_contact: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignInEmail:
-    """Carries a link that signs its reader in once."""
-
-    purpose: ClassVar[str] = "sign_in_link"
-
-    sign_in_url: str
-    expires_in_minutes: int
-    provider_name: str
-    product_name: str
-
-
-Email = AwardEmail | SignInEmail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +81,9 @@ def _subject(email: Email) -> str:
 
 
 def _render(email: Email, part: str) -> str:
-    return _environment().get_template(f"{email.purpose}/{part}").render(asdict(email))
+    template = _environment().get_template(f"{email.purpose}/{part}")
+    subject = "" if part == "subject.txt" else _subject(email)
+    return template.render(asdict(email), subject=subject)
 
 
 @cache

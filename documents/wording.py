@@ -1,7 +1,25 @@
-"""How certificates and e-mails write dates and amounts, whatever the locale of the machine."""
+"""How certificates and e-mails write dates, amounts and steps, whatever the locale of the machine."""
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from domain.progress import StepKind
+
+# What a learner does in each step. Nobody does anything for the claim window or the certificate.
+STEP_WORDS: Final[Mapping[StepKind, str]] = {
+    StepKind.PARTICIPATION: "Confirm that you took part.",
+    StepKind.STATEMENT: "Choose your statement of credit.",
+    StepKind.DISCLOSURES: "Read and acknowledge the disclosures.",
+    StepKind.CONTENT: "Complete the content.",
+    StepKind.POST_TEST: "Pass the post-test.",
+    StepKind.EVALUATION: "Complete the evaluation.",
+    StepKind.SESSIONS: "Enter the sessions that you attended.",
+    StepKind.CREDIT: "Claim your credit.",
+    StepKind.FINALIZATION: "Make your statement final.",
+}
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -13,6 +31,11 @@ _DASH = "\N{EN DASH}"
 def unit_words(amount: Decimal) -> str:
     """Return an amount with two decimals: "1.25", "2.00"."""
     return f"{amount:.2f}"
+
+
+def credit_word(acronym: str) -> str:
+    """Return what a provider calls its credit: "CE credit", "CPE credit"."""
+    return f"{acronym} credit".lstrip()
 
 
 def day_words(day: date) -> str:
@@ -30,3 +53,31 @@ def day_range_words(first: date | None, last: date | None) -> str | None:
     if first.month != last.month:
         return f"{_MONTHS[first.month - 1]} {first.day} {_DASH} {day_words(last)}"
     return f"{_MONTHS[first.month - 1]} {first.day}{_DASH}{last.day}, {first.year}"
+
+
+def moment_words(at: datetime, time_zone: str, own_time_zone: str | None = None) -> str:
+    """Return a time with city and offset: "May 3, 2026, 23:59 (Chicago, UTC-5)".
+
+    A reader whose own zone shows another time then is told theirs, too: "..., for you May 4, 2026, 06:59 (Berlin,
+    UTC+2)".
+    """
+    own = at.astimezone(ZoneInfo(own_time_zone)) if own_time_zone else None
+    local = at.astimezone(ZoneInfo(time_zone))
+    if own_time_zone is None or own is None or own.utcoffset() == local.utcoffset():
+        return _local_words(local, time_zone)
+    return f"{_local_words(local, time_zone)}, for you {_local_words(own, own_time_zone)}"
+
+
+def _local_words(local: datetime, time_zone: str) -> str:
+    city = time_zone.rpartition("/")[2].replace("_", " ")
+    offset = _offset_words(local)
+    place = offset if city == "UTC" else f"{city}, {offset}"
+    return f"{day_words(local.date())}, {local:%H:%M} ({place})"
+
+
+def _offset_words(local: datetime) -> str:
+    offset = f"{local:%z}"
+    if offset.strip("+-0") == "":
+        return "UTC"
+    hours, minutes = offset[1:3].lstrip("0") or "0", offset[3:5]
+    return f"UTC{offset[0]}{hours}" + (f":{minutes}" if minutes != "00" else "")

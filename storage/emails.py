@@ -1,14 +1,16 @@
 """Outgoing e-mails in the record: one row per logical e-mail, moved on as it is handed to the mail server."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from domain.claims import ClaimFacts, Stage
 from domain.identities import derived_id
 from domain.notices import NoticePurpose
+from storage.claims import PARTS_OF_FACTS, facts_of
 from storage.tables import (
     AwardRow,
     CEActivityRow,
@@ -22,7 +24,10 @@ _SENDING_LIMIT: Final = timedelta(minutes=2)
 
 
 def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
-    """What the e-mail about a claim's award says and to whom; None until the certificate is issued."""
+    """What the e-mail about a claim's newest award says and to whom.
+
+    None until the certificate is issued; one that is issued elsewhere is not waited for.
+    """
     return (
         connection.execute(
             select(
@@ -35,9 +40,14 @@ def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
                 CertificateRow.data,
             )
             .join(AwardRow, AwardRow.id == OutgoingEmailRow.subject_id)
-            .join(CertificateRow, (CertificateRow.award_id == AwardRow.id) & (CertificateRow.state == "issued"))
+            .join(CertificateRow, CertificateRow.award_id == AwardRow.id)
             .join(CEActivityRow, CEActivityRow.id == AwardRow.ce_activity_id)
-            .where(AwardRow.claim_id == claim_id, OutgoingEmailRow.purpose == "award")
+            .where(
+                AwardRow.claim_id == claim_id,
+                AwardRow.state == "active",
+                CertificateRow.state.in_(("issued", "elsewhere")),
+                OutgoingEmailRow.purpose == NoticePurpose.AWARD,
+            )
         )
         .mappings()
         .one_or_none()
@@ -94,35 +104,98 @@ def queue_notice(connection: Connection, purpose: NoticePurpose, claim_id: str, 
     return connection.execute(queued).one_or_none() is not None
 
 
-def take_sign_in_email(connection: Connection) -> Mapping[str, Any] | None:
-    """Take the oldest sign-in e-mail that is due, so that no other process sends it now; None when there is none.
+def take_email(connection: Connection) -> RowMapping | None:
+    """Take the most urgent e-mail that is due, so that no other process sends it now; None when there is none.
 
-    One whose sender died is due again after two minutes. ``token`` and ``expires_at`` are None when the link is gone.
+    Sign-in links come first, then notices by age. One whose sender died is due again after two minutes. Awards' e-mails
+    are sent by their claims' workflows.
     """
-    taken = (
-        connection.execute(
-            text(
-                """
-                UPDATE outgoing_emails SET state = 'sending', tries = tries + 1,
-                       send_after = clock_timestamp() + :limit
-                 WHERE id = (SELECT id FROM outgoing_emails
-                              WHERE purpose = 'sign_in_link' AND state IN ('queued', 'sending')
-                                AND send_after <= clock_timestamp()
-                              ORDER BY send_after FOR UPDATE SKIP LOCKED LIMIT 1)
-                RETURNING id, subject_id, recipient, created_at, tries
-                """
-            ),
-            {"limit": _SENDING_LIMIT},
-        )
-        .mappings()
-        .one_or_none()
-    )
-    if taken is None:
+    return connection.execute(_TAKE, {"limit": _SENDING_LIMIT}).mappings().one_or_none()
+
+
+_TAKE: Final = text(
+    """
+    UPDATE outgoing_emails SET state = 'sending', tries = tries + 1, send_after = clock_timestamp() + :limit
+     WHERE id = (SELECT id FROM outgoing_emails
+                  WHERE state IN ('queued', 'sending') AND purpose <> 'award' AND send_after <= now()
+                  ORDER BY (purpose <> 'sign_in_link'), send_after FOR UPDATE SKIP LOCKED LIMIT 1)
+    RETURNING id, purpose, subject_id, claim_id, recipient, created_at, tries
+    """
+)
+
+
+def sign_in_link(connection: Connection, link_id: str) -> RowMapping | None:
+    """What a sign-in e-mail carries: ``token``, until that is forgotten, and ``expires_at``; None when it is gone."""
+    query = select(SignInLinkRow.token, SignInLinkRow.expires_at).where(SignInLinkRow.id == link_id)
+    return connection.execute(query).mappings().one_or_none()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimOfNotice:
+    """What decides about a claim's notices and stands in them, as the record has it now.
+
+    The reader is the learner, or into whom they were merged; ``address`` is None when that account is closed.
+    """
+
+    ce_activity: str
+    version_id: str
+    stage: Stage
+    attention: str | None
+    facts: ClaimFacts
+    name: str
+    address: str | None
+    time_zone: str | None
+    wants_reminders: bool
+    now: datetime
+
+
+_CLAIM_OF_NOTICE: Final = text(
+    f"""
+    SELECT c.*, l.profession, l.given_name, l.family_name, a.slug AS ce_activity, clock_timestamp() AS now,
+           {PARTS_OF_FACTS}
+           (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
+           concat_ws(' ', r.given_name, r.family_name) AS name, r.time_zone, r.wants_reminders, m.email AS address
+      FROM claims c
+      JOIN ce_activities a ON a.id = c.ce_activity_id
+      JOIN learners l ON l.id = c.learner_id
+      JOIN learners r ON r.id = COALESCE(l.merged_into, l.id)
+      LEFT JOIN accounts m ON m.id = r.account_id AND m.deactivated_at IS NULL
+     WHERE c.id = :claim_id
+    """  # noqa: S608  # constants only
+)
+
+
+def claim_of_notice(connection: Connection, claim_id: str) -> ClaimOfNotice | None:
+    """The claim that a notice is about; None when the record does not have it."""
+    row = connection.execute(_CLAIM_OF_NOTICE, {"claim_id": claim_id}).mappings().one_or_none()
+    if row is None:
         return None
-    link = connection.execute(
-        select(SignInLinkRow.token, SignInLinkRow.expires_at).where(SignInLinkRow.id == taken["subject_id"])
-    ).one_or_none()
-    return {**taken, "token": link and link.token, "expires_at": link and link.expires_at}
+    return ClaimOfNotice(
+        ce_activity=row["ce_activity"],
+        version_id=row["version_id"],
+        stage=Stage(row["stage"]),
+        attention=row["attention"],
+        facts=facts_of(row, row["attempts"] or []),
+        name=row["name"],
+        address=row["address"],
+        time_zone=row["time_zone"],
+        wants_reminders=row["wants_reminders"],
+        now=row["now"],
+    )
+
+
+def note_recipient(connection: Connection, email_id: str, recipient: str) -> None:
+    """Note to whom an e-mail that was taken is about to go."""
+    connection.execute(update(OutgoingEmailRow).where(OutgoingEmailRow.id == email_id).values(recipient=recipient))
+
+
+def drop(connection: Connection, email_id: str, reason: str) -> None:
+    """Note that an e-mail is not wanted any more; ``reason`` is a code."""
+    connection.execute(
+        update(OutgoingEmailRow)
+        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .values(state="dropped", last_error=reason)
+    )
 
 
 def forget_token(connection: Connection, link_id: str) -> None:

@@ -2,20 +2,39 @@ from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 import documents.email
-from documents.email import AwardEmail, Email, Envelope, SignInEmail, compose, message_id_for
+from documents.email import Envelope, compose, message_id_for
+from documents.notices import (
+    AwardEmail,
+    CertificateLinkEmail,
+    ClaimExpiredEmail,
+    DeadlineExtendedEmail,
+    DeadlineReminderEmail,
+    Email,
+    ExtensionRefusedEmail,
+    SignInEmail,
+    WindowOpenedEmail,
+)
+from documents.wording import STEP_WORDS, credit_word, moment_words
+from domain.notices import NoticePurpose
+from domain.progress import StepKind
 
 AWARD = AwardEmail(
     recipient_name="Zoë Nguyễn",
     ce_activity_title="Sepsis in the First Hour",
+    credit_word="CME credit",
+    is_corrected=False,
     credit_line="1.25 AMA PRA Category 1 Credit(s)™",
     provider_name="Northfield Medical Center",
     completed_on=date(2026, 11, 21),
     dashboard_url="https://ce.example.org/dashboard",
     course_url="https://ce.example.org/ce-activities/sepsis",
+    is_issued_here=True,
+    system=None,
     certificate_url="https://ce.example.org/certificates/1",
     verification_url="https://ce.example.org/verify/7KQF",
     help_contact="cme@northfield.example",
@@ -26,6 +45,34 @@ SIGN_IN = SignInEmail(
     provider_name="Northfield Medical Center",
     product_name="Northfield CME",
 )
+CLAIM: dict[str, Any] = {
+    "recipient_name": "Zoë Nguyễn",
+    "ce_activity_title": "Sepsis in the First Hour",
+    "credit_word": "CME credit",
+    "provider_name": "Northfield Medical Center",
+    "help_contact": "cme@northfield.example",
+}
+DEADLINE: dict[str, Any] = {
+    **CLAIM,
+    "claim_url": "https://ce.example.org/ce-activities/sepsis",
+    "due_on": date(2026, 11, 21),
+    "deadline": "November 21, 2026, 23:59 (Chicago, UTC-6)",
+}
+REMINDER = DeadlineReminderEmail(
+    **DEADLINE,
+    steps=("Pass the post-test.", "Claim your credit."),
+    opening="November 20, 2026, 00:00 (Chicago, UTC-6)",
+    profile_url="https://ce.example.org/profile",
+)
+LINK = CertificateLinkEmail(
+    **CLAIM, certificate_url="https://ce.example.org/certificates/1", is_issued_here=True, system=None
+)
+OPENED, EXPIRED = WindowOpenedEmail(**DEADLINE), ClaimExpiredEmail(**DEADLINE)
+EXTENDED = DeadlineExtendedEmail(**DEADLINE)
+REFUSED = ExtensionRefusedEmail(**DEADLINE, is_closed=False)
+EMAILS: list[Email] = [AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK]
+EVERY_EMAIL = pytest.mark.parametrize("email", EMAILS, ids=lambda email: email.purpose)
+
 ENVELOPE = Envelope(
     sender_address="cme@northfield.example",
     sender_name="Northfield CME",
@@ -36,27 +83,149 @@ ENVELOPE = Envelope(
 )
 
 
+def changed(email: Email, **values: Any) -> Email:
+    different: Email = replace(email, **values)
+    return different
+
+
 def parts_of(email: Email) -> tuple[str, str]:
     received = message_from_bytes(bytes(compose(email, ENVELOPE)), policy=policy.default)
     text, html = received.iter_parts()
     return text.get_content(), html.get_content()
 
 
-@pytest.mark.parametrize("email", [AWARD, SIGN_IN])
+def subject_of(email: Email) -> str:
+    return str(compose(email, ENVELOPE)["Subject"])
+
+
+@EVERY_EMAIL
 def test_every_purpose_has_its_three_files_and_nothing_else(email: Email) -> None:
     folder = Path(documents.email.__file__).parent / "templates" / "email"
     assert {path.name for path in (folder / email.purpose).iterdir()} == {"subject.txt", "body.txt", "body.html"}
-    assert {path.name for path in folder.iterdir()} == {AWARD.purpose, SIGN_IN.purpose}
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(NoticePurpose)
 
 
-@pytest.mark.parametrize("email", [AWARD, SIGN_IN])
+def test_every_purpose_has_its_view() -> None:
+    assert {type(email) for email in EMAILS} == set(get_args(Email))
+    assert {email.purpose for email in EMAILS} == set(NoticePurpose)
+
+
+@EVERY_EMAIL
 def test_both_bodies_say_everything(email: Email) -> None:
     text, html = parts_of(email)
     for field in fields(email):
         value = getattr(email, field.name)
-        shown = "November 21, 2026" if isinstance(value, date) else str(value)
-        assert shown in text
-        assert shown.replace("&", "&amp;") in html
+        # The day of a deadline is in the subject; the moment is in the bodies.
+        if value is None or isinstance(value, bool) or field.name in ("due_on", "credit_word"):
+            continue
+        for each in value if isinstance(value, tuple) else (value,):
+            shown = "November 21, 2026" if isinstance(each, date) else str(each)
+            assert shown in text
+            assert shown.replace("&", "&amp;") in html
+
+
+@pytest.mark.parametrize(
+    ("email", "subject"),
+    [
+        (AWARD, "Your CME credit for Sepsis in the First Hour"),
+        (changed(AWARD, is_corrected=True), "Your corrected CME credit for Sepsis in the First Hour"),
+        (SIGN_IN, "Your sign-in link for Northfield CME"),
+        (REMINDER, "Claim your CME credit by November 21, 2026: Sepsis in the First Hour"),
+        (OPENED, "You can now claim your CME credit: Sepsis in the First Hour"),
+        (EXPIRED, "Your claim of CME credit is closed: Sepsis in the First Hour"),
+        (EXTENDED, "You have until November 21, 2026 to claim your CME credit: Sepsis in the First Hour"),
+        (REFUSED, "Your request for more time to claim CME credit: Sepsis in the First Hour"),
+        (LINK, "Your certificate: Sepsis in the First Hour"),
+    ],
+)
+def test_the_subject_says_what_it_is_about_and_is_the_title_of_the_html(email: Email, subject: str) -> None:
+    assert subject_of(email) == subject
+    assert f"<title>{subject}</title>" in parts_of(email)[1]
+
+
+@pytest.mark.parametrize("email", [REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK], ids=lambda email: email.purpose)
+def test_a_notice_greets_by_name_if_there_is_one_and_uses_the_providers_word_for_credit(email: Email) -> None:
+    for body in parts_of(email):
+        assert "Dear Zoë Nguyễn," in body
+        assert "CME credit" in body
+    for body in parts_of(changed(email, recipient_name="")):
+        assert "Hello," in body
+        assert "Dear" not in body
+
+
+@pytest.mark.parametrize(
+    ("email", "missing"),
+    [
+        (changed(REMINDER, opening=None), "may be claimed from"),
+        (changed(OPENED, deadline=None), "Deadline"),
+        (changed(REFUSED, deadline=None), "Deadline:"),
+        (changed(AWARD, verification_url=None), "Anyone can check"),
+    ],
+)
+def test_what_is_not_known_is_not_mentioned(email: Email, missing: str) -> None:
+    known = next(each for each in EMAILS if each.purpose == email.purpose)
+    for body, full_body in zip(parts_of(email), parts_of(known), strict=True):
+        assert missing not in body
+        assert "None" not in body
+        assert missing in full_body
+
+
+def test_a_refusal_of_more_time_says_whether_the_claim_can_still_go_on() -> None:
+    for body in parts_of(REFUSED):
+        assert "still open" in body
+    for body in parts_of(changed(REFUSED, is_closed=True)):
+        assert "stays closed" in body
+        assert "still open" not in body
+
+
+@pytest.mark.parametrize("email", [AWARD, LINK], ids=lambda email: email.purpose)
+def test_a_certificate_that_is_issued_elsewhere_is_said_to_be(email: Email) -> None:
+    url = "https://certificates.example/1"
+    elsewhere = changed(email, is_issued_here=False, system="The Registry", certificate_url=url)
+    for body in parts_of(elsewhere):
+        assert "The certificate is issued in The Registry" in body
+        assert url in body
+    for body in parts_of(changed(elsewhere, system=None)):
+        assert "The certificate is issued in another system" in body
+
+
+def test_a_corrected_award_is_said_to_be_corrected() -> None:
+    for body in parts_of(changed(AWARD, is_corrected=True)):
+        assert "has corrected your CME credit" in body
+        assert "Congratulations" not in body
+
+
+def test_every_step_of_a_learner_has_its_words() -> None:
+    assert set(STEP_WORDS) == set(StepKind) - {StepKind.CLAIM_WINDOW, StepKind.CERTIFICATE}
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("America/Chicago", "November 20, 2026, 18:30 (Chicago, UTC-6)"),
+        ("Europe/Berlin", "November 21, 2026, 01:30 (Berlin, UTC+1)"),
+        ("Asia/Kolkata", "November 21, 2026, 06:00 (Kolkata, UTC+5:30)"),
+        ("America/St_Johns", "November 20, 2026, 21:00 (St Johns, UTC-3:30)"),
+        ("Pacific/Kiritimati", "November 21, 2026, 14:30 (Kiritimati, UTC+14)"),
+        ("Europe/London", "November 21, 2026, 00:30 (London, UTC)"),
+        ("UTC", "November 21, 2026, 00:30 (UTC)"),
+        ("Etc/UTC", "November 21, 2026, 00:30 (UTC)"),
+    ],
+)
+def test_a_moment_is_written_with_city_and_offset(zone: str, words: str) -> None:
+    assert moment_words(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), zone) == words
+
+
+def test_a_moment_is_also_written_as_the_readers_clocks_show_it_if_they_differ() -> None:
+    at = datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
+    assert moment_words(at, "America/Chicago", "Europe/Berlin") == (
+        "November 20, 2026, 18:30 (Chicago, UTC-6), for you November 21, 2026, 01:30 (Berlin, UTC+1)"
+    )
+    assert moment_words(at, "Europe/Paris", "Europe/Berlin") == "November 21, 2026, 01:30 (Paris, UTC+1)"
+
+
+def test_a_provider_without_a_word_of_its_own_for_credit_awards_credit() -> None:
+    assert (credit_word("CPE"), credit_word("")) == ("CPE credit", "credit")
 
 
 def test_the_headers_tell_who_writes_to_whom_and_when() -> None:
@@ -64,35 +233,35 @@ def test_the_headers_tell_who_writes_to_whom_and_when() -> None:
     assert received["From"] == "Northfield CME <cme@northfield.example>"
     assert received["To"].addresses[0].addr_spec == "zoe@example.org"
     assert received["To"].addresses[0].display_name == "Zoë Nguyễn"
-    assert received["Subject"] == "Your credit for Sepsis in the First Hour"
+    assert received["Subject"] == "Your CME credit for Sepsis in the First Hour"
     assert received["Date"].datetime == ENVELOPE.sent_at
     assert received["Message-ID"] == "<eml-1@northfield.example>"
     assert [part.get_content_type() for part in received.iter_parts()] == ["text/plain", "text/html"]
     assert list(received.iter_attachments()) == []
 
 
-@pytest.mark.parametrize("email", [AWARD, SIGN_IN])
+@EVERY_EMAIL
 def test_the_same_email_has_the_same_bytes(email: Email) -> None:
-    assert bytes(compose(email, ENVELOPE)) == bytes(compose(replace(email), replace(ENVELOPE)))
+    assert bytes(compose(email, ENVELOPE)) == bytes(compose(changed(email), replace(ENVELOPE)))
     assert bytes(compose(email, ENVELOPE)) != bytes(compose(email, replace(ENVELOPE, message_id="<eml-2@x.example>")))
 
 
 def test_the_lines_are_short_ascii_and_end_as_smtp_wants_them() -> None:
     long_title = "Überaus lange Überschrift " * 60
-    lines = bytes(compose(replace(AWARD, ce_activity_title=long_title), ENVELOPE)).split(b"\r\n")
+    lines = bytes(compose(changed(AWARD, ce_activity_title=long_title), ENVELOPE)).split(b"\r\n")
     assert max(len(line) for line in lines) <= 998
     assert all(line.isascii() and b"\n" not in line and b"\r" not in line for line in lines)
 
 
 def test_html_is_escaped_and_text_is_not() -> None:
-    text, html = parts_of(replace(AWARD, recipient_name="<b>O'Brien & Co</b> {{ 7*7 }}"))
+    text, html = parts_of(changed(AWARD, recipient_name="<b>O'Brien & Co</b> {{ 7*7 }}"))
     assert "<b>O'Brien & Co</b> {{ 7*7 }}" in text
     assert "&lt;b&gt;O&#39;Brien &amp; Co&lt;/b&gt; {{ 7*7 }}" in html
 
 
 @pytest.mark.parametrize("title", ["Sepsis\r\nBcc: eve@evil.example", "Sepsis\nBcc: eve@evil.example", "Sepsis\u2028x"])
 def test_a_title_cannot_add_a_header(title: str) -> None:
-    received = message_from_bytes(bytes(compose(replace(AWARD, ce_activity_title=title), ENVELOPE)))
+    received = message_from_bytes(bytes(compose(changed(AWARD, ce_activity_title=title), ENVELOPE)))
     assert "Bcc" not in received
     assert received.keys().count("Subject") == 1
 

@@ -1,0 +1,142 @@
+"""Writing a notice: what is queued becomes an e-mail about the claim as it is now, or is not wanted any more."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from activities.policies import PolicyCache
+from documents.notices import (
+    CertificateLinkEmail,
+    ClaimExpiredEmail,
+    DeadlineExtendedEmail,
+    DeadlineReminderEmail,
+    Email,
+    ExtensionRefusedEmail,
+    WindowOpenedEmail,
+)
+from documents.wording import STEP_WORDS, credit_word, moment_words
+from domain.claims import Stage
+from domain.deadlines import local_date, opens_at
+from domain.notices import Circumstances, NoticePurpose, is_still_wanted
+from domain.policy import CEActivityPolicy
+from domain.progress import StepState, progress_of
+from storage import emails
+from storage.emails import ClaimOfNotice
+
+
+class NotWantedError(Exception):
+    """There is nothing to send any more; ``reason`` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenEmail:
+    """An e-mail with the name and the address of whom it is for."""
+
+    email: Email
+    name: str
+    address: str
+
+
+class NoticeWriter:
+    """Writes notices from the record; knows where the pages are."""
+
+    def __init__(self, policies: PolicyCache, public_url: str) -> None:
+        self._policies = policies
+        self._public_url = public_url
+
+    def write(self, connection: Connection, purpose: NoticePurpose, claim_id: str, occasion: str) -> WrittenEmail:
+        """The notice as it reads now.
+
+        Raises ``NotWantedError`` when what it would say is not so any more, or there is nobody to say it to.
+        """
+        claim = emails.claim_of_notice(connection, claim_id)
+        if claim is None or claim.address is None:
+            raise NotWantedError("no_recipient")
+        now = Circumstances(
+            stage=claim.stage,
+            due_at=claim.facts.due_at,
+            wants_reminders=claim.wants_reminders,
+            is_awarded=claim.facts.is_awarded,
+        )
+        if not is_still_wanted(purpose, occasion, now, claim.now):
+            raise NotWantedError("not_wanted")
+        draft = _Draft(claim_id, claim, self._policies.get(connection, claim.version_id), self._public_url)
+        return WrittenEmail(draft.email(purpose), claim.name, claim.address)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """One notice being written: the claim, the policy that it is under, and where the pages are."""
+
+    claim_id: str
+    claim: ClaimOfNotice
+    policy: CEActivityPolicy
+    public_url: str
+
+    def email(self, purpose: NoticePurpose) -> Email:
+        match purpose:
+            case NoticePurpose.DEADLINE_REMINDER:
+                return self._reminder()
+            case NoticePurpose.WINDOW_OPENED:
+                return WindowOpenedEmail(**self._deadline())
+            case NoticePurpose.CLAIM_EXPIRED:
+                return ClaimExpiredEmail(**self._deadline())
+            case NoticePurpose.DEADLINE_EXTENDED:
+                return DeadlineExtendedEmail(**self._deadline())
+            case NoticePurpose.EXTENSION_REFUSED:
+                is_closed = self.claim.stage is Stage.EXPIRED
+                return ExtensionRefusedEmail(**self._deadline(), is_closed=is_closed)
+            case NoticePurpose.CERTIFICATE_LINK:
+                return self._certificate_link()
+            case _:
+                raise ValueError("this purpose is not a notice about a claim")
+
+    def _claim(self) -> dict[str, Any]:
+        provider = self.policy.provider
+        return {
+            "recipient_name": self.claim.name,
+            "ce_activity_title": self.policy.title,
+            "credit_word": credit_word(provider.acronym),
+            "provider_name": provider.name,
+            "help_contact": self.policy.contact,
+        }
+
+    def _deadline(self) -> dict[str, Any]:
+        due_at = self.claim.facts.due_at
+        due_on = local_date(due_at, self.policy.time_zone) if due_at else None
+        return {**self._claim(), "claim_url": self._claim_url, "due_on": due_on, "deadline": self._words(due_at)}
+
+    @property
+    def _claim_url(self) -> str:
+        return f"{self.public_url}/ce-activities/{self.claim.ce_activity}"
+
+    def _words(self, at: datetime | None) -> str | None:
+        return moment_words(at, self.policy.time_zone, self.claim.time_zone) if at else None
+
+    def _reminder(self) -> DeadlineReminderEmail:
+        claim = self.claim
+        progress = progress_of(self.policy, claim.facts, claim.now, claim.attention)
+        unfinished = (step.kind for step in progress.steps if step.state is not StepState.DONE)
+        opening = opens_at(self.policy.claim_window, self.policy.time_zone)
+        return DeadlineReminderEmail(
+            **self._deadline(),
+            steps=tuple(STEP_WORDS[kind] for kind in unfinished if kind in STEP_WORDS),
+            opening=self._words(opening) if opening and claim.now < opening else None,
+            profile_url=f"{self.public_url}/",
+        )
+
+    def _certificate_link(self) -> CertificateLinkEmail:
+        certificate = self.policy.certificate
+        page = f"{self.public_url}/claims/{self.claim_id}/certificate"
+        return CertificateLinkEmail(
+            **self._claim(),
+            certificate_url=page if certificate.is_here else certificate.url or self._claim_url,
+            is_issued_here=certificate.is_here,
+            system=certificate.system,
+        )

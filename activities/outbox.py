@@ -1,0 +1,114 @@
+"""The outbox: a loop over the record that sends sign-in links and the notices about claims."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection, Engine, RowMapping
+
+from activities.mail import Postman
+from activities.notices import NoticeWriter, NotWantedError, WrittenEmail
+from activities.policies import PolicyCache
+from activities.smtp import AddressRejectedError
+from documents.notices import SignInEmail
+from domain.notices import NoticePurpose
+from storage import emails
+
+logger = structlog.get_logger(__name__)
+
+# A sign-in link is soon of no use. A notice outlasts a day without a mail server.
+_MOST_TRIES: Final = {NoticePurpose.SIGN_IN_LINK: 8}
+_MOST_TRIES_OF_NOTICES: Final = 100
+_FIRST_PAUSE: Final = timedelta(seconds=5)
+_LONGEST_PAUSE: Final = timedelta(minutes=15)
+
+
+class Outbox:
+    """Sends what is queued. It needs no Temporal: learners sign in while it is away, and no notice can park a claim."""
+
+    def __init__(self, engine: Engine, policies: PolicyCache, postman: Postman, public_url: str) -> None:
+        self._engine = engine
+        self._postman = postman
+        self._public_url = public_url
+        self._notices = NoticeWriter(policies, public_url)
+
+    async def run(self, pause: timedelta = timedelta(milliseconds=500), senders: int = 3) -> None:
+        """Send what is due, for ever. Several senders, so that one slow answer does not hold up all others."""
+        await asyncio.gather(*(self._send_on(pause) for _ in range(senders)))
+
+    async def _send_on(self, pause: timedelta) -> None:
+        while True:
+            try:
+                while await asyncio.to_thread(self.send_next):
+                    pass
+            except Exception as error:  # noqa: BLE001  # whatever it was, the next round tries again
+                logger.warning("outbox pauses", error=type(error).__name__)
+            await asyncio.sleep(pause.total_seconds())
+
+    def send_next(self) -> bool:
+        """Send the most urgent e-mail that is due, or note why not; False when there is none."""
+        with self._engine.begin() as connection:
+            row = emails.take_email(connection)
+        if row is None:
+            return False
+        try:
+            self._send(row)
+        except NotWantedError as unwanted:
+            self._drop(row, unwanted.reason)
+        except Exception as error:  # noqa: BLE001  # every failure is noted in the record, by its type alone
+            self._give_up(row, error)
+        else:
+            with self._engine.begin() as connection:
+                emails.mark_sent(connection, row["id"])
+                _forget(connection, row)
+        return True
+
+    def _send(self, row: RowMapping) -> None:
+        with self._engine.begin() as connection:
+            written = self._write(connection, row)
+            emails.note_recipient(connection, row["id"], written.address)
+        self._postman.send(written.email, row["id"], (written.name, written.address), row["created_at"])
+
+    def _write(self, connection: Connection, row: RowMapping) -> WrittenEmail:
+        if row["purpose"] == NoticePurpose.SIGN_IN_LINK:
+            return self._write_sign_in(connection, row)
+        occasion = row["subject_id"].removeprefix(f"{row['claim_id']}:")
+        return self._notices.write(connection, NoticePurpose(row["purpose"]), row["claim_id"], occasion)
+
+    def _write_sign_in(self, connection: Connection, row: RowMapping) -> WrittenEmail:
+        link = emails.sign_in_link(connection, row["subject_id"])
+        minutes_left = int((link["expires_at"] - datetime.now(UTC)).total_seconds() // 60) if link else 0
+        if link is None or link["token"] is None or minutes_left < 1:
+            raise NotWantedError("expired")
+        email = SignInEmail(
+            sign_in_url=f"{self._public_url}/sign-in?token={link['token']}",
+            expires_in_minutes=minutes_left,
+            provider_name="Laurel",
+            product_name="Laurel",
+        )
+        return WrittenEmail(email, "", row["recipient"])
+
+    def _drop(self, row: RowMapping, reason: str) -> None:
+        logger.info("e-mail not wanted any more", email_id=row["id"], purpose=row["purpose"], reason=reason)
+        with self._engine.begin() as connection:
+            emails.drop(connection, row["id"], reason)
+            _forget(connection, row)
+
+    def _give_up(self, row: RowMapping, error: Exception) -> None:
+        """For now, or for good where another try is pointless."""
+        code = type(error).__name__
+        most = _MOST_TRIES.get(row["purpose"], _MOST_TRIES_OF_NOTICES)
+        is_final = isinstance(error, AddressRejectedError | ValueError) or row["tries"] >= most
+        logger.warning("e-mail not sent", email_id=row["id"], purpose=row["purpose"], error=code, is_final=is_final)
+        with self._engine.begin() as connection:
+            again_in = min(_FIRST_PAUSE * 2 ** (min(row["tries"], 10) - 1), _LONGEST_PAUSE)
+            emails.mark_failed(connection, row["id"], code, is_final=is_final, again_in=again_in)
+            if is_final:
+                _forget(connection, row)
+
+
+def _forget(connection: Connection, row: RowMapping) -> None:
+    """Forget the token of a sign-in link whose e-mail is on its way, or never will be."""
+    if row["purpose"] == NoticePurpose.SIGN_IN_LINK:
+        emails.forget_token(connection, row["subject_id"])
