@@ -11,7 +11,10 @@ from storage.tables.base import Base
 
 
 class RosterRow(Base):
-    """One uploaded roster of a CE activity: previewed first, then applied as it was previewed."""
+    """One uploaded roster of a CE activity: previewed first, then applied as it was previewed.
+
+    ``reading`` says how the file was written, and which of its columns were used and which were not.
+    """
 
     __tablename__ = "rosters"
     __table_args__ = (Index(None, "ce_activity_id", "uploaded_at"),)
@@ -20,6 +23,8 @@ class RosterRow(Base):
     ce_activity_id: Mapped[str] = mapped_column(ForeignKey("ce_activities.id"))
     file_name: Mapped[str]
     sha256: Mapped[bytes]
+    reading: Mapped[dict[str, Any]]
+    is_replacement: Mapped[bool] = mapped_column(server_default=text("false"))
     state: Mapped[str]
     row_count: Mapped[int]
     problem_count: Mapped[int]
@@ -31,7 +36,10 @@ class RosterRow(Base):
 
 
 class RosterLineRow(Base):
-    """One line of an uploaded roster as it was read, with its problems; ``outcome`` says what applying it did."""
+    """One line of an uploaded roster as it was read, with its problems; ``outcome`` says what applying it does.
+
+    An entry that a replacing roster removes has a negative number, and in ``values`` what it was.
+    """
 
     __tablename__ = "roster_lines"
 
@@ -39,7 +47,7 @@ class RosterLineRow(Base):
     line: Mapped[int] = mapped_column(primary_key=True)
     values: Mapped[dict[str, Any]]
     problems: Mapped[list[dict[str, Any]]] = mapped_column(JSONB())
-    outcome: Mapped[str | None]
+    outcome: Mapped[str]
 
 
 class RosterEntryRow(Base):

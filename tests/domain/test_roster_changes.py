@@ -20,12 +20,12 @@ USED = replace(ADA, is_used=True)
 ENTRIES = (ADA, GRACE, NAMELESS, SITE)
 
 
-def row(number: int = 2, **values: str) -> RosterLine:
+def row(number: int = 2, /, **values: str) -> RosterLine:
     return RosterLine(line=number, values=values)
 
 
 def named(given: str, family: str, **keys: str) -> RosterLine:
-    return row(given_name=given, family_name=family, **keys)
+    return row(2, given_name=given, family_name=family, **keys)
 
 
 def change(line: RosterLine, *entries: Entry) -> Change:
