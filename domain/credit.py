@@ -130,6 +130,12 @@ class Audience(StrEnum):
     TECHNICIANS = "T"
 
 
+_AUDIENCES = {
+    Profession.PHARMACIST: Audience.PHARMACISTS,
+    Profession.PHARMACY_TECHNICIAN: Audience.TECHNICIANS,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class UniversalActivityNumber:
     """What an ACPE number says of the activity it names: ``format_letter`` is L (live), H (home), or another."""
@@ -139,10 +145,7 @@ class UniversalActivityNumber:
 
     def is_for(self, profession: Profession | None) -> bool:
         """Whether learners of this profession are reported under the number."""
-        return self.audience is {
-            Profession.PHARMACIST: Audience.PHARMACISTS,
-            Profession.PHARMACY_TECHNICIAN: Audience.TECHNICIANS,
-        }.get(profession or Profession.OTHER)
+        return profession is not None and _AUDIENCES.get(profession) is self.audience
 
     def fits(self, learning_format: LearningFormat) -> bool:
         """Whether it covers a learning format. Letters that we cannot read keep nobody from their number (R-CPE-1)."""
