@@ -21,7 +21,20 @@ from api.limits import Limiter
 from api.pages import routes as pages
 from api.policies import Policies
 from api.services import Services
-from api.v1 import answers, ce_activities, certificates, claiming, claims, health, learning, me, session, staff
+from api.v1 import (
+    answers,
+    ce_activities,
+    certificates,
+    claiming,
+    claims,
+    health,
+    integrations,
+    learning,
+    me,
+    quarantine,
+    session,
+    staff,
+)
 from api.wakeups import Wakeups
 from config import __version__
 from config.settings import Settings, load_settings
@@ -108,12 +121,14 @@ def _add_routes(app: FastAPI) -> None:
         claiming.router,
         certificates.router,
         staff.router,
+        quarantine.router,
+        integrations.router,
         health.router,
         pages.router,
         _docs(),
     )
     for router in routers:
-        missing = undeclared(router.routes, ACCESS | pages.ACCESS)
+        missing = undeclared(router.routes, ACCESS | integrations.ACCESS | pages.ACCESS)
         if missing:
             raise RuntimeError(f"these routes do not say who may use them: {', '.join(missing)}")
         # Each router's routes are complete already; a flat list is matched faster than routers within routers.

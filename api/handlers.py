@@ -1,5 +1,7 @@
 """From exceptions to answers: problem documents for clients, the same words as a page for browsers."""
 
+from collections.abc import Iterator
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -31,13 +33,6 @@ _CODE_OF_STATUS: Final = {
 }
 _CODE_OF_TYPE: Final = {"missing": "required", "extra_forbidden": "unknown_field", "string_pattern_mismatch": "format"}
 _OURS: Final = "value_error"
-# Names that may appear in a pointer: everything else in a path was chosen by the client.
-_FIELDS: Final = frozenset(
-    name
-    for model in vars(bodies).values()
-    if isinstance(model, type) and issubclass(model, bodies.Body)
-    for name in model.model_fields
-)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -91,10 +86,22 @@ def _field_error(detail: dict[str, Any]) -> FieldError:
         return FieldError(str(path[0]) if path else str(where), _code(detail))
     known = []
     for part in path:
-        if part not in _FIELDS:
+        if part not in _fields():
             break
         known.append(str(part))
     return FieldError("".join(f"/{part}" for part in known), _code(detail))
+
+
+@cache
+def _fields() -> frozenset[str]:
+    """Names that may appear in a pointer: everything else in a path was chosen by the client."""
+    return frozenset(name for model in _subclasses(bodies.Body) for name in model.model_fields)
+
+
+def _subclasses(model: type[bodies.Body]) -> Iterator[type[bodies.Body]]:
+    for inner in model.__subclasses__():
+        yield inner
+        yield from _subclasses(inner)
 
 
 def _code(detail: dict[str, Any]) -> str:

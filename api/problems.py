@@ -68,6 +68,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "link_invalid": ProblemKind(
         401, "This sign-in link does not work", "It was used before, or it is too old. Ask for a new one."
     ),
+    "signature_invalid": ProblemKind(
+        401, "The event is not signed", "Sign it as Standard Webhooks says, with a secret of this integration."
+    ),
     "not_allowed": ProblemKind(403, "Not allowed", "Your account may not do this."),
     "own_claim": ProblemKind(403, "This is your own claim", "Another member of staff must do this."),
     "cross_site": ProblemKind(403, "Sent from another site", "Open the page here and send the form from it."),
@@ -89,6 +92,8 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "database_unavailable": ProblemKind(
         503, "The record cannot be reached", "Nothing was changed. Send the request again in a moment."
     ),
+    "event_id_reused": ProblemKind(409, "The webhook-id was used before", "Take a new id for a new event."),
+    "event_settled": ProblemKind(409, "The event is settled", "Only an event in quarantine can be changed."),
     "certificate_not_issued": ProblemKind(
         409, "The certificate is not issued yet", "It appears here as soon as it is."
     ),

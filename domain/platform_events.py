@@ -4,6 +4,7 @@ An event is kept whatever it says. One that cannot be applied, because its learn
 in quarantine for staff.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,8 @@ from domain.policy import CEActivityPolicy
 EMAIL: Final = "email"
 # A day of the year belongs to many.
 LEARNER_KEYS: Final = frozenset({EMAIL, *IDENTIFIERS} - {"birth_month_day"})
+# Without full stops, so that what is signed, "id.time.body", can be divided in one way only.
+_EVENT_ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,128}")
 
 
 class EventType(StrEnum):
@@ -75,6 +78,11 @@ class ParticipationRecorded:
     ce_activity: str
 
 
+def is_event_id(text: str) -> bool:
+    """Whether a text can be an event's id: at most 128 letters and digits of ASCII, hyphens, underscores and colons."""
+    return _EVENT_ID.fullmatch(text) is not None
+
+
 def read_event(body: Mapping[str, Any]) -> ProgressUpdated | ParticipationRecorded | None:
     """What an event says whose shape was checked when it came; None for a type that has no effect."""
     if body["type"] not in set(EventType):
@@ -83,8 +91,8 @@ def read_event(body: Mapping[str, Any]) -> ProgressUpdated | ParticipationRecord
     (learner,) = (LearnerKey(kind, value) for kind, value in data["learner"].items())
     if body["type"] == EventType.PARTICIPATION_RECORDED:
         return ParticipationRecorded(learner, data["ce_activity"])
-    intervals = tuple((start, end) for start, end in data.get("intervals", ()))
-    return ProgressUpdated(learner, data["ce_activity"], data["content"], intervals, data.get("seconds", 0))
+    intervals = tuple((start, end) for start, end in data.get("intervals") or ())
+    return ProgressUpdated(learner, data["ce_activity"], data["content"], intervals, data.get("seconds") or 0)
 
 
 def normalize_learner_key(key: LearnerKey) -> str | None:

@@ -11,6 +11,7 @@ from domain.platform_events import (
     LearnerKey,
     ParticipationRecorded,
     ProgressUpdated,
+    is_event_id,
     matters,
     normalize_learner_key,
     read_event,
@@ -55,6 +56,12 @@ def test_participation_is_read_and_other_types_are_not() -> None:
 )
 def test_a_learner_is_looked_up_as_the_record_writes_them(key: LearnerKey, normalized: str | None) -> None:
     assert normalize_learner_key(key) == normalized
+
+
+@pytest.mark.parametrize("text", ["", "a.b", "a/b", "ä", "a b", "a\n", "x" * 129])
+def test_an_id_that_could_be_divided_or_misread_is_none(text: str) -> None:
+    assert is_event_id("msg_2KWPBgLlAfxdpx2AI54pPJ85f4W")
+    assert not is_event_id(text)
 
 
 def test_nobody_is_found_by_their_birth_day() -> None:
