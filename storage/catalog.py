@@ -4,9 +4,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +15,23 @@ from sqlalchemy.dialects.postgresql import insert
 
 from domain.identities import new_id
 from domain.policy import CEActivityPolicy
+from storage.audit import AuditEntry, AuditStream
 from storage.database import create_sync_engine
-from storage.definitions import Definition, policy_from_json, policy_to_json, read_definition
+from storage.definitions import (
+    Definition,
+    DefinitionError,
+    DefinitionProblem,
+    DefinitionStatus,
+    policy_from_json,
+    policy_to_json,
+    read_definition,
+)
 from storage.tables import CEActivityRow, CEActivityVersionRow, ProviderRow
 
 _NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _MAXIMUM_SLUG_LENGTH: Final = 80
+COMMAND_LINE: Final = "command_line"
+"""The actor of what is published without an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +48,77 @@ class Published:
 def publish(connection: Connection, definition: Definition, actor: str | None) -> Published:
     """Make a definition the current one: a new version only if its policy differs from the current version's.
 
-    Two publishers of one CE activity wait for each other. The caller commits.
+    Two publishers of one CE activity, or of one provider, wait for each other. The caller commits. Without an actor it
+    is done at the command line. Raises ``DefinitionError`` when the activity code is another CE activity's.
     """
     provider_slug = _upsert_provider(connection, definition)
-    ce_activity = {
+    new = {
         "id": new_id("cea"),
         "slug": definition.slug,
         "provider_slug": provider_slug,
-        "status": definition.status,
+        "status": DefinitionStatus.DRAFT,
         "version_id": "",
     }
-    connection.execute(insert(CEActivityRow).values(**ce_activity).on_conflict_do_nothing())
+    connection.execute(insert(CEActivityRow).values(**new).on_conflict_do_nothing())
     row = connection.execute(
-        select(CEActivityRow.id, CEActivityRow.version_id)
+        select(CEActivityRow.id, CEActivityRow.version_id, CEActivityRow.status)
         .where(CEActivityRow.slug == definition.slug)
         .with_for_update()
     ).one()
+    _check_activity_code(connection, definition, provider_slug)
     version = _version_of(connection, row.id, row.version_id, definition, actor)
     connection.execute(
         update(CEActivityRow)
         .where(CEActivityRow.id == row.id)
-        .values(provider_slug=provider_slug, status=definition.status, version_id=version.version_id)
+        .values(
+            provider_slug=provider_slug,
+            status=definition.status,
+            version_id=version.version_id,
+            activity_code=definition.policy.activity_code,
+        )
     )
+    if version.is_new or row.status != definition.status:
+        _enter(connection, version, row.status if row.version_id else None, definition.status, actor)
     return version
+
+
+def _check_activity_code(connection: Connection, definition: Definition, provider_slug: str) -> None:
+    """Learners type the code, so capitals make no difference. No other can come meanwhile: the provider is locked."""
+    code = definition.policy.activity_code
+    if code is None:
+        return
+    holder = connection.execute(
+        select(CEActivityRow.slug).where(
+            CEActivityRow.provider_slug == provider_slug,
+            CEActivityRow.slug != definition.slug,
+            func.lower(CEActivityRow.activity_code) == code.lower(),
+        )
+    ).first()
+    if holder is not None:
+        raise definition.error(("activity_code",), f"is used once by each provider; {holder.slug} has this one")
+
+
+def _enter(
+    connection: Connection, version: Published, status_before: str | None, status: DefinitionStatus, actor: str | None
+) -> None:
+    """One entry in the audit trail for each new version, or change of status."""
+    stream = AuditStream.open(connection, ce_activity_stream(version.ce_activity_id))
+    at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    stream.append(
+        AuditEntry(
+            step_key=f"definition:{stream.seq + 1}",
+            event="ce_activity.published" if version.is_new else "ce_activity.status_changed",
+            at=at,
+            actor=actor or COMMAND_LINE,
+            before={"status": status_before} if status_before else {},
+            after={"slug": version.slug, "status": status, "version": version.number, "version_id": version.version_id},
+        )
+    )
+
+
+def ce_activity_stream(ce_activity_id: str) -> str:
+    """The stream of the audit trail that tells one CE activity's history."""
+    return f"ce_activity:{ce_activity_id}"
 
 
 def _version_of(
@@ -118,23 +177,60 @@ def policy_of(connection: Connection, version_id: str) -> CEActivityPolicy:
     return policy_from_json(stored.scalar_one())
 
 
-def import_files(database_url: str, paths: Iterable[Path]) -> list[Published]:
-    """Publish the definitions in these files, all or none.
+class ImportRefusedError(ValueError):
+    """Files that cannot be published; its text has one line for each mistake, with file, line and field."""
 
-    Raises ``storage.definitions.DefinitionError`` for the first file that has mistakes, with a note naming the file.
-    """
+    def __init__(self, problems: Mapping[Path, DefinitionError]) -> None:
+        self.problems = problems
+        super().__init__(
+            "\n".join(
+                f"{path}:{problem.line}: {problem.field or 'the definition'}: {problem.message}"
+                for path, error in problems.items()
+                for problem in error.problems
+            )
+        )
+
+
+def import_files(database_url: str, paths: Iterable[Path]) -> list[Published]:
+    """Publish the definitions in these files, all or none. Raises ``ImportRefusedError`` for all mistakes of all."""
+    definitions = read_files(paths)
+    published: list[Published] = []
+    problems: dict[Path, DefinitionError] = {}
     engine = create_sync_engine(database_url, pool_size=1)
     try:
         with engine.begin() as connection:
             connection.execute(text("SET LOCAL lock_timeout = '30s'"))
-            return [publish(connection, _read_file(path), actor=None) for path in paths]
+            for path, definition in definitions.items():
+                try:
+                    published.append(publish(connection, definition, actor=None))
+                except DefinitionError as error:
+                    problems[path] = error
+            if problems:
+                raise ImportRefusedError(problems)
     finally:
         engine.dispose()
+    return published
+
+
+def read_files(paths: Iterable[Path]) -> dict[Path, Definition]:
+    """The definitions in these files. Raises ``ImportRefusedError`` for all mistakes of all files."""
+    definitions: dict[Path, Definition] = {}
+    problems: dict[Path, DefinitionError] = {}
+    for path in dict.fromkeys(paths):
+        try:
+            definition = _read_file(path)
+            if any(definition.slug == earlier.slug for earlier in definitions.values()):
+                raise definition.error(("slug",), "is used once among the files that are imported together")
+            definitions[path] = definition
+        except DefinitionError as error:
+            problems[path] = error
+    if problems:
+        raise ImportRefusedError(problems)
+    return definitions
 
 
 def _read_file(path: Path) -> Definition:
     try:
         return read_definition(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        error.add_note(f"in {path}")
-        raise
+    except UnicodeDecodeError as error:
+        raise DefinitionError([DefinitionProblem(1, "", "is not text in UTF-8")]) from error

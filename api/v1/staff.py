@@ -84,6 +84,8 @@ async def define_ce_activity(
         outcome = await services.database.transaction(publish)
     except KeyReusedError:
         raise ProblemError("idempotency_key_reused") from None
+    except DefinitionError as error:
+        raise _definition_invalid(error) from None
     if isinstance(outcome, StoredAnswer):
         return json_response(dict(outcome.body), outcome.status or 200, {"Idempotent-Replayed": "true"})
     return json_response(outcome)
@@ -92,20 +94,20 @@ async def define_ce_activity(
 async def _read_definition(slug: str, raw: bytes) -> Definition:
     try:
         # A large definition takes a while to read; other requests go on meanwhile.
-        definition = await asyncio.to_thread(read_definition, raw.decode())
+        return await asyncio.to_thread(read_definition, raw.decode(), slug)
     except UnicodeDecodeError:
         errors = [FieldError("line 1", "definition_invalid", "is not text in UTF-8")]
         raise ProblemError("definition_invalid", errors=errors) from None
     except DefinitionError as error:
-        errors = [
-            FieldError(f"line {problem.line}: {problem.field}".rstrip(": "), "definition_invalid", problem.message)
-            for problem in error.problems
-        ]
-        raise ProblemError("definition_invalid", errors=errors) from None
-    if definition.slug != slug:
-        errors = [FieldError("slug", "slug_differs", "is not the one in the address")]
-        raise ProblemError("definition_invalid", errors=errors)
-    return definition
+        raise _definition_invalid(error) from None
+
+
+def _definition_invalid(error: DefinitionError) -> ProblemError:
+    errors = [
+        FieldError(f"line {problem.line}: {problem.field}".rstrip(": "), "definition_invalid", problem.message)
+        for problem in error.problems
+    ]
+    return ProblemError("definition_invalid", errors=errors)
 
 
 class ClaimFilter(BaseModel):

@@ -1,7 +1,7 @@
 """Reading a definition: the policy, with a slug and a status beside it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -48,8 +48,8 @@ class Definition:
         return DefinitionError([DefinitionProblem(line_of(self.lines, path), printed(path), message)])
 
 
-def read_definition(text: str) -> Definition:
-    """Read a definition, YAML or JSON.
+def read_definition(text: str, slug: str | None = None) -> Definition:
+    """Read a definition, YAML or JSON; ``slug`` is the one that it must have, if that is decided elsewhere.
 
     Raises ``DefinitionError`` with all mistakes at once: those of the notation, missing, unknown and wrong fields, and
     what the readable fields say together (``domain/policy_checks.py``). Only a text that cannot be parsed to its end,
@@ -62,7 +62,7 @@ def read_definition(text: str) -> Definition:
     heading: Heading = shapes.read(Heading, beside, ())
     policy: CEActivityPolicy = shapes.read(CEActivityPolicy, within, ())
     is_judged = _judge_of(shapes.unsound)
-    found = (*_slug_problems(heading.slug), *problems_with(policy))
+    found = (*_slug_problems(heading.slug, slug), *problems_with(policy))
     told: list[Found] = [(problem.path, problem.message) for problem in found if is_judged(problem)]
     problems = [*document.problems, *document.located([*shapes.problems, *told])]
     if problems:
@@ -70,11 +70,12 @@ def read_definition(text: str) -> Definition:
     return Definition(heading.slug, heading.status, policy, document.lines)
 
 
-def _slug_problems(slug: str) -> tuple[PolicyProblem, ...]:
-    if SLUG.fullmatch(slug) and len(slug) <= MAXIMUM_SLUG_LENGTH:
-        return ()
-    message = f"is a name for addresses such as grand-rounds-2026: a-z, 0-9 and -, at most {MAXIMUM_SLUG_LENGTH} long"
-    return (PolicyProblem(("slug",), message),)
+def _slug_problems(slug: str, expected: str | None) -> Iterator[PolicyProblem]:
+    if not SLUG.fullmatch(slug) or len(slug) > MAXIMUM_SLUG_LENGTH:
+        what = f"is a name for addresses such as grand-rounds-2026: a-z, 0-9 and -, at most {MAXIMUM_SLUG_LENGTH} long"
+        yield PolicyProblem(("slug",), what)
+    elif slug != (expected or slug):
+        yield PolicyProblem(("slug",), "is the one in the address that this definition is sent to")
 
 
 def _judge_of(unsound: set[Path]) -> Callable[[PolicyProblem], bool]:
