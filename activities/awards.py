@@ -1,5 +1,6 @@
 """Granting credit: award, lines, reserved certificate and outgoing e-mail, in the caller's one transaction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from documents.models import (
 from domain import credit
 from domain.claims import ClaimedCredit, ClaimFacts, format_of, offer_of
 from domain.deadlines import local_date
+from domain.identifiers import IDENTIFIERS
 from domain.identities import derived_id, verification_code
 from domain.notices import NoticePurpose
 from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, Session
@@ -151,6 +153,7 @@ def _reserve_documents(connection: Connection, order: AwardOrder, granted: Grant
         learner_credentials=recipient["credentials"] or "",
         completed_on=order.completed_on,
         issued_on=local_date(claim.now, order.policy.time_zone),
+        identifiers=_identifiers(order, recipient["identifiers"]),
         **_printed_policy(order),
     )
     certificate = {
@@ -174,6 +177,16 @@ def _reserve_documents(connection: Connection, order: AwardOrder, granted: Grant
     }
     awards.reserve_certificate(connection, certificate)
     awards.queue_email(connection, email)
+
+
+def _identifiers(order: AwardOrder, profile: Mapping[str, str]) -> tuple[Identifier, ...]:
+    """The numbers that this credit must print: the offer's for this audience and format, and the learner's own."""
+    offered = credit.identifiers_for(order.offer, order.facts.profession, order.learning_format)
+    own = [kind for kind in credit.rule_of(order.offer).printed_identifiers if kind in profile]
+    return (
+        *(Identifier(label=each.label, value=each.code) for each in offered),
+        *(Identifier(label=IDENTIFIERS[kind].label, value=profile[kind]) for kind in own),
+    )
 
 
 def _printed_policy(order: AwardOrder) -> dict[str, Any]:
@@ -207,10 +220,6 @@ def _printed_policy(order: AwardOrder) -> dict[str, Any]:
         "sessions": tuple(
             SessionLine(title=each.title, held_on=each.held_on, units=order.facts.sessions[each.code])
             for each in order.sessions
-        ),
-        "identifiers": tuple(
-            Identifier(label=each.label, value=each.code)
-            for each in credit.identifiers_for(offer, order.facts.profession, learning_format)
         ),
         "signatories": tuple(Signatory(name=s.name, title=s.title) for s in policy.signatories),
         "paper": Paper(policy.paper),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from storage.tables import (
@@ -12,6 +12,7 @@ from storage.tables import (
     AwardRow,
     CertificateRow,
     DocumentRow,
+    LearnerIdentifierRow,
     LearnerRow,
     OutgoingEmailRow,
 )
@@ -61,10 +62,21 @@ def queue_email(connection: Connection, email: Mapping[str, Any]) -> None:
 
 
 def recipient_of(connection: Connection, learner_id: str) -> RowMapping:
-    """Name, credentials and address of a learner: ``given_name``, ``family_name``, ``credentials``, ``email``."""
+    """Name, ``credentials``, ``email`` and ``identifiers`` (kind to value) of a learner."""
+    identifiers = (
+        select(func.json_object_agg(LearnerIdentifierRow.kind, LearnerIdentifierRow.value))
+        .where(LearnerIdentifierRow.learner_id == LearnerRow.id)
+        .scalar_subquery()
+    )
     return (
         connection.execute(
-            select(LearnerRow.given_name, LearnerRow.family_name, LearnerRow.credentials, AccountRow.email)
+            select(
+                LearnerRow.given_name,
+                LearnerRow.family_name,
+                LearnerRow.credentials,
+                AccountRow.email,
+                func.coalesce(identifiers, text("'{}'::json")).label("identifiers"),
+            )
             .join(AccountRow, AccountRow.id == LearnerRow.account_id)
             .where(LearnerRow.id == learner_id)
         )
