@@ -154,7 +154,7 @@ def claimable_json(policy: CEActivityPolicy, facts: ClaimFacts) -> list[Json]:
         {
             **_offer_json(offer),
             "claimable_units": str(claimable_units(policy, facts, offer)),
-            "is_whole_only": is_whole_only(policy, facts),
+            "is_whole_only": is_whole_only(policy, facts, offer),
             "missing_in_profile": list(missing_in_profile(policy, facts, credit.rule_of(offer))),
         }
         for offer in offers
