@@ -1,0 +1,349 @@
+"""Notices about claims: written from the record as it is when they are sent, to whoever the learner is by then."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from smtplib import SMTPServerDisconnected
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Engine, RowMapping, select, text, update
+from structlog.testing import capture_logs
+
+from activities.contract import ClaimRef
+from activities.mail import Postman
+from activities.outbox import Outbox
+from activities.policies import PolicyCache
+from activities.smtp import AddressRejectedError
+from domain.claims import Stage
+from domain.deadlines import end_of_day
+from domain.identities import new_id
+from domain.notices import NoticePurpose, reminders
+from domain.policy import CertificateIssue, ClaimWindow
+from storage.emails import queue_notice
+from storage.tables import AccountRow, ClaimRow, OutgoingEmailRow
+from tests.activities.test_ledger_twice import brought_to
+from tests.claims import KeptMail, TestClaim
+from worker import Activities
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+CHICAGO = "America/Chicago"
+NewClaim = Callable[..., TestClaim]
+
+
+@dataclass
+class Notices:
+    """The outbox, and what it makes of the notices about one claim."""
+
+    engine: Engine
+    mail: KeptMail
+    outbox: Outbox
+
+    def queue(self, claim: TestClaim, purpose: NoticePurpose, occasion: str = "once") -> bool:
+        """Queue a notice, and make it the first that is due."""
+        with self.engine.begin() as connection:
+            is_new = queue_notice(connection, purpose, claim.claim_id, occasion)
+        self.make_due(claim)
+        return is_new
+
+    def make_due(self, claim: TestClaim) -> None:
+        row = update(OutgoingEmailRow).where(OutgoingEmailRow.claim_id == claim.claim_id)
+        with self.engine.begin() as connection:
+            connection.execute(row.values(send_after=LONG_AGO))
+
+    def row(self, claim: TestClaim, purpose: NoticePurpose) -> RowMapping:
+        query = select(*OutgoingEmailRow.__table__.columns).where(
+            OutgoingEmailRow.claim_id == claim.claim_id, OutgoingEmailRow.purpose == purpose
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(query).mappings().one()
+
+    def sent(self, claim: TestClaim, purpose: NoticePurpose, occasion: str = "once") -> EmailMessage:
+        """Queue a notice and send it; it is the one message that its learner has got."""
+        assert self.queue(claim, purpose, occasion)
+        self.send_all()
+        assert self.row(claim, purpose)["state"] == "sent"
+        [message] = self.mail.to(claim.email)
+        return message
+
+    def dropped(self, claim: TestClaim, purpose: NoticePurpose, occasion: str = "once") -> str:
+        """Queue a notice that is not sent; answers with the reason."""
+        before = len(self.mail.messages)
+        assert self.queue(claim, purpose, occasion)
+        self.send_all()
+        row = self.row(claim, purpose)
+        assert (row["state"], row["recipient"]) == ("dropped", "")
+        assert len(self.mail.messages) == before
+        return str(row["last_error"])
+
+    def send_all(self) -> None:
+        while self.outbox.send_next():
+            pass
+
+
+@pytest.fixture
+def notices(engine: Engine, mail: KeptMail) -> Iterator[Notices]:
+    outbox = Outbox(engine, PolicyCache(), Postman(mail, "Laurel <credit@laurel.example>"), "https://laurel.example")
+    notices = Notices(engine, mail, outbox)
+    # What other tests queued is not what these are about.
+    notices.send_all()
+    yield notices
+    mail.failures.clear()
+
+
+def due_in(days: int) -> ClaimWindow:
+    return ClaimWindow(closes_on=datetime.now(ZoneInfo(CHICAGO)).date() + timedelta(days=days))
+
+
+def occasion_of(claim: TestClaim) -> str:
+    """The last reminder of the claim's deadline."""
+    planned = reminders(claim.row()["due_at"], claim.policy.reminder_days, claim.policy.time_zone, claim.claim_id)
+    return planned[-1].occasion
+
+
+def change(claim: TestClaim, **values: Any) -> None:
+    """Put a claim where staff and time would bring it."""
+    with claim.engine.begin() as connection:
+        connection.execute(update(ClaimRow).where(ClaimRow.id == claim.claim_id).values(**values))
+
+
+def text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+def test_a_reminder_says_what_is_left_to_do_and_until_when(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2), time_zone=CHICAGO), activities, Stage.AWAITING_EVALUATION)
+    claim.change_learner(time_zone="Europe/Berlin")
+    message = notices.sent(claim, NoticePurpose.DEADLINE_REMINDER, occasion_of(claim))
+    body = text_of(message)
+    assert "Dear Alice Moreau," in body
+    assert "- Complete the evaluation.\n- Claim your credit.\n" in body
+    assert "- Pass the post-test." not in body
+    assert ", 23:59 (Chicago, UTC-" in body
+    assert ", for you " in body
+    assert f"https://laurel.example/ce-activities/{claim.slug}" in body
+    assert f"Write to {claim.policy.contact}." in body
+    assert "CE credit" in str(message["Subject"])
+
+
+def test_a_reminder_of_an_opening_still_to_come_says_when_it_is(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    opens_on = datetime.now(ZoneInfo(CHICAGO)).date() + timedelta(days=1)
+    window = replace(due_in(2), opens_on=opens_on)
+    claim = brought_to(new_claim(claim_window=window, time_zone=CHICAGO), activities, Stage.AWAITING_TEST)
+    body = text_of(notices.sent(claim, NoticePurpose.DEADLINE_REMINDER, occasion_of(claim)))
+    assert f"Credit may be claimed from {opens_on:%B} {opens_on.day}, {opens_on.year}, 00:00 (Chicago" in body
+
+
+def test_nobody_is_reminded_of_a_step_that_was_done_meanwhile(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2)), activities, Stage.COMPLETED)
+    assert notices.dropped(claim, NoticePurpose.DEADLINE_REMINDER, occasion_of(claim)) == "not_wanted"
+
+
+def test_nobody_is_reminded_who_does_not_want_to_be(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2)), activities, Stage.AWAITING_TEST)
+    claim.change_learner(wants_reminders=False)
+    assert notices.dropped(claim, NoticePurpose.DEADLINE_REMINDER, occasion_of(claim)) == "not_wanted"
+    assert "more time" in text_of(notices.sent(claim, NoticePurpose.DEADLINE_EXTENDED))
+
+
+def test_the_opening_of_the_window_is_told_with_the_deadline_if_there_is_one(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2)), activities, Stage.READY_TO_CLAIM)
+    assert "Deadline: " in text_of(notices.sent(claim, NoticePurpose.WINDOW_OPENED))
+    endless = brought_to(new_claim(claim_window=ClaimWindow()), activities, Stage.READY_TO_CLAIM)
+    body = text_of(notices.sent(endless, NoticePurpose.WINDOW_OPENED))
+    assert "From now on you can claim" in body
+    assert "Deadline: " not in body
+
+
+def test_an_expired_claim_is_told_when_it_closed_and_a_refusal_that_it_stays_closed(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2), time_zone=CHICAGO), activities, Stage.AWAITING_TEST)
+    past = end_of_day(date(2026, 3, 20), CHICAGO)
+    change(claim, stage=Stage.EXPIRED, closed_as=Stage.EXPIRED, closed_at=past, due_at=past)
+    assert "Closed: March 20, 2026, 23:59 (Chicago, UTC-5)" in text_of(notices.sent(claim, NoticePurpose.CLAIM_EXPIRED))
+    notices.mail.messages.clear()
+    assert "stays closed" in text_of(notices.sent(claim, NoticePurpose.EXTENSION_REFUSED))
+
+
+def test_a_refusal_before_the_deadline_says_that_the_claim_is_open(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2)), activities, Stage.AWAITING_TEST)
+    assert "still open" in text_of(notices.sent(claim, NoticePurpose.EXTENSION_REFUSED))
+
+
+def test_the_link_to_a_certificate_leads_to_its_page(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.COMPLETED)
+    activities.certificates.issue_certificate(ClaimRef(claim.claim_id))
+    body = text_of(notices.sent(claim, NoticePurpose.CERTIFICATE_LINK))
+    assert f"https://laurel.example/claims/{claim.claim_id}/certificate\n" in body
+
+
+def test_a_certificate_that_another_system_issues_is_linked_there_and_the_award_told_without_it(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    issue = CertificateIssue(issued="elsewhere", system="The Registry", url="https://registry.example/mine")
+    claim = brought_to(new_claim(certificate=issue), activities, Stage.COMPLETED)
+    activities.mail.send_award_email(ClaimRef(claim.claim_id))
+    [award] = notices.mail.to(claim.email)
+    assert claim.row()["stage"] == Stage.COMPLETED
+    notices.mail.messages.clear()
+    for message in (award, notices.sent(claim, NoticePurpose.CERTIFICATE_LINK)):
+        body = text_of(message)
+        assert "The Registry" in body
+        assert "https://registry.example/mine" in body
+        assert "/certificate\n" not in body
+        assert "/verify/" not in body
+
+
+def test_a_notice_goes_to_the_address_of_the_day_on_which_it_is_sent(
+    new_claim: NewClaim, activities: Activities, notices: Notices, engine: Engine
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    assert notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED)
+    assert notices.row(claim, NoticePurpose.DEADLINE_EXTENDED)["recipient"] == ""
+    new_address = f"{new_id('new')}@learners.example"
+    with engine.begin() as connection:
+        account = update(AccountRow).where(AccountRow.id == claim.account_id)
+        connection.execute(account.values(email=new_address))
+    notices.send_all()
+    assert len(notices.mail.to(new_address)) == 1
+    assert notices.mail.to(claim.email) == []
+    assert notices.row(claim, NoticePurpose.DEADLINE_EXTENDED)["recipient"] == new_address
+
+
+def test_a_notice_goes_to_whom_the_learner_became_part_of(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim, other = brought_to(new_claim(), activities, Stage.AWAITING_TEST), new_claim()
+    claim.change_learner(merged_into=other.learner_id)
+    other.change_learner(given_name="Alicia")
+    assert notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED)
+    notices.send_all()
+    [message] = notices.mail.to(other.email)
+    assert "Dear Alicia Moreau," in text_of(message)
+    assert notices.mail.to(claim.email) == []
+
+
+def test_nothing_is_sent_to_a_closed_account_or_about_a_claim_that_is_not_there(
+    new_claim: NewClaim, activities: Activities, notices: Notices, engine: Engine
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    with engine.begin() as connection:
+        account = update(AccountRow).where(AccountRow.id == claim.account_id)
+        connection.execute(account.values(deactivated_at=LONG_AGO))
+    assert notices.dropped(claim, NoticePurpose.DEADLINE_EXTENDED) == "no_recipient"
+    assert notices.dropped(new_claim(), NoticePurpose.DEADLINE_EXTENDED) == "no_recipient"
+
+
+def test_an_occasion_is_written_about_once(new_claim: NewClaim, activities: Activities, notices: Notices) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    assert notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, "first")
+    assert not notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, "first")
+    notices.send_all()
+    assert not notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, "first")
+    assert notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, "second")
+    notices.send_all()
+    first, second = notices.mail.to(claim.email)
+    assert first["Message-ID"] != second["Message-ID"]
+
+
+def test_a_notice_that_is_sent_again_has_the_same_bytes(
+    new_claim: NewClaim, activities: Activities, notices: Notices, engine: Engine
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2)), activities, Stage.AWAITING_TEST)
+    notices.sent(claim, NoticePurpose.DEADLINE_REMINDER, occasion_of(claim))
+    with engine.begin() as connection:
+        row = update(OutgoingEmailRow).where(OutgoingEmailRow.claim_id == claim.claim_id)
+        connection.execute(row.values(state="sending"))
+    notices.make_due(claim)
+    notices.send_all()
+    first, second = notices.mail.to(claim.email)
+    assert bytes(first) == bytes(second)
+
+
+def test_a_failing_mail_server_is_asked_again_after_growing_pauses_for_a_day_and_parks_nothing(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    notices.mail.failures[claim.email] = SMTPServerDisconnected(f"{claim.email} was being sent")
+    notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED)
+    pauses = []
+    with capture_logs() as lines:
+        while notices.row(claim, NoticePurpose.DEADLINE_EXTENDED)["state"] != "failed":
+            before = datetime.now(UTC)
+            assert notices.outbox.send_next()
+            pauses.append(notices.row(claim, NoticePurpose.DEADLINE_EXTENDED)["send_after"] - before)
+            notices.make_due(claim)
+    row = notices.row(claim, NoticePurpose.DEADLINE_EXTENDED)
+    assert (row["tries"], row["last_error"]) == (100, "SMTPServerDisconnected")
+    seconds = [round(pause.total_seconds()) for pause in pauses[:-1]]
+    assert seconds[:9] == [5, 10, 20, 40, 80, 160, 320, 640, 900]
+    assert set(seconds[8:]) == {900}
+    assert sum(seconds) > timedelta(hours=22).total_seconds()
+    assert claim.email not in repr(lines)
+    assert "Moreau" not in repr(lines)
+    assert claim.row()["attention"] is None
+
+
+def test_an_address_that_is_refused_for_good_is_not_tried_again(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    notices.mail.failures[claim.email] = AddressRejectedError()
+    notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED)
+    notices.send_all()
+    row = notices.row(claim, NoticePurpose.DEADLINE_EXTENDED)
+    assert (row["state"], row["tries"], row["last_error"]) == ("failed", 1, "AddressRejectedError")
+    assert row["recipient"] == claim.email
+
+
+def test_several_senders_send_each_notice_once(
+    new_claim: NewClaim, activities: Activities, notices: Notices, engine: Engine
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    for number in range(40):
+        notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, str(number))
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(notices.send_all) for _ in range(4)]:
+            done.result()
+    assert len(notices.mail.to(claim.email)) == 40
+    assert len({message["Message-ID"] for message in notices.mail.to(claim.email)}) == 40
+
+
+def test_a_sign_in_link_goes_before_any_number_of_notices(
+    new_claim: NewClaim, activities: Activities, notices: Notices, engine: Engine
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    for number in range(5):
+        notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, str(number))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO outgoing_emails (id, purpose, subject_id, recipient, state) "
+                "VALUES (:id, 'sign_in_link', :id, 'x@learners.example', 'queued')"
+            ),
+            {"id": new_id("eml")},
+        )
+    assert notices.outbox.send_next()
+    assert notices.mail.to(claim.email) == []
+    notices.send_all()
+    assert len(notices.mail.to(claim.email)) == 5
