@@ -73,6 +73,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "not_allowed": ProblemKind(403, "Not allowed", "Your account may not do this."),
     "own_claim": ProblemKind(403, "This is your own claim", "Another member of staff must do this."),
+    "own_account": ProblemKind(403, "This is your own account", "Another member of staff must do this."),
     "cross_site": ProblemKind(403, "Sent from another site", "Open the page here and send the form from it."),
     "not_found": ProblemKind(404, "Not found", "There is nothing here that you can see."),
     "method_not_allowed": ProblemKind(405, "Method not allowed", "This address does not take this method."),
@@ -84,6 +85,10 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "definition_invalid": ProblemKind(
         422, "The definition has mistakes", "Each entry of errors names a line and a field."
     ),
+    "employee_id_unknown": ProblemKind(
+        422, "This employee id is not on the list", "Check the id and the name; write NA if you are not an employee."
+    ),
+    "employees_invalid": ProblemKind(422, "The list has mistakes", "Each entry of errors names a line and a column."),
     "idempotency_key_reused": ProblemKind(
         422, "The Idempotency-Key was used before", "Take a new key for a new request."
     ),
@@ -94,6 +99,10 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "event_id_reused": ProblemKind(409, "The webhook-id was used before", "Take a new id for a new event."),
     "event_settled": ProblemKind(409, "The event is settled", "Only an event in quarantine can be changed."),
+    "profile_exists": ProblemKind(409, "You have a profile", "Go on with it; PATCH /v1/me changes it."),
+    "already_merged": ProblemKind(
+        409, "One of the two was merged already", "Look both up again: one is part of another learner."
+    ),
     "certificate_not_issued": ProblemKind(
         409, "The certificate is not issued yet", "It appears here as soon as it is."
     ),

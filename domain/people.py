@@ -54,10 +54,11 @@ def name_key(given_name: str | None, family_name: str | None) -> str | None:
     """
     if not (given_name and family_name):
         return None
-    return " ".join(_words(f"{given_name} {family_name}")) or None
+    return " ".join(name_words(f"{given_name} {family_name}")) or None
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
+    """The words of a name as they are compared: letters, marks and digits only."""
     decomposed = unicodedata.normalize("NFKD", name).casefold()
     plain = (each for each in unicodedata.normalize("NFKD", decomposed) if not _FIRST_ACCENT <= each <= _LAST_ACCENT)
     return "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain).split()
@@ -69,9 +70,9 @@ def is_name_of(listed: tuple[str | None, str | None], given_name: str | None, fa
     One may have more given names than the other: ``Ada`` is ``Ada King`` on many lists.
     """
     listed_given, listed_family = listed
-    if listed_family and family_name and _words(listed_family) != _words(family_name):
+    if listed_family and family_name and name_words(listed_family) != name_words(family_name):
         return False
-    theirs, ours = _words(listed_given or ""), _words(given_name or "")
+    theirs, ours = name_words(listed_given or ""), name_words(given_name or "")
     return all(one == other for one, other in zip(theirs, ours, strict=False))
 
 
@@ -83,6 +84,15 @@ def written_identifier(kind: str, text: str) -> str | None:
     if kind == EMPLOYEE_ID and is_not_applicable(text):
         return NOT_AN_EMPLOYEE
     return IDENTIFIERS[kind].normalize(text)
+
+
+def possible_identifiers(text: str) -> tuple[tuple[str, str], ...]:
+    """Every kind of identifier that somebody may mean who names a number only, each with how it is stored.
+
+    Birthdays are none: half of all learners would be found.
+    """
+    written = ((kind, written_identifier(kind, text)) for kind in IDENTIFIERS)
+    return tuple((kind, value) for kind, value in written if value and is_telling(kind, value))
 
 
 def matching_person(name: str | None, employee_id: str | None, people: Sequence[Person]) -> Person | None:

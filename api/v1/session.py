@@ -2,9 +2,10 @@
 
 import hashlib
 import secrets
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +29,15 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 LINK_SENT: Final = "If this address can receive mail, a link to sign in is on its way."
 # Several times what one address may ask for, because a whole hospital may share one.
 _LINKS_PER_CLIENT: Final = 10
+
+
+class Session(BaseModel):
+    """A session, until when it works, and whether its learner has still to create a profile."""
+
+    access_token: str
+    expires_at: str
+    is_new: bool
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the name of a scheme
 
 
 @router.post("/links", status_code=202, response_model=answers.LinkSent, dependencies=[Depends(public)])
@@ -66,21 +76,29 @@ async def request_link(request: Request, services: Services, email: str, key: Id
         raise ProblemError("idempotency_key_reused") from None
 
 
-@router.post("", response_model=answers.Session, dependencies=[Depends(public)])
+@router.post("", response_model=Session, dependencies=[Depends(public)])
 async def sign_in(body: SessionRequest, services: ServicesOf, idempotency_key: KeyHeader = None) -> Response:
-    """Use a link once. Repeated with the same idempotency key within ten minutes it answers with a new token."""
+    """Use a link once; an unknown address becomes a learner's account, without a profile (`is_new`) at first.
+
+    Repeated with the same idempotency key within ten minutes it answers with a new token.
+    """
     session = await start_session(services, body.token, checked_key(idempotency_key))
     return json_response(session)
 
 
-async def start_session(services: Services, token: str, key: str | None) -> dict[str, str | None]:
+async def start_session(services: Services, token: str, key: str | None) -> dict[str, Any]:
     """Exchange a link's token for an access token; raises ``link_invalid``."""
     access_token = secrets.token_urlsafe(32)
     life = services.settings.session_life
-    expires_at = await services.database.transaction(lambda c: people.use_link(c, token, key, access_token, life))
-    if expires_at is None:
+    started = await services.database.transaction(lambda c: people.use_link(c, token, key, access_token, life))
+    if started is None:
         raise ProblemError("link_invalid")
-    return {"access_token": access_token, "token_type": "Bearer", "expires_at": time_json(expires_at)}
+    return {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_at": time_json(started.expires_at),
+        "is_new": started.is_new,
+    }
 
 
 @router.delete("", status_code=204)

@@ -12,6 +12,7 @@ from domain.people import (
     matching_person,
     missing_fields,
     name_key,
+    possible_identifiers,
     required_fields,
     shared_identifiers,
     written_identifier,
@@ -101,6 +102,15 @@ def test_only_an_employee_id_may_be_na() -> None:
     assert written_identifier("license_number", "n/a") is None
     assert written_identifier("employee_id", " e-10442 ") == "E-10442"
     assert written_identifier("employee_id", "?") is None
+
+
+def test_a_number_alone_may_be_an_identifier_of_several_kinds() -> None:
+    found = dict(possible_identifiers("123456 7893"))
+    assert (found["npi"], found["nabp_eprofile_id"]) == ("1234567893", "1234567893")
+    assert found["license_number"] == "123456 7893"
+    assert "employee_id" not in found
+    assert "birth_month_day" not in dict(possible_identifiers("07-04"))
+    assert possible_identifiers("n/a") == ()
 
 
 def test_an_employee_id_finds_its_person_whatever_the_name() -> None:

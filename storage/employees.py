@@ -1,0 +1,63 @@
+"""The organisation's list of its people; while none is loaded, employee ids are taken as they are given."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.employees import Employee, read_employees
+from domain.people import is_name_of
+from storage.database import create_sync_engine
+from storage.tables import EmployeeRow
+
+_AT_ONCE: Final = 5_000
+
+
+def replace_list(connection: Connection, employees: Sequence[Employee]) -> None:
+    """Put this list in the place of the one before; without anybody on it, none is loaded any more."""
+    # Two lists that are loaded at once must not become one; readers go on with the list before.
+    connection.execute(text("LOCK TABLE employees IN SHARE ROW EXCLUSIVE MODE"))
+    connection.execute(delete(EmployeeRow))
+    rows = [
+        {
+            "employee_id": each.employee_id,
+            "given_name": each.given_name,
+            "family_name": each.family_name,
+            "email": each.email,
+        }
+        for each in employees
+    ]
+    for start in range(0, len(rows), _AT_ONCE):
+        connection.execute(insert(EmployeeRow), rows[start : start + _AT_ONCE])
+
+
+def load_file(database_url: str, file: Path | None) -> int:
+    """Load a list from a file, or none; answers how many are on it. Raises ``domain.employees.EmployeeListError``."""
+    employees = read_employees(file.read_bytes()) if file else ()
+    engine = create_sync_engine(database_url, pool_size=1)
+    try:
+        with engine.begin() as connection:
+            replace_list(connection, employees)
+    finally:
+        engine.dispose()
+    return len(employees)
+
+
+_LISTED: Final = text(
+    """
+    SELECT EXISTS (SELECT 1 FROM employees) AS is_loaded, e.employee_id, e.given_name, e.family_name
+      FROM (SELECT 1) one LEFT JOIN employees e ON e.employee_id = :employee_id
+    """
+)
+
+
+async def may_have(
+    connection: AsyncConnection, employee_id: str, given_name: str | None, family_name: str | None
+) -> bool:
+    """Whether somebody of this name may have this employee id, as far as the list that is loaded tells."""
+    row = (await connection.execute(_LISTED, {"employee_id": employee_id})).one()
+    if not row.is_loaded:
+        return True
+    return row.employee_id is not None and is_name_of((row.given_name, row.family_name), given_name, family_name)
