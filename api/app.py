@@ -28,12 +28,15 @@ from api.v1 import (
     claiming,
     claims,
     health,
+    historical_awards,
     integrations,
     learning,
     me,
+    outcomes,
     quarantine,
     session,
     staff,
+    transcript,
 )
 from api.wakeups import Wakeups
 from config import __version__
@@ -120,7 +123,10 @@ def _add_routes(app: FastAPI) -> None:
         learning.router,
         claiming.router,
         certificates.router,
+        transcript.router,
         staff.router,
+        historical_awards.router,
+        outcomes.router,
         quarantine.router,
         integrations.router,
         health.router,
