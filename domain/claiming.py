@@ -4,20 +4,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from domain import assessments, credit, sessions
 from domain.claims import (
     ClaimedCredit,
     ClaimFacts,
-    completed_minutes,
+    content_of,
+    earned_units,
+    evaluation_asked,
     offer_of,
-    requirements_of,
+    offers_of,
 )
-from domain.policy import CEActivityPolicy, CreditOffer, Session
+from domain.identifiers import IDENTIFIERS
+from domain.policy import CEActivityPolicy, CreditOffer, EvaluationTime, Session
 from domain.refusals import Accepted, Decision, RefusalCode, Refused, incomplete
 from domain.submissions import CreditClaimed, CreditCorrected, SessionClaimed, StatementChosen, StatementFinalized
 
 Claiming = StatementChosen | SessionClaimed | CreditClaimed | StatementFinalized | CreditCorrected
+
+# What an amount is a multiple of as long as nobody knows the credit type: the record keeps two decimals.
+_FINEST_STEP: Final = Decimal("0.01")
 
 
 def decide(policy: CEActivityPolicy, facts: ClaimFacts, body: Claiming, at: datetime) -> Decision:
@@ -28,9 +35,9 @@ def decide(policy: CEActivityPolicy, facts: ClaimFacts, body: Claiming, at: date
         case SessionClaimed():
             return _decide_session(policy, facts, body, at)
         case CreditClaimed():
-            return _decide_credit(policy, facts, body)
+            return _decide_credit(policy, facts, body, at)
         case CreditCorrected():
-            return _decide_correction(policy, facts, body)
+            return _decide_correction(policy, facts, body, at)
         case StatementFinalized():  # pragma: no branch -- mypy proves that no other case is left
             final = replace(facts, is_final=True)
             return Accepted(final) if body.is_confirmed else Refused(RefusalCode.CONFIRMATION_REQUIRED)
@@ -38,75 +45,71 @@ def decide(policy: CEActivityPolicy, facts: ClaimFacts, body: Claiming, at: date
 
 def claimable_units(policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer) -> Decimal:
     """The most that this learner may claim of an offer: what it is designated for, or what partial progress earned."""
-    content = policy.content
-    if content is None or not content.allows_partial or content not in requirements_of(policy, facts):
-        return offer.designated_units
-    return min(offer.designated_units, credit.rule_of(offer).units_for(completed_minutes(content, facts)))
+    content = content_of(policy, facts)
+    return earned_units(content, facts, offer) if content is not None else offer.designated_units
 
 
-def is_whole_only(policy: CEActivityPolicy, facts: ClaimFacts) -> bool:
-    """Whether the amount is not the learner's to choose: content that is complete earns all of it."""
-    content = policy.content
-    return content is not None and not content.allows_partial and content in requirements_of(policy, facts)
+def is_whole_only(policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer) -> bool:
+    """Whether the learner claims all that is designated, or nothing.
+
+    Complete content earns all of it, and some credit is never given for a part. With sessions the amount is their sum.
+    """
+    content = content_of(policy, facts)
+    is_by_content = content is not None and not content.allows_partial
+    return not policy.sessions and (is_by_content or not credit.rule_of(offer).allows_partial)
 
 
 def missing_in_profile(policy: CEActivityPolicy, facts: ClaimFacts, rule: credit.CreditRule) -> tuple[str, ...]:
     """What the profile lacks: a certificate names its learner (R-AMA-7), and registries want numbers (R-CPE-3)."""
     names = () if facts.has_name else ("given_name", "family_name")
     wanted = dict.fromkeys((*rule.required_identifiers, *policy.profile_fields))
-    return (*names, *(kind for kind in wanted if kind not in facts.identifiers and kind not in _NAMES))
-
-
-_NAMES = frozenset({"given_name", "family_name", "profession", "credentials", "email"})
+    return (*names, *(kind for kind in wanted if kind in IDENTIFIERS and kind not in facts.identifiers))
 
 
 def _decide_statement(policy: CEActivityPolicy, facts: ClaimFacts, chosen: StatementChosen) -> Decision:
-    refusal = _refusal_of_type(policy, facts, chosen.credit_type)
-    if refusal is not None:
-        return refusal
+    offer = _eligible_offer(policy, facts, chosen.credit_type)
+    if isinstance(offer, Refused):
+        return offer
     if chosen.credit_type == facts.statement:
         return Accepted(facts)
     # An amount was attested to for the statement before.
     return Accepted(replace(facts, statement=chosen.credit_type, credit=None))
 
 
-def _refusal_of_type(policy: CEActivityPolicy, facts: ClaimFacts, credit_type: str) -> Refused | None:
-    offer = offer_of(policy, facts, credit_type)
-    if offer is None:
+def _eligible_offer(policy: CEActivityPolicy, facts: ClaimFacts, credit_type: str) -> CreditOffer | Refused:
+    """The offer of this type that the learner may claim, or why there is none."""
+    offers = [offer for offer in offers_of(policy, facts) if offer.credit_type == credit_type]
+    if not offers:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "not_offered"})
-    rule = credit.rule_of(offer)
-    if facts.profession not in rule.professions:
-        return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": rule.code})
-    missing = missing_in_profile(policy, facts, rule)
-    return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": ",".join(missing)}) if missing else None
+    offer = next((each for each in offers if credit.may_claim(each, facts.profession)), None)
+    if offer is None:
+        return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": credit_type})
+    missing = missing_in_profile(policy, facts, credit.rule_of(offer))
+    return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": ",".join(missing)}) if missing else offer
 
 
 def _decide_session(policy: CEActivityPolicy, facts: ClaimFacts, claimed: SessionClaimed, at: datetime) -> Decision:
     session = policy.session(claimed.session)
     if session is None:
         return Refused(RefusalCode.SESSION_UNKNOWN)
-    others = {code: units for code, units in facts.sessions.items() if code != session.code}
-    if claimed.units is None:
-        return Accepted(replace(facts, sessions=others, credit=None))
-    ends_at = sessions.interval_of(session, policy.time_zone).ends_at
-    if at < ends_at:
-        return Refused(RefusalCode.SESSION_NOT_OVER, {"session": session.code, "ends_at": ends_at.isoformat()})
-    refusal = (
-        _refusal_of_responses(policy, claimed.responses)
-        or _refusal_of_session(_rule_of_statement(policy, facts), session, claimed.units)
-        or _refusal_of_overlap(policy, session, others)
-    )
+    units = {code: amount for code, amount in facts.sessions.items() if code != session.code}
+    refusal = _refusal_of_responses(policy, facts, claimed.responses)
+    if claimed.units is not None:
+        units[session.code] = claimed.units
+        refusal = _refusal_of_session(policy, session, units, _rule_of_statement(policy, facts), at) or refusal
     if refusal is not None:
         return refusal
     evaluated = facts.evaluated_sessions | ({session.code} if claimed.responses is not None else set())
-    units = {**others, session.code: claimed.units}
+    # Whatever amount was attested to, it was for the sessions before.
     return Accepted(replace(facts, sessions=units, evaluated_sessions=evaluated, credit=None))
 
 
-def _refusal_of_responses(policy: CEActivityPolicy, responses: Mapping[str, str | int] | None) -> Refused | None:
+def _refusal_of_responses(
+    policy: CEActivityPolicy, facts: ClaimFacts, responses: Mapping[str, str | int] | None
+) -> Refused | None:
     if responses is None:
         return None
-    evaluation = policy.session_evaluation
+    evaluation = evaluation_asked(policy, facts, EvaluationTime.PER_SESSION)
     if evaluation is None:
         return Refused(RefusalCode.STEP_NOT_REQUIRED)
     problems = assessments.problems_with_responses(evaluation, responses)
@@ -118,117 +121,121 @@ def _rule_of_statement(policy: CEActivityPolicy, facts: ClaimFacts) -> credit.Cr
     return credit.rule_of(offer) if offer else None
 
 
-def _refusal_of_session(rule: credit.CreditRule | None, session: Session, units: Decimal) -> Refused | None:
-    refusal = _refusal_of_amount(units, session.maximum_units, rule)
-    return Refused(refusal.code, {**refusal.details, "session": session.code}) if refusal else None
+def _refusal_of_session(
+    policy: CEActivityPolicy,
+    session: Session,
+    claimed: Mapping[str, Decimal],
+    rule: credit.CreditRule | None,
+    at: datetime,
+) -> Refused | None:
+    """Whether what is claimed for one of the claimed sessions may be; ``rule`` is None until the type is known.
 
-
-def _refusal_of_overlap(policy: CEActivityPolicy, session: Session, others: Mapping[str, Decimal]) -> Refused | None:
-    overlapping = sessions.overlapping(policy, session, others)
+    The smallest amount of a credit type is one of the whole: short sessions may add up to it.
+    """
+    ends_at, units = sessions.interval_of(session, policy.time_zone).ends_at, claimed[session.code]
+    if at < ends_at:
+        return Refused(RefusalCode.SESSION_NOT_OVER, {"session": session.code, "ends_at": ends_at.isoformat()})
+    step = rule.increment if rule else _FINEST_STEP
+    refusal = _refusal_of_amount(units, step, session.maximum_units, step)
+    if refusal is None and rule is not None and not rule.allows_partial and units != session.maximum_units:
+        refusal = Refused(RefusalCode.CREDIT_WHOLE_ONLY, {"limit": str(session.maximum_units)})
+    if refusal is not None:
+        return Refused(refusal.code, {**refusal.details, "session": session.code})
+    overlapping = sessions.overlapping(policy, session, claimed)
     return Refused(RefusalCode.SESSIONS_OVERLAP, {"sessions": ",".join(overlapping)}) if overlapping else None
 
 
-def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditClaimed) -> Decision:
+def _decide_credit(policy: CEActivityPolicy, facts: ClaimFacts, claimed: CreditClaimed, at: datetime) -> Decision:
     if policy.has_statement and claimed.credit_type != facts.statement:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "statement_differs"})
-    refusal = _refusal_of_type(policy, facts, claimed.credit_type)
-    offer = offer_of(policy, facts, claimed.credit_type)
-    if refusal is not None or offer is None:
-        return refusal or Refused(RefusalCode.NOT_ELIGIBLE)
-    rule = credit.rule_of(offer)
-    if not claimed.is_attested:
-        return Refused(RefusalCode.ATTESTATION_REQUIRED, {"attestation_version": rule.attestation_version})
-    if claimed.attestation_version != rule.attestation_version:
-        return Refused(RefusalCode.ATTESTATION_OUTDATED, {"attestation_version": rule.attestation_version})
-    refusal = _refusal_of_evaluations(policy, facts)
+    offer = _eligible_offer(policy, facts, claimed.credit_type)
+    if isinstance(offer, Refused):
+        return offer
+    refusal = _refusal_of_attestation(credit.rule_of(offer), claimed) or _refusal_of_evaluations(policy, facts)
     if refusal is not None:
         return refusal
-    units = sessions.total_units(facts.sessions) if policy.sessions else claimed.units
-    refusal = _refusal_of_total(policy, facts, claimed.units, rule) or _refusal_of_units(policy, facts, offer, units)
-    if refusal is not None or units is None:
-        return refusal or Refused(RefusalCode.CREDIT_MISSING)
-    return Accepted(replace(facts, credit=ClaimedCredit(credit_type=claimed.credit_type, units=units)))
+    units = _units(policy, facts.sessions, claimed.units, credit.rule_of(offer), at)
+    if isinstance(units, Refused):
+        return units
+    accepted = Accepted(replace(facts, credit=ClaimedCredit(credit_type=claimed.credit_type, units=units)))
+    return _refusal_of_units(policy, facts, offer, units, claimable_units(policy, facts, offer)) or accepted
+
+
+def _refusal_of_attestation(rule: credit.CreditRule, claimed: CreditClaimed) -> Refused | None:
+    version = {"attestation_version": rule.attestation_version}
+    if not claimed.is_attested:
+        return Refused(RefusalCode.ATTESTATION_REQUIRED, version)
+    is_current = claimed.attestation_version == rule.attestation_version
+    return None if is_current else Refused(RefusalCode.ATTESTATION_OUTDATED, version)
 
 
 def _refusal_of_evaluations(policy: CEActivityPolicy, facts: ClaimFacts) -> Refused | None:
     """No credit without its evaluations; the one that comes before claiming is done when this is asked."""
-    evaluation = policy.evaluation
-    if evaluation in requirements_of(policy, facts) and not facts.is_evaluated:
+    if evaluation_asked(policy, facts, EvaluationTime.AT_CLAIM) is not None and not facts.is_evaluated:
         return Refused(RefusalCode.EVALUATIONS_MISSING)
-    missing = sorted(facts.sessions.keys() - facts.evaluated_sessions) if policy.session_evaluation else []
+    is_each_evaluated = evaluation_asked(policy, facts, EvaluationTime.PER_SESSION) is not None
+    missing = sorted(facts.sessions.keys() - facts.evaluated_sessions) if is_each_evaluated else []
     return Refused(RefusalCode.EVALUATIONS_MISSING, {"sessions": ",".join(missing)}) if missing else None
 
 
-def _refusal_of_total(
-    policy: CEActivityPolicy, facts: ClaimFacts, stated: Decimal | None, rule: credit.CreditRule
-) -> Refused | None:
-    """With sessions the amount is their sum, each in the steps of the credit type that is claimed."""
-    if not policy.sessions:
-        return None
-    if not facts.sessions:
+def _units(
+    policy: CEActivityPolicy,
+    claimed: Mapping[str, Decimal],
+    stated: Decimal | None,
+    rule: credit.CreditRule,
+    at: datetime,
+) -> Decimal | Refused:
+    """The amount that is stated, or what the claimed sessions add up to under the rule of the credit type."""
+    if not (policy.sessions or claimed):
+        return Refused(RefusalCode.CREDIT_MISSING) if stated is None else stated
+    if not claimed:
         return Refused(RefusalCode.SESSIONS_MISSING)
-    total = sessions.total_units(facts.sessions)
-    if stated is not None and stated != total:
-        return Refused(RefusalCode.CREDIT_TOTAL_DIFFERS, {"total": str(total)})
-    uneven = [code for code, units in facts.sessions.items() if not rule.is_step(units)]
-    if uneven:
-        return Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(rule.increment), "sessions": ",".join(uneven)})
-    return None
+    for code in claimed:
+        session = policy.session(code)
+        if session is None:
+            return Refused(RefusalCode.SESSION_UNKNOWN)
+        refusal = _refusal_of_session(policy, session, claimed, rule, at)
+        if refusal is not None:
+            return refusal
+    total = sessions.total_units(claimed)
+    is_same = stated is None or (stated.is_finite() and stated == total)
+    return total if is_same else Refused(RefusalCode.CREDIT_TOTAL_DIFFERS, {"total": str(total)})
 
 
 def _refusal_of_units(
-    policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer, units: Decimal | None
+    policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer, units: Decimal, most: Decimal
 ) -> Refused | None:
-    if units is None:
-        return Refused(RefusalCode.CREDIT_MISSING)
-    if is_whole_only(policy, facts) and units != offer.designated_units:
+    rule = credit.rule_of(offer)
+    refusal = _refusal_of_amount(units, rule.minimum_units, most, rule.increment)
+    if refusal is None and is_whole_only(policy, facts, offer) and units != offer.designated_units:
         return Refused(RefusalCode.CREDIT_WHOLE_ONLY, {"limit": str(offer.designated_units)})
-    return _refusal_of_amount(units, claimable_units(policy, facts, offer), credit.rule_of(offer))
+    return refusal
 
 
-def _refusal_of_amount(units: Decimal, most: Decimal, rule: credit.CreditRule | None) -> Refused | None:
-    """Whether an amount may be claimed; without a rule, because none is chosen yet, only its maximum counts."""
-    if units.is_nan() or units <= 0:
-        return Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(rule.increment)} if rule else {})
+def _refusal_of_amount(units: Decimal, least: Decimal, most: Decimal, step: Decimal) -> Refused | None:
+    """Whether an amount is one of the multiples of a step between two limits."""
+    if units.is_nan():
+        return Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(step)})
     if units > most:
         return Refused(RefusalCode.CREDIT_MAXIMUM, {"limit": str(most)})
-    if rule is None:
-        return None
-    if units < rule.minimum_units:
-        return Refused(RefusalCode.CREDIT_MINIMUM, {"limit": str(rule.minimum_units)})
-    return None if rule.is_step(units) else Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(rule.increment)})
+    if units < least:
+        return Refused(RefusalCode.CREDIT_MINIMUM, {"limit": str(least)})
+    return Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(step)}) if units % step else None
 
 
-def _decide_correction(policy: CEActivityPolicy, facts: ClaimFacts, corrected: CreditCorrected) -> Decision:
+def _decide_correction(
+    policy: CEActivityPolicy, facts: ClaimFacts, corrected: CreditCorrected, at: datetime
+) -> Decision:
     """Staff may correct what an award is for, within what its credit type allows; it is awarded and told anew."""
     awarded = facts.credit
     offer = offer_of(policy, facts, awarded.credit_type) if awarded else None
     if awarded is None or offer is None:
         return Refused(RefusalCode.CREDIT_MISSING)
     claimed = facts.sessions if corrected.sessions is None else corrected.sessions
-    units = corrected.units or awarded.units
-    if corrected.sessions is not None:
-        refusal = _refusal_of_sessions(policy, corrected.sessions, credit.rule_of(offer))
-        if refusal is not None:
-            return refusal
-        units = sessions.total_units(corrected.sessions)
-    elif corrected.units is not None and policy.sessions:
-        return Refused(RefusalCode.SESSIONS_MISSING)
-    refusal = _refusal_of_amount(units, offer.designated_units, credit.rule_of(offer))
-    if refusal is not None:
-        return refusal
+    stated = awarded.units if corrected.units is None and not policy.sessions else corrected.units
+    units = _units(policy, claimed, stated, credit.rule_of(offer), at)
+    if isinstance(units, Refused):
+        return units
     changed = ClaimedCredit(credit_type=awarded.credit_type, units=units)
-    return Accepted(replace(facts, sessions=dict(claimed), credit=changed, is_notified=False))
-
-
-def _refusal_of_sessions(
-    policy: CEActivityPolicy, claimed: Mapping[str, Decimal], rule: credit.CreditRule
-) -> Refused | None:
-    for code, units in claimed.items():
-        session = policy.session(code)
-        if session is None:
-            return Refused(RefusalCode.SESSION_UNKNOWN)
-        refusal = _refusal_of_session(rule, session, units) or _refusal_of_overlap(policy, session, claimed)
-        if refusal is not None:
-            return refusal
-    return None if claimed else Refused(RefusalCode.SESSIONS_MISSING)
+    accepted = Accepted(replace(facts, sessions=dict(claimed), credit=changed, is_notified=False))
+    return _refusal_of_units(policy, facts, offer, units, offer.designated_units) or accepted

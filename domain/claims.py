@@ -4,7 +4,7 @@ The stage is never stored as an opinion of its own: it always follows from the p
 claim can be resumed from the record at any point.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -67,6 +67,9 @@ STAGES_WITH_DEADLINE = frozenset(
         Stage.AWAITING_FINALIZATION,
     }
 )
+
+# The claim is the learner's to move: the credit is not settled yet. What follows is Laurel's work.
+STAGES_UNDERWAY = STAGES_WITH_DEADLINE | {Stage.GRADING}
 
 
 class Attention(StrEnum):
@@ -146,7 +149,7 @@ def stage_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> Stage
         return Stage.COMPLETED if facts.is_notified else telling
     for requirement in requirements_of(policy, facts):
         if is_gate(requirement) and not is_met(policy, requirement, facts):
-            return _stage_of_unmet(requirement, facts)
+            return _stage_of_unmet(policy, requirement, facts)
     opening = opens_at(policy.claim_window, policy.time_zone)
     if facts.credit is None:
         return Stage.AWAITING_WINDOW if opening is not None and at < opening else Stage.READY_TO_CLAIM
@@ -170,9 +173,32 @@ def requirements_of(policy: CEActivityPolicy, facts: ClaimFacts) -> tuple[Requir
     )
 
 
+def is_way_known(policy: CEActivityPolicy, facts: ClaimFacts) -> bool:
+    """Whether it is settled how the learner took part; until then they may still choose another learning format."""
+    return policy.participation is None or facts.participation is not None
+
+
+def content_of(policy: CEActivityPolicy, facts: ClaimFacts) -> Content | None:
+    """The content that this learner has to complete, if there is any."""
+    return next((each for each in requirements_of(policy, facts) if isinstance(each, Content)), None)
+
+
+def evaluation_asked(policy: CEActivityPolicy, facts: ClaimFacts, asked: EvaluationTime) -> Evaluation | None:
+    """The evaluation that this learner is asked for at this time, if there is one."""
+    evaluations = (each for each in requirements_of(policy, facts) if isinstance(each, Evaluation))
+    return next((each for each in evaluations if each.asked is asked), None)
+
+
+def offers_of(policy: CEActivityPolicy, facts: ClaimFacts) -> tuple[CreditOffer, ...]:
+    """The offers for the way in which this learner took part, or for any way as long as that is not known."""
+    learning_format = format_of(policy, facts)
+    is_open = not is_way_known(policy, facts)
+    return tuple(offer for offer in policy.credit if is_open or not offer.formats or learning_format in offer.formats)
+
+
 def offer_of(policy: CEActivityPolicy, facts: ClaimFacts, credit_type: str) -> CreditOffer | None:
     """The offer of a credit type to this learner; None when there is none for the way they took part."""
-    return policy.offer(credit_type, format_of(policy, facts))
+    return next((offer for offer in offers_of(policy, facts) if offer.credit_type == credit_type), None)
 
 
 def is_gate(requirement: Requirement) -> bool:
@@ -196,7 +222,7 @@ def is_met(policy: CEActivityPolicy, requirement: Requirement, facts: ClaimFacts
         case Disclosures():
             return facts.disclosures_version is not None
         case Content():
-            return _is_content_enough(policy, requirement, facts)
+            return _is_content_enough(requirement, offers_of(policy, facts), facts)
         case PostTest():
             return any(attempt.has_passed for attempt in facts.attempts)
         case Evaluation(asked=EvaluationTime.PER_SESSION):
@@ -218,11 +244,26 @@ def is_item_complete(item: ContentItem, facts: ClaimFacts) -> bool:
     return facts.content_seconds.get(item.code, 0) >= 60 * item.minutes
 
 
-def _is_content_enough(policy: CEActivityPolicy, content: Content, facts: ClaimFacts) -> bool:
-    if not content.allows_partial:
-        return all(is_item_complete(item, facts) for item in content.items)
-    minutes = completed_minutes(content, facts)
-    return any(credit.rule_of(offer).units_for(minutes) > 0 for offer in policy.credit)
+def is_content_complete(content: Content, facts: ClaimFacts) -> bool:
+    """Whether all of the content is complete."""
+    return all(is_item_complete(item, facts) for item in content.items)
+
+
+def earned_units(content: Content, facts: ClaimFacts, offer: CreditOffer) -> Decimal:
+    """What progress earned of an offer so far: all that is designated once the content is complete, else its minutes.
+
+    The minutes alone would not do at the end: where they round down, they can be worth less than is designated.
+    """
+    if is_content_complete(content, facts):
+        return offer.designated_units
+    earned = credit.rule_of(offer).units_for(completed_minutes(content, facts))
+    return min(offer.designated_units, earned)
+
+
+def _is_content_enough(content: Content, offers: Iterable[CreditOffer], facts: ClaimFacts) -> bool:
+    """All of it, or as much as earns credit of one of these offers where part of it will do."""
+    is_some_earned = any(earned_units(content, facts, offer) > 0 for offer in offers)
+    return is_content_complete(content, facts) or (content.allows_partial and is_some_earned)
 
 
 def graded_at(policy: CEActivityPolicy, facts: ClaimFacts) -> datetime | None:
@@ -240,12 +281,19 @@ def attempts_left(post_test: PostTest, facts: ClaimFacts) -> int | None:
     return max(0, post_test.attempts_allowed - len(facts.attempts))
 
 
+def is_exhausted(policy: CEActivityPolicy, facts: ClaimFacts) -> bool:
+    """Whether the last attempt that the policy allows has failed."""
+    post_test, last = policy.post_test, facts.last_attempt
+    has_failed = last is not None and last.has_passed is False
+    return has_failed and post_test is not None and attempts_left(post_test, facts) == 0
+
+
 def is_overdue(facts: ClaimFacts, stage: Stage, at: datetime, grace: timedelta = timedelta()) -> bool:
     """Whether a claim in this stage has outlived its deadline (and the grace given to steps in flight)."""
     return stage in STAGES_WITH_DEADLINE and facts.due_at is not None and at > facts.due_at + grace
 
 
-def _stage_of_unmet(requirement: Requirement, facts: ClaimFacts) -> Stage:
+def _stage_of_unmet(policy: CEActivityPolicy, requirement: Requirement, facts: ClaimFacts) -> Stage:
     match requirement:
         case Statement():
             return Stage.AWAITING_STATEMENT
@@ -256,10 +304,8 @@ def _stage_of_unmet(requirement: Requirement, facts: ClaimFacts) -> Stage:
         case Evaluation():
             return Stage.AWAITING_EVALUATION
         case PostTest():
-            attempt = facts.last_attempt
-            if attempt is not None and attempt.is_ungraded:
+            if facts.last_attempt is not None and facts.last_attempt.is_ungraded:
                 return Stage.GRADING
-            is_exhausted = attempts_left(requirement, facts) == 0 and attempt is not None and not attempt.is_open
-            return Stage.DENIED if is_exhausted else Stage.AWAITING_TEST
+            return Stage.DENIED if is_exhausted(policy, facts) else Stage.AWAITING_TEST
         case _:
             return Stage.VERIFYING_PARTICIPATION

@@ -6,8 +6,8 @@ from typing import Final
 
 from domain import assessments, claiming, deadlines, participation
 from domain.claims import Attempt, ClaimFacts, Stage
-from domain.participation import Evidence, Rejection
-from domain.policy import CEActivityPolicy
+from domain.participation import Evidence
+from domain.policy import CEActivityPolicy, Content, Disclosures, Evaluation, Participation, PostTest
 from domain.refusals import Accepted, Decision, RefusalCode, Refused, incomplete
 from domain.submissions import (
     AnswersGiven,
@@ -62,24 +62,23 @@ def _reopened_if_due(facts: ClaimFacts, submission: Submission) -> ClaimFacts:
 
 
 def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission, evidence: Evidence) -> Decision:
-    at = submission.received_at
     match submission.body:
         case Opening() | StepRetried():
             return Accepted(facts)
-        case ParticipationStated() as stated:
-            return _decide_participation(policy, facts, stated, evidence, at)
-        case DisclosuresAcknowledged() as acknowledged:
-            return _decide_disclosures(policy, facts, acknowledged)
-        case ProgressReported() as reported:
-            return _decide_progress(policy, facts, reported)
+        case ParticipationStated() as stated if policy.participation:
+            return _decide_participation(policy.participation, facts, stated, evidence, submission.received_at)
+        case DisclosuresAcknowledged() as acknowledged if policy.disclosures:
+            return _decide_disclosures(policy.disclosures, facts, acknowledged)
+        case ProgressReported() as reported if policy.content:
+            return _decide_progress(policy.content, facts, reported)
         case AttemptStarted():
             return Accepted(_with_open_attempt(facts))
-        case AnswersGiven() as given:
-            return _decide_answers(policy, facts, given, submission)
-        case EvaluationCompleted() as completed:
-            return _decide_evaluation(policy, facts, completed)
+        case AnswersGiven() as given if policy.post_test:
+            return _decide_answers(policy.post_test, facts, given, submission.received_at)
+        case EvaluationCompleted() as completed if policy.evaluation:
+            return _decide_evaluation(policy.evaluation, facts, completed)
         case StatementChosen() | SessionClaimed() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
-            return claiming.decide(policy, facts, body, at)
+            return claiming.decide(policy, facts, body, submission.received_at)
         case _:
             return _decide_office_work(policy, facts, submission)
 
@@ -94,32 +93,31 @@ def _decide_office_work(policy: CEActivityPolicy, facts: ClaimFacts, submission:
             return Accepted(replace(facts, is_extension_requested=False))
         case DeadlineExtended() as extended:
             return _decide_extension(policy, facts, extended, submission.received_at)
-        case _:  # pragma: no cover -- every kind is decided above; a new one must not pass unseen
+        case _:  # pragma: no cover -- every step of the policy is decided above; another must not pass unseen
             raise TypeError(type(submission.body).__name__)
 
 
 def _decide_participation(
-    policy: CEActivityPolicy, facts: ClaimFacts, stated: ParticipationStated, evidence: Evidence, at: datetime
+    requirement: Participation, facts: ClaimFacts, stated: ParticipationStated, evidence: Evidence, at: datetime
 ) -> Decision:
-    requirement = policy.participation
-    if requirement is None:
-        return Refused(RefusalCode.STEP_NOT_REQUIRED)
     judged = participation.judge(requirement, stated, evidence, at)
-    if isinstance(judged, Rejection):
-        return Refused(RefusalCode(judged.mistake), judged.details)
+    if isinstance(judged, Refused):
+        return judged
     return Accepted(replace(facts, participation=judged.participation), roster_entry=judged.entry_id)
 
 
-def _decide_disclosures(policy: CEActivityPolicy, facts: ClaimFacts, acknowledged: DisclosuresAcknowledged) -> Decision:
-    if policy.disclosures is not None and acknowledged.version != policy.disclosures.version:
-        return Refused(RefusalCode.DISCLOSURES_OUTDATED, {"version": policy.disclosures.version})
+def _decide_disclosures(disclosures: Disclosures, facts: ClaimFacts, acknowledged: DisclosuresAcknowledged) -> Decision:
+    if acknowledged.version != disclosures.version:
+        return Refused(RefusalCode.DISCLOSURES_OUTDATED, {"version": disclosures.version})
     return Accepted(replace(facts, disclosures_version=acknowledged.version))
 
 
-def _decide_progress(policy: CEActivityPolicy, facts: ClaimFacts, reported: ProgressReported) -> Decision:
+def _decide_progress(content: Content, facts: ClaimFacts, reported: ProgressReported) -> Decision:
     """The seconds themselves are in the facts already; what counts is that the stage is looked at again."""
-    codes = [item.code for item in policy.content.items] if policy.content else []
-    return Accepted(facts) if reported.content in codes else Refused(RefusalCode.OPTION_UNKNOWN)
+    codes = [item.code for item in content.items]
+    if reported.content not in codes:
+        return Refused(RefusalCode.OPTION_UNKNOWN, {"options": ",".join(codes)})
+    return Accepted(facts)
 
 
 def _with_open_attempt(facts: ClaimFacts) -> ClaimFacts:
@@ -131,24 +129,18 @@ def _with_open_attempt(facts: ClaimFacts) -> ClaimFacts:
     return replace(facts, attempts=(*facts.attempts, Attempt(number=len(facts.attempts) + 1)))
 
 
-def _decide_answers(
-    policy: CEActivityPolicy, facts: ClaimFacts, given: AnswersGiven, submission: Submission
-) -> Decision:
+def _decide_answers(post_test: PostTest, facts: ClaimFacts, given: AnswersGiven, at: datetime) -> Decision:
     last = facts.last_attempt
     if last is None or not last.is_open or last.number != given.number:
         return Refused(RefusalCode.ATTEMPT_CLOSED, {"attempt": str(last.number) if last else "0"})
-    problems = assessments.problems_with_answers(policy.post_test, given.answers) if policy.post_test else ()
+    problems = assessments.problems_with_answers(post_test, given.answers)
     if problems:
         return incomplete(problems)
-    submitted = replace(last, submitted_at=submission.received_at)
-    return Accepted(replace(facts, attempts=(*facts.attempts[:-1], submitted)))
+    return Accepted(replace(facts, attempts=(*facts.attempts[:-1], replace(last, submitted_at=at))))
 
 
-def _decide_evaluation(policy: CEActivityPolicy, facts: ClaimFacts, completed: EvaluationCompleted) -> Decision:
-    if facts.is_evaluated:
-        return Refused(RefusalCode.ALREADY_DONE)
-    evaluation, responses = policy.evaluation, completed.responses
-    problems = assessments.problems_with_responses(evaluation, responses) if evaluation else ()
+def _decide_evaluation(evaluation: Evaluation, facts: ClaimFacts, completed: EvaluationCompleted) -> Decision:
+    problems = assessments.problems_with_responses(evaluation, completed.responses)
     return incomplete(problems) if problems else Accepted(replace(facts, is_evaluated=True))
 
 

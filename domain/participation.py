@@ -4,13 +4,13 @@ What a roster knows is evidence that the caller looked up; it is judged here.
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from domain.policy import Participation, ParticipationMethod
+from domain.refusals import RefusalCode, Refused
 from domain.submissions import ParticipationStated
 
 # After this many wrong ids or codes within this time the learner must wait: ids are short, and belong to others.
@@ -22,16 +22,6 @@ _GUESSABLE: Final = frozenset({ParticipationMethod.CODE, ParticipationMethod.BAD
 ROSTER_METHODS: Final = frozenset(
     {ParticipationMethod.BADGE_ID, ParticipationMethod.GROUP_ID, ParticipationMethod.ROSTER}
 )
-
-
-class Mistake(StrEnum):
-    """What is wrong with a proof of participation; the same words as the refusal codes."""
-
-    METHOD_NOT_OFFERED = "method_not_offered"
-    OPTION_UNKNOWN = "option_unknown"
-    IDENTIFIER_NOT_FOUND = "identifier_not_found"
-    IDENTIFIER_TAKEN = "identifier_taken"
-    TOO_MANY_TRIES = "too_many_tries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +53,21 @@ class Proof:
     entry_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A proof that does not hold, with codes and times that explain it."""
-
-    mistake: Mistake
-    details: Mapping[str, str]
-
-
-def judge(
-    requirement: Participation, stated: ParticipationStated, evidence: Evidence, at: datetime
-) -> Proof | Rejection:
+def judge(requirement: Participation, stated: ParticipationStated, evidence: Evidence, at: datetime) -> Proof | Refused:
     """Whether what the learner stated at this time proves that they took part."""
     if stated.method not in requirement.methods:
-        return Rejection(Mistake.METHOD_NOT_OFFERED, {"methods": ",".join(requirement.methods)})
+        return Refused(RefusalCode.METHOD_NOT_OFFERED, {"methods": ",".join(requirement.methods)})
     method = ParticipationMethod(stated.method)
     again_at = may_try_again_at(evidence.wrong_tries, at)
     if method in _GUESSABLE and again_at is not None:
-        return Rejection(Mistake.TOO_MANY_TRIES, {"again_at": again_at.isoformat()})
-    if method is ParticipationMethod.ATTESTATION:
-        codes = [option.code for option in requirement.options]
-        if stated.value not in codes:
-            return Rejection(Mistake.OPTION_UNKNOWN, {"options": ",".join(codes)})
-        return Proof(stated.value)
-    if method is ParticipationMethod.CODE:
-        is_right = hmac.compare_digest(normalize_code(stated.value), normalize_code(requirement.code or ""))
-        return Proof(method) if is_right else Rejection(Mistake.IDENTIFIER_NOT_FOUND, {"method": method})
-    return _judge_match(method, evidence)
+        return Refused(RefusalCode.TOO_MANY_TRIES, {"again_at": again_at.isoformat()})
+    match method:
+        case ParticipationMethod.ATTESTATION:
+            return _judge_option(requirement, stated.value)
+        case ParticipationMethod.CODE:
+            return Proof(method) if _is_code(requirement, stated.value) else _not_found(method)
+        case _:
+            return _judge_match(method, evidence)
 
 
 def may_try_again_at(wrong_tries: Sequence[datetime], at: datetime) -> datetime | None:
@@ -103,12 +81,27 @@ def normalize_code(code: str) -> bytes:
     return "".join(code.split()).casefold().encode()
 
 
-def _judge_match(method: ParticipationMethod, evidence: Evidence) -> Proof | Rejection:
+def _judge_option(requirement: Participation, value: str) -> Proof | Refused:
+    codes = [option.code for option in requirement.options]
+    return Proof(value) if value in codes else Refused(RefusalCode.OPTION_UNKNOWN, {"options": ",".join(codes)})
+
+
+def _is_code(requirement: Participation, value: str) -> bool:
+    """Whether this is the code, compared in constant time; without a code no value is right."""
+    code = normalize_code(requirement.code or "")
+    return code != b"" and hmac.compare_digest(normalize_code(value), code)
+
+
+def _judge_match(method: ParticipationMethod, evidence: Evidence) -> Proof | Refused:
     match = evidence.match
     if match is None or match.is_group is not (method is ParticipationMethod.GROUP_ID):
-        return Rejection(Mistake.IDENTIFIER_NOT_FOUND, {"method": method})
+        return _not_found(method)
     if match.is_group:
         return Proof(method)
     if match.claim_id not in (None, evidence.claim_id):
-        return Rejection(Mistake.IDENTIFIER_TAKEN, {"method": method})
+        return Refused(RefusalCode.IDENTIFIER_TAKEN, {"method": method})
     return Proof(method, match.entry_id)
+
+
+def _not_found(method: ParticipationMethod) -> Refused:
+    return Refused(RefusalCode.IDENTIFIER_NOT_FOUND, {"method": method})

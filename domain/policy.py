@@ -415,18 +415,6 @@ class CEActivityPolicy:
         """The session with this code, if there is one."""
         return next((session for session in self.sessions if session.code == code), None)
 
-    def offer(self, credit_type: str, learning_format: LearningFormat | None = None) -> CreditOffer | None:
-        """The offer of this credit type to those who took part in a format, by default the activity's own."""
-        wanted = learning_format or self.format
-        return next(
-            (
-                offer
-                for offer in self.credit
-                if offer.credit_type == credit_type and (not offer.formats or wanted in offer.formats)
-            ),
-            None,
-        )
-
     def _evaluations(self) -> Iterator[Evaluation]:
         return (each for each in self.requirements if isinstance(each, Evaluation))
 

@@ -9,11 +9,13 @@ from enum import StrEnum
 
 from domain.claims import (
     CLOSED_STAGES,
+    STAGES_UNDERWAY,
     Attention,
     ClaimFacts,
     Stage,
-    attempts_left,
+    evaluation_asked,
     graded_at,
+    is_exhausted,
     is_gate,
     is_met,
     is_overdue,
@@ -128,7 +130,7 @@ def progress_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime, atten
     """Describe a claim at a moment; ``attention`` is the code for which it is parked, if it is."""
     moment = _Moment(policy, facts, at, attention)
     steps = moment.steps()
-    can_still_claim = not facts.is_awarded and moment.ended_because is None
+    is_underway = moment.stage in STAGES_UNDERWAY and moment.ended_because is None
     before_credit = [step.kind for step in steps if step.state is not StepState.DONE and step.kind in _BEFORE_CREDIT]
     waiting_for = moment.waiting_for()
     waiting_until = {
@@ -142,9 +144,9 @@ def progress_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime, atten
         waiting_for=waiting_for,
         waiting_until=waiting_until,
         next_actions=moment.next_actions(),
-        blocked_by=tuple(before_credit) if can_still_claim and facts.credit is None else (),
+        blocked_by=tuple(before_credit) if is_underway and facts.credit is None else (),
         steps=steps,
-        deadlines=moment.deadlines() if can_still_claim else (),
+        deadlines=moment.deadlines() if is_underway else (),
     )
 
 
@@ -159,7 +161,9 @@ class _Moment:
         self.facts = facts
         self.at = at
         self.stage = stage_of(policy, facts, at)
-        self.requirements = requirements_of(policy, facts)
+        self.gates = tuple(each for each in requirements_of(policy, facts) if is_gate(each))
+        self.evaluation_at_claim = evaluation_asked(policy, facts, EvaluationTime.AT_CLAIM)
+        self.session_evaluation = evaluation_asked(policy, facts, EvaluationTime.PER_SESSION)
         self.opening = opens_at(policy.claim_window, policy.time_zone)
         self.result_at = graded_at(policy, facts)
         self.is_overdue = is_overdue(facts, self.stage, at)
@@ -176,8 +180,7 @@ class _Moment:
         """Why the learner can do no more steps of a claim that ends, or ended, without an award."""
         if self.stage is Stage.EXPIRED or self.is_overdue:
             return RefusalCode.DEADLINE_PASSED
-        post_test = self.policy.post_test
-        if self.stage is Stage.DENIED and post_test is not None and attempts_left(post_test, self.facts) == 0:
+        if self.stage is Stage.DENIED and is_exhausted(self.policy, self.facts):
             return RefusalCode.ATTEMPTS_EXHAUSTED
         return RefusalCode.WRONG_STATE if self.stage in (Stage.DENIED, Stage.WITHDRAWN) else None
 
@@ -197,17 +200,11 @@ class _Moment:
     def next_actions(self) -> tuple[Action, ...]:
         if self.has_certificate:
             return (Action.VIEW_CERTIFICATE,)
-        if self.facts.is_awarded:
+        if self.stage not in STAGES_UNDERWAY | {Stage.EXPIRED}:
             return ()
-        if self.ended_because is not None:
-            return (Action.REQUEST_EXTENSION,) if self._may_ask_for_time() else ()
-        asking = (Action.REQUEST_EXTENSION,) if self._may_ask_for_time() else ()
-        return (*self._step_actions(), *asking, Action.WITHDRAW)
-
-    def _may_ask_for_time(self) -> bool:
-        is_late = self.ended_because is RefusalCode.DEADLINE_PASSED
-        is_due = self.facts.due_at is not None and (is_late or self.stage not in CLOSED_STAGES)
-        return is_due and not self.facts.is_extension_requested
+        may_ask = self.facts.due_at is not None and not self.facts.is_extension_requested
+        asking = (Action.REQUEST_EXTENSION,) if may_ask else ()
+        return asking if self.ended_because is not None else (*self._step_actions(), *asking, Action.WITHDRAW)
 
     def _step_actions(self) -> tuple[Action, ...]:
         last = self.facts.last_attempt
@@ -230,25 +227,26 @@ class _Moment:
                 return (action,) if action else ()
 
     def _claiming_actions(self) -> tuple[Action, ...]:
-        """The evaluation that is asked for at claiming, then sessions and credit, which may go to and fro."""
-        if self._is_evaluation_missing():
-            return (Action.COMPLETE_EVALUATION,)
-        changing = (Action.CHOOSE_STATEMENT,) if self.policy.has_statement else ()
-        if not self.policy.sessions:
-            return (Action.CLAIM_CREDIT, *changing)
-        is_ready = self._is_sessions_step_done()
-        return (*((Action.CLAIM_CREDIT,) if is_ready else ()), Action.CLAIM_SESSION, *changing)
+        """What belongs to claiming, in any order, and the credit once nothing is missing."""
+        actions = {
+            Action.COMPLETE_EVALUATION: self._is_evaluation_missing(),
+            Action.CLAIM_CREDIT: not self._is_credit_locked(),
+            Action.CLAIM_SESSION: bool(self.policy.sessions),
+            Action.CHOOSE_STATEMENT: self.policy.has_statement,
+        }
+        return tuple(action for action, is_possible in actions.items() if is_possible)
 
     def _is_evaluation_missing(self) -> bool:
-        evaluation = self.policy.evaluation
-        is_asked = evaluation is not None and evaluation.asked is EvaluationTime.AT_CLAIM
-        return is_asked and evaluation in self.requirements and not self.facts.is_evaluated
+        return self.evaluation_at_claim is not None and not self.facts.is_evaluated
 
-    def _is_sessions_step_done(self) -> bool:
-        is_evaluated = self.policy.session_evaluation is None or self.facts.evaluated_sessions >= set(
-            self.facts.sessions
-        )
-        return bool(self.facts.sessions) and is_evaluated
+    def _is_session_missing(self) -> bool:
+        """Whether no session is claimed yet, or one is not evaluated, where that is asked for."""
+        if self.session_evaluation is not None:
+            return not is_met(self.policy, self.session_evaluation, self.facts)
+        return bool(self.policy.sessions) and not self.facts.sessions
+
+    def _is_credit_locked(self) -> bool:
+        return self._is_evaluation_missing() or self._is_session_missing()
 
     def deadlines(self) -> tuple[Deadline, ...]:
         times = {
@@ -259,11 +257,9 @@ class _Moment:
         return tuple(Deadline(name, at, self.policy.time_zone) for name, at in times.items() if at is not None)
 
     def steps(self) -> tuple[Step, ...]:
-        gates = [self._gate_step(each) for each in self.requirements if is_gate(each)]
-        window = [self._window_step()] if self.opening is not None else []
-        claiming = self._claiming_steps()
+        gates = [self._gate_step(each) for each in self.gates]
         final = [self._final_step()] if self.policy.finalization else []
-        return (*gates, *window, *claiming, self._credit_step(), *final, self._certificate_step())
+        return (*gates, *self._window_steps(), *self._claiming_steps(), *final, self._certificate_step())
 
     def _gate_step(self, requirement: Requirement) -> Step:
         kind = StepKind(requirement.kind)
@@ -271,50 +267,42 @@ class _Moment:
             return Step(kind, StepState.DONE)
         if self.ended_because is not None:
             return Step(kind, StepState.LOCKED, self.ended_because)
-        unmet = (each for each in self.requirements if is_gate(each) and not is_met(self.policy, each, self.facts))
+        unmet = (each for each in self.gates if not is_met(self.policy, each, self.facts))
         if requirement is not next(unmet):
             return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED, self.result_at)
         if self.stage is Stage.GRADING:
             return Step(kind, StepState.WAITING, until=self.result_at)
         return Step(kind, StepState.TO_DO)
 
-    def _window_step(self) -> Step:
-        is_open = self.facts.credit is not None or self.opening is None or self.at >= self.opening
+    def _window_steps(self) -> tuple[Step, ...]:
+        if self.opening is None:
+            return ()
+        is_open = self.facts.credit is not None or self.at >= self.opening
         waiting = Step(StepKind.CLAIM_WINDOW, StepState.WAITING, RefusalCode.WINDOW_NOT_OPEN, self.opening)
-        return Step(StepKind.CLAIM_WINDOW, StepState.DONE) if is_open else waiting
+        return (Step(StepKind.CLAIM_WINDOW, StepState.DONE) if is_open else waiting,)
 
     def _claiming_steps(self) -> tuple[Step, ...]:
-        """What belongs to claiming, before the amount: an evaluation asked for at that time, and the sessions."""
+        """What belongs to claiming: an evaluation that is asked for at that time, the sessions, and the amount."""
+        is_awarded, has_credit = self.facts.is_awarded, self.facts.credit is not None
         steps = []
-        evaluation = self.policy.evaluation
-        if evaluation is not None and evaluation in self.requirements and not is_gate(evaluation):
-            is_done = self.facts.is_awarded or self.facts.is_evaluated
+        if self.evaluation_at_claim is not None:
+            is_done = is_awarded or self.facts.is_evaluated
             steps.append(self._claiming_step(StepKind.EVALUATION, is_done=is_done))
         if self.policy.sessions:
-            is_done = self.facts.is_awarded or self._is_sessions_step_done()
+            is_done = is_awarded or not self._is_session_missing()
             steps.append(self._claiming_step(StepKind.SESSIONS, is_done=is_done))
-        return tuple(steps)
+        return (*steps, self._claiming_step(StepKind.CREDIT, is_done=has_credit, is_locked=self._is_credit_locked()))
 
-    def _credit_step(self) -> Step:
-        return self._claiming_step(StepKind.CREDIT, is_done=self.facts.credit is not None)
-
-    def _claiming_step(self, kind: StepKind, *, is_done: bool) -> Step:
+    def _claiming_step(self, kind: StepKind, *, is_done: bool, is_locked: bool = False) -> Step:
         if is_done:
             return Step(kind, StepState.DONE)
         if self.ended_because is not None:
             return Step(kind, StepState.LOCKED, self.ended_because)
         if self.stage is Stage.AWAITING_WINDOW:
             return Step(kind, StepState.LOCKED, RefusalCode.WINDOW_NOT_OPEN, self.opening)
-        if self.stage is not Stage.READY_TO_CLAIM or self._has_to_wait(kind):
+        if self.stage is not Stage.READY_TO_CLAIM or is_locked:
             return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED)
         return Step(kind, StepState.TO_DO)
-
-    def _has_to_wait(self, kind: StepKind) -> bool:
-        """Within claiming, the evaluation comes first, then the sessions, then the amount."""
-        if kind is StepKind.EVALUATION:
-            return False
-        is_without_sessions = kind is StepKind.CREDIT and self.policy.sessions and not self._is_sessions_step_done()
-        return self._is_evaluation_missing() or bool(is_without_sessions)
 
     def _final_step(self) -> Step:
         if self.facts.is_final or self.facts.is_awarded:

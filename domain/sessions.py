@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from domain.deadlines import time_of_day
 from domain.policy import CEActivityPolicy, Session
 
 NOTHING: Final = Decimal(0)
@@ -26,10 +26,8 @@ class Interval:
 
 def interval_of(session: Session, time_zone: str) -> Interval:
     """When a session is held, from its local times (R-TZ)."""
-    zone = ZoneInfo(time_zone)
-    starts_at = datetime.combine(session.held_on, session.starts_at, tzinfo=zone).astimezone(UTC)
-    ends_at = datetime.combine(session.held_on, session.ends_at, tzinfo=zone).astimezone(UTC)
-    return Interval(starts_at, ends_at)
+    starts_at = time_of_day(session.held_on, session.starts_at, time_zone)
+    return Interval(starts_at, time_of_day(session.held_on, session.ends_at, time_zone))
 
 
 def overlapping(policy: CEActivityPolicy, session: Session, claimed: Mapping[str, Decimal]) -> tuple[str, ...]:

@@ -9,34 +9,59 @@ from typing import Final
 from domain import deadlines
 from domain.claims import (
     CLOSED_STAGES,
+    STAGES_UNDERWAY,
     ClaimFacts,
     Stage,
     graded_at,
+    is_exhausted,
     is_overdue,
+    is_way_known,
+    requirements_of,
     stage_of,
 )
-from domain.policy import CEActivityPolicy, EvaluationTime
+from domain.policy import (
+    CEActivityPolicy,
+    Content,
+    Disclosures,
+    Evaluation,
+    EvaluationTime,
+    Finalization,
+    Participation,
+    PostTest,
+    Statement,
+)
 from domain.refusals import RefusalCode, Refused
 from domain.submissions import STAFF_KINDS, Submission, SubmissionKind
 
+_OPEN: Final = frozenset(Stage) - CLOSED_STAGES
 # What belongs to claiming may be changed until the statement is final.
 _CLAIMING: Final = frozenset({Stage.READY_TO_CLAIM, Stage.AWAITING_FINALIZATION})
 _STAGES_OF_KIND: Final = {
+    SubmissionKind.OPENING: _OPEN,
     SubmissionKind.PARTICIPATION: frozenset({Stage.VERIFYING_PARTICIPATION}),
+    SubmissionKind.STATEMENT: STAGES_UNDERWAY,
     SubmissionKind.DISCLOSURES: frozenset({Stage.AWAITING_DISCLOSURES}),
+    SubmissionKind.PROGRESS: _OPEN,
     SubmissionKind.ATTEMPT: frozenset({Stage.AWAITING_TEST}),
     SubmissionKind.ANSWERS: frozenset({Stage.AWAITING_TEST}),
-    SubmissionKind.EVALUATION: frozenset({Stage.AWAITING_EVALUATION}),
+    # Before credit opens, or when it is claimed, as the policy asks for it.
+    SubmissionKind.EVALUATION: frozenset({Stage.AWAITING_EVALUATION, Stage.READY_TO_CLAIM}),
     SubmissionKind.SESSION: _CLAIMING,
     SubmissionKind.CREDIT: _CLAIMING,
     SubmissionKind.FINALIZATION: frozenset({Stage.AWAITING_FINALIZATION}),
+    SubmissionKind.WITHDRAWAL: STAGES_UNDERWAY | {Stage.AWARDING},
 }
-# Taken in whatever stage a learner's claim is, as long as it is open.
-_ANY_TIME: Final = frozenset({SubmissionKind.STATEMENT, SubmissionKind.OPENING, SubmissionKind.WITHDRAWAL})
-_CHANGES_STATEMENT: Final = frozenset(
-    {SubmissionKind.STATEMENT, SubmissionKind.SESSION, SubmissionKind.CREDIT, SubmissionKind.FINALIZATION}
-)
-LEARNER_STEPS: Final = frozenset({*_STAGES_OF_KIND, SubmissionKind.STATEMENT, SubmissionKind.PROGRESS})
+_REQUIREMENTS: Final = {
+    SubmissionKind.PARTICIPATION: Participation,
+    SubmissionKind.STATEMENT: Statement,
+    SubmissionKind.DISCLOSURES: Disclosures,
+    SubmissionKind.PROGRESS: Content,
+    SubmissionKind.ATTEMPT: PostTest,
+    SubmissionKind.ANSWERS: PostTest,
+    SubmissionKind.FINALIZATION: Finalization,
+}
+_CHANGES_CREDIT: Final = frozenset({SubmissionKind.STATEMENT, SubmissionKind.SESSION, SubmissionKind.CREDIT})
+LEARNER_STEPS: Final = frozenset(_STAGES_OF_KIND) - {SubmissionKind.OPENING, SubmissionKind.WITHDRAWAL}
 
 
 def refusal_by_turn(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:
@@ -45,23 +70,12 @@ def refusal_by_turn(policy: CEActivityPolicy, facts: ClaimFacts, submission: Sub
     if kind in STAFF_KINDS or kind is SubmissionKind.EXTENSION_REQUEST:
         return None if _is_office_work_due(facts, kind, stage) else wrong_state(stage)
     if stage is Stage.EXPIRED or is_overdue(facts, stage, submission.received_at):
-        return _deadline_passed(facts)
-    if kind is SubmissionKind.PROGRESS:
-        return None
-    if not _has_step(policy, kind):
+        return Refused(RefusalCode.DEADLINE_PASSED, {"due_at": facts.due_at.isoformat()} if facts.due_at else {})
+    if not _has_step(policy, facts, kind):
         return Refused(RefusalCode.STEP_NOT_REQUIRED, {"stage": stage})
-    if kind in _ANY_TIME and not facts.is_awarded:
-        return wrong_state(stage) if stage in CLOSED_STAGES else None
-    if kind is SubmissionKind.OPENING and stage not in CLOSED_STAGES:
-        return None
-    if stage in _stages_for(policy, kind):
+    if stage in _STAGES_OF_KIND[kind] and not _is_done(kind, facts):
         return None
     return _refusal_out_of_turn(policy, facts, kind, stage)
-
-
-def is_asked_at_claim(policy: CEActivityPolicy) -> bool:
-    """Whether the evaluation is asked for when credit is claimed, not before."""
-    return policy.evaluation is not None and policy.evaluation.asked is EvaluationTime.AT_CLAIM
 
 
 def wrong_state(stage: Stage) -> Refused:
@@ -71,49 +85,41 @@ def wrong_state(stage: Stage) -> Refused:
 
 def _is_office_work_due(facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> bool:
     """Whether what staff do to a claim, or what a learner asks of staff, fits its stage."""
-    is_open = stage not in CLOSED_STAGES
     return {
-        SubmissionKind.EXTENSION_REQUEST: stage is Stage.EXPIRED or (is_open and not facts.is_awarded),
+        SubmissionKind.EXTENSION_REQUEST: facts.due_at is not None and stage in STAGES_UNDERWAY | {Stage.EXPIRED},
+        SubmissionKind.EXTENSION: stage in STAGES_UNDERWAY,
         SubmissionKind.EXTENSION_REFUSAL: facts.is_extension_requested,
-        SubmissionKind.CORRECTION: facts.is_awarded and stage is Stage.COMPLETED,
-    }.get(kind, is_open)
+        SubmissionKind.CORRECTION: stage is Stage.COMPLETED,
+    }.get(kind, stage in _OPEN)
 
 
-def _has_step(policy: CEActivityPolicy, kind: SubmissionKind) -> bool:
-    return {
-        SubmissionKind.PARTICIPATION: policy.participation is not None,
-        SubmissionKind.STATEMENT: policy.has_statement,
-        SubmissionKind.DISCLOSURES: policy.disclosures is not None,
-        SubmissionKind.ATTEMPT: policy.post_test is not None,
-        SubmissionKind.ANSWERS: policy.post_test is not None,
-        SubmissionKind.EVALUATION: policy.evaluation is not None,
-        SubmissionKind.SESSION: bool(policy.sessions),
-        SubmissionKind.FINALIZATION: policy.finalization is not None,
-    }.get(kind, True)
-
-
-def _stages_for(policy: CEActivityPolicy, kind: SubmissionKind) -> frozenset[Stage]:
-    stages = _STAGES_OF_KIND.get(kind, frozenset())
-    is_at_claim = kind is SubmissionKind.EVALUATION and is_asked_at_claim(policy)
-    return frozenset({Stage.READY_TO_CLAIM}) if is_at_claim else stages
+def _has_step(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind) -> bool:
+    """Whether a learner's claim has this step; as long as their learning format is open it may get it yet."""
+    requirements = requirements_of(policy, facts) if is_way_known(policy, facts) else policy.requirements
+    if kind is SubmissionKind.SESSION:
+        return bool(policy.sessions)
+    if kind is SubmissionKind.EVALUATION:
+        evaluations = (each for each in requirements if isinstance(each, Evaluation))
+        return any(each.asked is not EvaluationTime.PER_SESSION for each in evaluations)
+    return kind not in _REQUIREMENTS or any(isinstance(each, _REQUIREMENTS[kind]) for each in requirements)
 
 
 def _refusal_out_of_turn(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> Refused:
-    if facts.is_final and kind in _CHANGES_STATEMENT:
-        return Refused(RefusalCode.FINALIZED, {"stage": stage})
-    if kind is SubmissionKind.CREDIT and facts.credit is not None:
-        return Refused(RefusalCode.ALREADY_CLAIMED, {"stage": stage})
-    if stage is Stage.DENIED:
+    if stage is Stage.DENIED and is_exhausted(policy, facts):
         return Refused(RefusalCode.ATTEMPTS_EXHAUSTED, {"stage": stage})
-    if stage in CLOSED_STAGES:
+    if stage in CLOSED_STAGES - {Stage.COMPLETED} or kind is SubmissionKind.WITHDRAWAL:
+        return wrong_state(stage)
+    if facts.is_final and kind in _CHANGES_CREDIT | {SubmissionKind.FINALIZATION}:
+        return Refused(RefusalCode.FINALIZED, {"stage": stage})
+    if facts.credit is not None and kind in _CHANGES_CREDIT:
+        return Refused(RefusalCode.ALREADY_CLAIMED, {"stage": stage})
+    if stage is Stage.COMPLETED:
         return wrong_state(stage)
     if _is_done(kind, facts):
         return Refused(RefusalCode.ALREADY_DONE, {"stage": stage})
-    if stage is Stage.AWAITING_WINDOW:
-        opening = deadlines.opens_at(policy.claim_window, policy.time_zone)
-        return Refused(
-            RefusalCode.WINDOW_NOT_OPEN, {"stage": stage, "opens_at": opening.isoformat() if opening else ""}
-        )
+    opening = deadlines.opens_at(policy.claim_window, policy.time_zone)
+    if stage is Stage.AWAITING_WINDOW and opening is not None:
+        return Refused(RefusalCode.WINDOW_NOT_OPEN, {"stage": stage, "opens_at": opening.isoformat()})
     if kind is SubmissionKind.FINALIZATION and stage is Stage.READY_TO_CLAIM:
         return Refused(RefusalCode.CREDIT_MISSING, {"stage": stage})
     result_at = graded_at(policy, facts)
@@ -122,6 +128,7 @@ def _refusal_out_of_turn(policy: CEActivityPolicy, facts: ClaimFacts, kind: Subm
 
 
 def _is_done(kind: SubmissionKind, facts: ClaimFacts) -> bool:
+    """Whether a step that is done once is done, or too late to be done: what was granted cannot be given up."""
     has_passed = any(attempt.has_passed for attempt in facts.attempts)
     return {
         SubmissionKind.PARTICIPATION: facts.participation is not None,
@@ -129,9 +136,5 @@ def _is_done(kind: SubmissionKind, facts: ClaimFacts) -> bool:
         SubmissionKind.ATTEMPT: has_passed,
         SubmissionKind.ANSWERS: has_passed,
         SubmissionKind.EVALUATION: facts.is_evaluated,
-        SubmissionKind.WITHDRAWAL: False,
+        SubmissionKind.WITHDRAWAL: facts.is_awarded,
     }.get(kind, False)
-
-
-def _deadline_passed(facts: ClaimFacts) -> Refused:
-    return Refused(RefusalCode.DEADLINE_PASSED, {"due_at": facts.due_at.isoformat()} if facts.due_at else {})
