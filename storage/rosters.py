@@ -1,0 +1,299 @@
+"""Rosters in the record: previewed when they are uploaded, and applied in one transaction as they were previewed."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.identities import derived_id
+from domain.roster_changes import Change, Entry, Outcome, changes_of, removals
+from domain.roster_columns import FAMILY_NAME, GIVEN_NAME
+from domain.rosters import Roster, RosterLine, RowCode, RowProblem
+from storage.audit import AuditEntry, AuditStream
+from storage.catalog import ce_activity_stream
+from storage.roster_wakeups import Application, wake_claims
+from storage.tables import RosterRow
+
+ENTRY_ID: Final = "entry_id"
+"""Under which name the values of a removed entry hold its id."""
+
+_AT_ONCE: Final = 5_000
+
+
+class RosterState(StrEnum):
+    """What became of an uploaded roster. Applying is one transaction, so nothing is ever half applied."""
+
+    PREVIEWED = "previewed"
+    APPLIED = "applied"
+
+
+class PreviewOutdatedError(Exception):
+    """The roster of the CE activity changed since the preview, so that applying would do something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An uploaded roster; ``sha256`` is of the file, ``actor`` the account that sent it."""
+
+    id: str
+    ce_activity_id: str
+    file_name: str
+    sha256: bytes
+    actor: str
+    is_replacement: bool
+
+
+async def preview(connection: AsyncConnection, upload: Upload, roster: Roster) -> None:
+    """Keep an uploaded roster with what applying it would do, row by row; the caller commits."""
+    entries = await _entries(connection, upload.ce_activity_id)
+    changes, gone = await asyncio.to_thread(_look, roster.lines, entries, is_replacement=upload.is_replacement)
+    values = {
+        "id": upload.id,
+        "ce_activity_id": upload.ce_activity_id,
+        "file_name": upload.file_name,
+        "sha256": upload.sha256,
+        "reading": {
+            "encoding": roster.encoding,
+            "separator": roster.separator,
+            "columns": list(roster.columns),
+            "ignored_columns": list(roster.ignored),
+        },
+        "is_replacement": upload.is_replacement,
+        "state": RosterState.PREVIEWED,
+        "row_count": len(changes),
+        "problem_count": sum(change.outcome is Outcome.PROBLEM for change in changes),
+        "uploaded_by": upload.actor,
+    }
+    await connection.execute(insert(RosterRow).values(**values).on_conflict_do_nothing())
+    rows = [_line_row(change) for change in changes]
+    rows += [
+        {"line": -number, "values": json.dumps(_of_entry(entry)), "problems": "[]", "outcome": Outcome.REMOVED}
+        for number, entry in enumerate(gone, 1)
+    ]
+    await _in_batches(connection, _ADD_LINES, rows, roster_id=upload.id)
+
+
+async def apply(connection: AsyncConnection, roster_id: str, actor: str, request_id: str | None) -> None:
+    """Do what the preview of a roster said; nothing more when that was done before. The caller commits.
+
+    Raises ``PreviewOutdatedError`` when a row would now do something else, ``NoResultFound`` for an unknown roster.
+    """
+    # A large roster takes longer than any step of a claim may, and waits for another one that is being applied.
+    await connection.execute(text("SET LOCAL statement_timeout = '60s'"))
+    await connection.execute(text("SET LOCAL lock_timeout = '30s'"))
+    # Learners can open claims meanwhile: their rows refer to this one only by its key.
+    await connection.execute(_LOCK, {"roster_id": roster_id})
+    row = (await connection.execute(_READ, {"roster_id": roster_id})).one()
+    if row.state == RosterState.APPLIED:
+        return
+    lines, previewed, previewed_gone = await _stored_lines(connection, roster_id)
+    entries = await _entries(connection, row.ce_activity_id)
+    changes, gone = await asyncio.to_thread(_look, lines, entries, is_replacement=row.is_replacement)
+    if [change.outcome for change in changes] != previewed or {entry.id for entry in gone} != previewed_gone:
+        raise PreviewOutdatedError
+    await _remove(connection, gone)
+    application = Application(roster_id, row.ce_activity_id, actor, request_id)
+    await _write(connection, application, changes)
+    await wake_claims(connection, application, changes)
+    counts = {outcome.value: sum(change.outcome is outcome for change in changes) for outcome in Outcome}
+    counts[Outcome.REMOVED] = len(gone)
+    await connection.execute(
+        update(RosterRow)
+        .where(RosterRow.id == roster_id)
+        .values(
+            state=RosterState.APPLIED,
+            applied_count=counts[Outcome.NEW] + counts[Outcome.CHANGED],
+            applied_by=actor,
+            applied_at=func.clock_timestamp(),
+        )
+    )
+    after = {"roster": roster_id, "sha256": bytes(row.sha256).hex(), "rows": counts}
+    await connection.run_sync(_enter, application, after)
+
+
+def _enter(connection: Connection, application: Application, after: Mapping[str, Any]) -> None:
+    at = connection.execute(func.clock_timestamp().select()).scalar_one()
+    AuditStream.open(connection, ce_activity_stream(application.ce_activity_id)).append(
+        AuditEntry(
+            step_key=f"roster:{application.roster_id}",
+            event="roster.applied",
+            at=at,
+            actor=application.actor,
+            after=after,
+            request_id=application.request_id,
+        )
+    )
+
+
+def _look(
+    lines: Sequence[RosterLine], entries: Sequence[Entry], *, is_replacement: bool
+) -> tuple[list[Change], list[Entry]]:
+    return changes_of(lines, entries), removals(lines, entries) if is_replacement else []
+
+
+_LOCK: Final = text(
+    "SELECT 1 FROM ce_activities WHERE id = (SELECT ce_activity_id FROM rosters WHERE id = :roster_id) "
+    "FOR NO KEY UPDATE"
+)
+_READ: Final = text("SELECT ce_activity_id, state, sha256, is_replacement FROM rosters WHERE id = :roster_id")
+_READ_ENTRIES: Final = text(
+    """
+    SELECT e.id, e.is_group, e.given_name, e.family_name, e.claim_id IS NOT NULL AS is_used,
+           array_agg(k.kind) AS kinds, array_agg(k.value) AS key_values
+      FROM roster_keys k JOIN roster_entries e ON e.id = k.entry_id
+     WHERE k.ce_activity_id = :ce_activity_id
+     GROUP BY e.id ORDER BY e.id
+    """
+)
+_READ_LINES: Final = text(
+    'SELECT line, "values", problems, outcome FROM roster_lines WHERE roster_id = :roster_id ORDER BY line'
+)
+
+
+async def _entries(connection: AsyncConnection, ce_activity_id: str) -> list[Entry]:
+    rows = await connection.execute(_READ_ENTRIES, {"ce_activity_id": ce_activity_id})
+    return [
+        Entry(
+            id=row.id,
+            is_group=row.is_group,
+            given_name=row.given_name,
+            family_name=row.family_name,
+            is_used=row.is_used,
+            keys=_by_kind(row.kinds, row.key_values),
+        )
+        for row in rows
+    ]
+
+
+def _by_kind(kinds: Iterable[str], values: Iterable[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for kind, value in zip(kinds, values, strict=True):
+        found[kind] = found.get(kind, frozenset()) | {value}
+    return found
+
+
+async def _stored_lines(
+    connection: AsyncConnection, roster_id: str
+) -> tuple[list[RosterLine], list[Outcome], set[str]]:
+    """The rows of a previewed roster, what each of them was to do, and which entries were to be removed."""
+    rows = (await connection.execute(_READ_LINES, {"roster_id": roster_id})).all()
+    of_file = [row for row in rows if row.line > 0]
+    lines = [
+        RosterLine(line=row.line, values=row.values, problems=tuple(problem_from_json(each) for each in row.problems))
+        for row in of_file
+    ]
+    gone = {row.values[ENTRY_ID] for row in rows if row.line < 0}
+    return lines, [Outcome(row.outcome) for row in of_file], gone
+
+
+def problem_from_json(stored: Mapping[str, Any]) -> RowProblem:
+    """A problem as it was stored with its row."""
+    return RowProblem(RowCode(stored["code"]), stored["column"], tuple(stored["lines"]))
+
+
+def _line_row(change: Change) -> dict[str, Any]:
+    problems = [asdict(problem) for problem in change.line.problems]
+    return {
+        "line": change.line.line,
+        "values": json.dumps(dict(change.line.values)),
+        "problems": json.dumps(problems),
+        "outcome": change.outcome,
+    }
+
+
+def _of_entry(entry: Entry) -> dict[str, str]:
+    names = {GIVEN_NAME: entry.given_name, FAMILY_NAME: entry.family_name}
+    keys = {kind: ", ".join(sorted(values)) for kind, values in entry.keys.items()}
+    return {ENTRY_ID: entry.id, **{column: name for column, name in names.items() if name}, **keys}
+
+
+_ADD_LINES: Final = """
+    INSERT INTO roster_lines (roster_id, line, "values", problems, outcome)
+    SELECT :roster_id, * FROM unnest(CAST(:line AS int[]), CAST(:values AS jsonb[]), CAST(:problems AS jsonb[]),
+                                     CAST(:outcome AS text[]))
+    ON CONFLICT DO NOTHING
+"""
+_ADD_ENTRIES: Final = """
+    INSERT INTO roster_entries (ce_activity_id, roster_id, id, is_group, given_name, family_name)
+    SELECT :ce_activity_id, :roster_id, * FROM unnest(CAST(:id AS text[]), CAST(:is_group AS boolean[]),
+                                                      CAST(:given_name AS text[]), CAST(:family_name AS text[]))
+"""
+_ADD_KEYS: Final = """
+    INSERT INTO roster_keys (ce_activity_id, entry_id, kind, value)
+    SELECT :ce_activity_id, * FROM unnest(CAST(:entry_id AS text[]), CAST(:kind AS text[]), CAST(:value AS text[]))
+"""
+_CHANGE_NAMES: Final = """
+    UPDATE roster_entries e
+       SET given_name = coalesce(said.given_name, e.given_name),
+           family_name = coalesce(said.family_name, e.family_name), roster_id = :roster_id
+      FROM unnest(CAST(:id AS text[]), CAST(:given_name AS text[]), CAST(:family_name AS text[]))
+        AS said(id, given_name, family_name)
+     WHERE e.id = said.id
+"""
+# A learner may have used the entry since it was read: then it keeps its keys.
+_REMOVE_KEYS: Final = """
+    DELETE FROM roster_keys k
+     USING unnest(CAST(:entry_id AS text[]), CAST(:kind AS text[])) AS gone(entry_id, kind), roster_entries e
+     WHERE k.entry_id = gone.entry_id AND k.kind = gone.kind AND e.id = gone.entry_id AND e.claim_id IS NULL
+"""
+_LOCK_ENTRIES: Final = text("SELECT 1 FROM roster_entries WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+_REMOVE_ALL_KEYS: Final = text(
+    "DELETE FROM roster_keys k USING roster_entries e "
+    "WHERE k.entry_id = ANY(:ids) AND e.id = k.entry_id AND e.claim_id IS NULL"
+)
+_REMOVE_ENTRIES: Final = text("DELETE FROM roster_entries WHERE id = ANY(:ids) AND claim_id IS NULL")
+
+
+async def _remove(connection: AsyncConnection, gone: Sequence[Entry]) -> None:
+    """Remove entries; raises ``PreviewOutdatedError`` when a learner has used one of them meanwhile."""
+    if not gone:
+        return
+    ids = {"ids": [entry.id for entry in gone]}
+    await connection.execute(_LOCK_ENTRIES, ids)
+    await connection.execute(_REMOVE_ALL_KEYS, ids)
+    removed = await connection.execute(_REMOVE_ENTRIES, ids)
+    if removed.rowcount != len(gone):
+        raise PreviewOutdatedError
+
+
+async def _write(connection: AsyncConnection, application: Application, changes: Sequence[Change]) -> None:
+    of_roster = {"roster_id": application.roster_id}
+    of_ce_activity = {"ce_activity_id": application.ce_activity_id}
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    keys: list[dict[str, str]] = []
+    replaced: list[dict[str, str]] = []
+    for change in changes:
+        if change.outcome not in (Outcome.NEW, Outcome.CHANGED):
+            continue
+        line, known = change.line, change.entry
+        entry_id = known.id if known else derived_id("ent", application.roster_id, str(line.line))
+        row = {"id": entry_id, "given_name": line.values.get(GIVEN_NAME), "family_name": line.values.get(FAMILY_NAME)}
+        (changed if known else new).append({**row, "is_group": line.is_group})
+        keys += [
+            {"entry_id": entry_id, "kind": kind, "value": value}
+            for kind, value in line.keys.items()
+            if known is None or value not in known.keys.get(kind, ())
+        ]
+        replaced += [{"entry_id": entry_id, "kind": kind} for kind in change.replaced_kinds]
+    await connection.execute(_LOCK_ENTRIES, {"ids": [row["id"] for row in changed]})
+    await _in_batches(connection, _REMOVE_KEYS, replaced)
+    await _in_batches(connection, _CHANGE_NAMES, changed, **of_roster)
+    await _in_batches(connection, _ADD_ENTRIES, new, **of_roster, **of_ce_activity)
+    await _in_batches(connection, _ADD_KEYS, keys, **of_ce_activity)
+
+
+async def _in_batches(
+    connection: AsyncConnection, statement: str, rows: Sequence[Mapping[str, Any]], **common: Any
+) -> None:
+    """Run a statement that takes arrays, with some thousand rows at a time."""
+    for start in range(0, len(rows), _AT_ONCE):
+        batch = rows[start : start + _AT_ONCE]
+        arrays = {name: [row[name] for row in batch] for name in batch[0]}
+        await connection.execute(text(statement), {**common, **arrays})
