@@ -31,7 +31,8 @@ from storage.claims import undecided_opening
 from storage.database import CLAIMS_CHANNEL
 from storage.definitions import DefinitionStatus
 from storage.participation import find_learner as find_on_rosters
-from storage.tables import AccountRow, LearnerRow, RosterEntryRow, RosterKeyRow, RosterRow, SubmissionRow
+from storage.rosters import RosterState
+from storage.tables import AccountRow, CEActivityRow, LearnerRow, RosterEntryRow, RosterKeyRow, RosterRow, SubmissionRow
 
 
 class NotApplicableError(Exception):
@@ -188,6 +189,10 @@ def _apply_participation(
     requirement = policy.participation
     if requirement is None or ParticipationMethod.ROSTER not in requirement.methods:
         raise NotApplicableError(EventProblem.ROSTER_NOT_ACCEPTED)
+    # Whoever applies a roster of the CE activity at the same time waits, or is waited for.
+    connection.execute(
+        select(CEActivityRow.id).where(CEActivityRow.id == place.ce_activity_id).with_for_update(key_share=True)
+    )
     if find_on_rosters(connection, place.ce_activity_id, place.learner_id) is None:
         _add_to_roster(connection, source, place, report.learner)
     first = place.stage is None and isinstance(policy.requirements[0], Participation)
@@ -204,7 +209,9 @@ def _add_to_roster(connection: Connection, source: Source, place: Place, key: Le
         "ce_activity_id": place.ce_activity_id,
         "file_name": source.actor,
         "sha256": sha256(roster_id.encode()).digest(),
-        "state": "applied",
+        # There was no file.
+        "reading": {"encoding": "", "separator": "", "columns": [EMAIL], "ignored_columns": []},
+        "state": RosterState.APPLIED,
         "row_count": 0,
         "problem_count": 0,
         "uploaded_by": source.actor,

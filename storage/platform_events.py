@@ -93,7 +93,7 @@ def _outcome(
     """Apply an event, to a learner whom staff named if they did; the columns that say what became of it."""
     report = read_event(body)
     if report is None:
-        return {"state": EventState.IGNORED}
+        return {"state": EventState.IGNORED, "problem": None, "learner_id": None}
     problem = None
     try:
         learner_id = learner_id or find_learner(connection, report.learner)
@@ -207,7 +207,12 @@ def _settle(
     is_settled = outcome["state"] == EventState.APPLIED
     settled = {"settled_at": func.clock_timestamp(), "settled_by": actor} if is_settled else {}
     _save(connection, source, **outcome, **settled)
-    after = {"event": source.event_id, **outcome}
+    after = {
+        "event": source.event_id,
+        "state": outcome["state"],
+        "problem": outcome["problem"],
+        "learner": outcome["learner_id"],
+    }
     enter(connection, source.integration, event=action, actor=actor, after=after, request_id=source.request_id)
     return _event(connection, source)
 

@@ -15,11 +15,11 @@ from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers, bodies
 from api.v1.bodies import Nothing, ReasonRequest
+from api.v1.once import answer_once
 from api.v1.steps import Desk, StaffDesk, json_response
 from api.views import time_json
 from domain.platform_events import EventProblem, EventState, is_event_id
-from storage import intake, platform_events
-from storage.intake import KeyReusedError, StoredAnswer
+from storage import platform_events
 from storage.integrations import is_name
 from storage.platform_effects import Source
 from storage.platform_events import EventNotFoundError, EventSettledError, EventView, LearnerNotFoundError
@@ -126,29 +126,18 @@ class Quarantine:
 
     async def settle(self, change: Settle) -> Response:
         """Change the event in one transaction, and answer with it as it is then."""
+
+        async def work(connection: AsyncConnection) -> dict[str, Any]:
+            return _event_json(await connection.run_sync(change, self.source))
+
         try:
-            outcome = await self.desk.services.database.transaction(lambda c: self._change_once(c, change))
-        except KeyReusedError:
-            raise ProblemError("idempotency_key_reused") from None
+            return await answer_once(self.desk.services, self.desk.envelope.key, work)
         except EventNotFoundError:
             raise ProblemError("not_found") from None
         except EventSettledError:
             raise ProblemError("event_settled") from None
         except LearnerNotFoundError:
             raise ProblemError("validation_failed", errors=[FieldError("/learner", "learner_unknown")]) from None
-        if isinstance(outcome, StoredAnswer):
-            return json_response(dict(outcome.body), outcome.status or 200, {"Idempotent-Replayed": "true"})
-        return json_response(outcome)
-
-    async def _change_once(self, connection: AsyncConnection, change: Settle) -> StoredAnswer | dict[str, Any]:
-        key = self.desk.envelope.key
-        stored = await intake.begin_answer(connection, key) if key is not None else None
-        if stored is not None:
-            return stored
-        document = _event_json(await connection.run_sync(change, self.source))
-        if key is not None:
-            await intake.finish_answer(connection, key, 200, document)
-        return document
 
 
 def quarantine(integration: str, event_id: str, desk: StaffDesk) -> Quarantine:
