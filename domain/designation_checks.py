@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Final
 
 from domain import credit
-from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat
+from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, PostTest
 from domain.policy_problems import Path, PolicyProblem, unique
-from domain.requirement_checks import kinds_read, reachable_formats, reachable_formats_read
+from domain.requirement_checks import fields_of, kinds_read, reachable_formats, reachable_formats_read
 
 MAXIMUM_UNITS = Decimal(200)
 COMMENSURATE_SENTENCE = (
@@ -82,11 +82,14 @@ def _apart(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
         if not offer.formats or not formats or set(offer.formats) & set(formats):
             name = "formats" if offer.formats else "credit_type"
             message = "is used once only, unless all offers of the type have learning formats of their own"
-            reads: tuple[Path, ...] = ((*path, "credit_type"), (*other, "credit_type"), (*other, "formats"))
+            names = ("credit_type", "formats")
+            reads: tuple[Path, ...] = tuple((*each, field) for each in (path, other) for field in names)
             yield PolicyProblem((*path, name), message, reads)
             return
     if others and policy.credit[others[0]].rule_version != offer.rule_version:
-        yield PolicyProblem((*path, "rule_version"), f"is the same in every offer of {offer.credit_type}")
+        message = f"is the same in every offer of {offer.credit_type}"
+        reads = tuple(("credit", others[0], field) for field in ("credit_type", "rule_version"))
+        yield PolicyProblem((*path, "rule_version"), message, reads)
 
 
 def _statement(path: Path, statement: str) -> Iterator[PolicyProblem]:
@@ -107,14 +110,14 @@ def _ama(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
     formats = [f"this {each.words}" for each in offer.formats or (policy.format,)]
     here = (*path, "designation_statement")
     parts = (
-        ([policy.provider.name], "names the provider", ("provider", "name")),
-        (formats, "names the learning format", (*path, "formats") if offer.formats else ("format",)),
-        ([_AMA_CREDIT], "names the credit in full", here),
-        ([COMMENSURATE_SENTENCE], "ends with the sentence on commensurate credit", here),
+        ([policy.provider.name], "names the provider", (("provider", "name"),)),
+        (formats, "names the learning format", ((*path, "formats"), ("format",))),
+        ([_AMA_CREDIT], "names the credit in full", ()),
+        ([COMMENSURATE_SENTENCE], "ends with the sentence on commensurate credit", ()),
     )
-    for words, meaning, read in parts:
+    for words, meaning, reads in parts:
         if not any(word.lower() in statement for word in words):
-            yield PolicyProblem(here, f"{meaning}: {' or '.join(words)}", (read,))
+            yield PolicyProblem(here, f"{meaning}: {' or '.join(words)}", reads)
     maximum = _MAXIMUM_OF.search(statement)
     if maximum is None or Decimal(maximum[1]) != offer.designated_units:
         yield PolicyProblem(here, f"says: a maximum of {offer.designated_units}", ((*path, "designated_units"),))
@@ -127,7 +130,8 @@ def _assessment(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
         is_tested = test is not None and (not test.formats or each in test.formats)
         if each in _FORMATS_WITH_ASSESSMENT and not is_tested:
             message = f"has a post_test, which {each.words} needs for AMA credit"
-            yield PolicyProblem(("requirements",), message, (*_formats_read(policy, at), *kinds_read(policy)))
+            reads = (*_formats_read(policy, at), *kinds_read(policy), *fields_of(policy, PostTest, "formats"))
+            yield PolicyProblem(("requirements",), message, reads)
 
 
 def _aapa(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:

@@ -45,8 +45,8 @@ def requirement_problems(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
 
 
 def kinds_read(policy: CEActivityPolicy) -> tuple[Path, ...]:
-    """What a judgement rests on that there is, or is not, a requirement of some kind."""
-    return tuple(("requirements", at, "kind") for at in range(len(policy.requirements)))
+    """What a judgement rests on that there is, or is not, a requirement of some kind: all kinds, and the list's end."""
+    return tuple(("requirements", at, "kind") for at in range(len(policy.requirements) + 1))
 
 
 def reachable_formats(policy: CEActivityPolicy) -> tuple[LearningFormat, ...]:
@@ -57,12 +57,13 @@ def reachable_formats(policy: CEActivityPolicy) -> tuple[LearningFormat, ...]:
 
 def reachable_formats_read(policy: CEActivityPolicy) -> tuple[Path, ...]:
     """What ``reachable_formats`` reads."""
-    options: list[Path] = [
-        ("requirements", at, "options")
-        for at, requirement in enumerate(policy.requirements)
-        if isinstance(requirement, Participation)
-    ]
-    return (("format",), *kinds_read(policy), *options)
+    return (("format",), *kinds_read(policy), *fields_of(policy, Participation, "options"))
+
+
+def fields_of(policy: CEActivityPolicy, kind: type[Requirement], name: str) -> tuple[Path, ...]:
+    """Where a field of the requirements of one kind stands."""
+    requirements = enumerate(policy.requirements)
+    return tuple(("requirements", at, name) for at, requirement in requirements if isinstance(requirement, kind))
 
 
 def _kinds(requirements: Sequence[Requirement]) -> Iterator[PolicyProblem]:

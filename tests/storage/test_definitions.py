@@ -62,9 +62,13 @@ def changed(old: str, new: str) -> str:
 
 
 def with_all_as_text(path: Path) -> dict[str, object]:
-    """The document as a general YAML reader sees it, dates as text."""
+    """The document as a general YAML reader sees it, dates and times of day as text."""
     loader = type("TextDates", (yaml.SafeLoader,), {})
     loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)  # type: ignore[attr-defined]
+    # YAML 1.1 reads 10:30 as a number in base sixty.
+    loader.add_constructor(  # type: ignore[attr-defined]
+        "tag:yaml.org,2002:int", lambda _, node: node.value if ":" in node.value else int(node.value)
+    )
     loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 -- derived from the safe loader
     assert isinstance(loaded, dict)
     return loaded
