@@ -168,9 +168,11 @@ class TestClaim:
         )
         await deliver(self.client, delivery, timedelta(seconds=10))
 
-    async def submit(self, body: SubmissionBody, received_at: datetime | None = None) -> dict[str, Any]:
+    async def submit(
+        self, body: SubmissionBody, received_at: datetime | None = None, actor: str | None = None
+    ) -> dict[str, Any]:
         """Receive, deliver, and wait for the outcome: outcome, refusal, details."""
-        submission_id = self.receive(body, received_at)
+        submission_id = self.receive(body, received_at, actor)
         await self.deliver(submission_id)
         return await self.outcome(submission_id)
 

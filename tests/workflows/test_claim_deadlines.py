@@ -14,8 +14,8 @@ from activities.mail import Postman
 from config.settings import Settings
 from domain.claims import Stage
 from domain.deadlines import end_of_day, expires_at
-from domain.refusals import RefusalCode
 from domain.policy import ClaimWindow
+from domain.refusals import RefusalCode
 from domain.submissions import AttemptStarted, DeadlineExtended, SubmissionBody, Withdrawal
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers

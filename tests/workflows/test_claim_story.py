@@ -10,8 +10,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.claims import Stage
-from domain.refusals import RefusalCode
 from domain.policy import ClaimWindow, Participation, PostTest
+from domain.refusals import RefusalCode
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,

@@ -13,8 +13,8 @@ from activities.contract import ClaimStep
 from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
-from domain.refusals import RefusalCode
 from domain.identities import new_id
+from domain.refusals import RefusalCode
 from domain.submissions import AttemptStarted, StepRetried, SubmissionBody
 from storage.claims import stalled_claims
 from tests.claims import KeptMail, TestClaim
