@@ -1,7 +1,7 @@
 """Outgoing e-mails in the record: one row per logical e-mail, moved on as it is handed to the mail server."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, func, null, select, text, update
@@ -102,6 +102,32 @@ def queue_notice(connection: Connection, purpose: NoticePurpose, claim_id: str, 
     }
     queued = upsert(OutgoingEmailRow).values(**notice).on_conflict_do_nothing().returning(OutgoingEmailRow.id)
     return connection.execute(queued).one_or_none() is not None
+
+
+_LINKS_PER_DAY: Final = 5
+_A_DAY: Final = timedelta(days=1)
+
+
+def queue_certificate_link(connection: Connection, claim_id: str) -> timedelta | None:
+    """Queue the e-mail with a link to a claim's certificate; None, or how long to wait after five within a day.
+
+    Asking twice within a minute, as a double click does, queues one.
+    """
+    purpose = OutgoingEmailRow.purpose == NoticePurpose.CERTIFICATE_LINK
+    recent = connection.execute(
+        select(func.clock_timestamp().label("now"), func.array_agg(OutgoingEmailRow.created_at).label("times")).where(
+            OutgoingEmailRow.claim_id == claim_id,
+            purpose,
+            OutgoingEmailRow.created_at > func.clock_timestamp() - _A_DAY,
+        )
+    ).one()
+    times = sorted(recent.times or [])
+    minute = f"{recent.now.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    if len(times) < _LINKS_PER_DAY:
+        queue_notice(connection, NoticePurpose.CERTIFICATE_LINK, claim_id, minute)
+        return None
+    wait: timedelta = times[-_LINKS_PER_DAY] + _A_DAY - recent.now
+    return wait
 
 
 def take_email(connection: Connection) -> RowMapping | None:

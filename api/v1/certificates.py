@@ -1,8 +1,11 @@
 """Certificates: the learner's own as PDF, and anyone's by its code."""
 
+import math
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,15 +14,18 @@ from api.limits import Limit
 from api.problems import ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
+from api.v1.envelope import Envelope, envelope
+from api.v1.once import Work, answer_once
 from api.v1.steps import json_response, own_claim
 from domain.identities import normalize_code
-from storage import queries
+from storage import emails, queries
 from storage.queries import CertificateRecord, ClaimView, StoredDocument
 
 router = APIRouter(tags=["certificates"], responses=answers.PROBLEMS)
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
+LINK_SENT: Final = "A link to your certificate is on its way to your e-mail address."
 _LOOK_UPS: Final = Limit("verification", 30)
 _MAXIMUM_CODE_LENGTH: Final = 64
 _PDF: Final[answers.Responses] = {
@@ -27,6 +33,12 @@ _PDF: Final[answers.Responses] = {
     304: {"description": "You have it already."},
     409: answers.TAKEN[409],
 }
+
+
+class LinkQueued(BaseModel):
+    """The e-mail is on its way."""
+
+    message: str
 
 
 @router.get("/v1/claims/{claim_id}/certificate", response_class=Response, responses=_PDF)
@@ -59,6 +71,43 @@ async def document_of(services: Services, view: ClaimView) -> StoredDocument:
     if document is None:
         raise ProblemError("certificate_not_issued", headers={"Retry-After": "2"})
     return document
+
+
+@router.post(
+    "/v1/claims/{claim_id}/certificate/link",
+    status_code=202,
+    response_model=LinkQueued,
+    responses={409: answers.TAKEN[409]},
+)
+async def send_certificate_link(
+    claim_id: str,
+    principal: SignedIn,
+    head: Annotated[Envelope, Depends(envelope)],
+    services: ServicesOf,
+) -> Response:
+    """Send me an e-mail with a link to my certificate, to view and print it later; at most five a day."""
+    view = await own_claim(services, principal, claim_id)
+    return await answer_once(services, head.key, await sending_of_link(services, view), 202)
+
+
+async def sending_of_link(services: Services, view: ClaimView) -> Work:
+    """What queues the e-mail with the link; raises 404 without an award, and 409 until the certificate is issued.
+
+    The work raises 429 after five e-mails in a day.
+    """
+    policy = await services.policies.get(view.version_id)
+    if view.award is None:
+        raise ProblemError("not_found")
+    if policy.certificate.is_here:
+        await document_of(services, view)
+
+    async def queue(connection: AsyncConnection) -> dict[str, str]:
+        wait = await connection.run_sync(emails.queue_certificate_link, view.id)
+        if wait:
+            raise ProblemError("rate_limited", headers={"Retry-After": str(math.ceil(wait.total_seconds()))})
+        return {"message": LINK_SENT}
+
+    return queue
 
 
 @router.get(

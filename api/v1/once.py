@@ -15,7 +15,7 @@ from storage.intake import IdempotencyKey, KeyReusedError, StoredAnswer
 Work = Callable[[AsyncConnection], Awaitable[Mapping[str, Any]]]
 
 
-async def answer_once(services: Services, key: IdempotencyKey | None, work: Work) -> Response:
+async def answer_once(services: Services, key: IdempotencyKey | None, work: Work, status: int = 200) -> Response:
     """Do the work in one transaction and answer with what it returns; under the same key, answer the same again.
 
     Work that raises changes nothing and leaves the key unused. Raises 422 when the key stands for another request.
@@ -28,7 +28,7 @@ async def answer_once(services: Services, key: IdempotencyKey | None, work: Work
         if stored is not None:
             return stored
         document = await work(connection)
-        await intake.finish_answer(connection, key, 200, document)
+        await intake.finish_answer(connection, key, status, document)
         return document
 
     try:
@@ -36,5 +36,5 @@ async def answer_once(services: Services, key: IdempotencyKey | None, work: Work
     except KeyReusedError:
         raise ProblemError("idempotency_key_reused") from None
     if isinstance(outcome, StoredAnswer):
-        return json_response(outcome.body, outcome.status or 200, {"Idempotent-Replayed": "true"})
-    return json_response(outcome)
+        return json_response(outcome.body, outcome.status or status, {"Idempotent-Replayed": "true"})
+    return json_response(outcome, status)
