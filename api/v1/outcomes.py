@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1/staff/ce-activities/{slug}/outcomes", tags=["staf
 ServicesOf = Annotated[Services, Depends(services_of)]
 
 _MAXIMUM_SLUG_LENGTH: Final = 80
-_ROWS_AT_ONCE: Final = 500
+_ROWS_AT_ONCE: Final = 1000
 _COLUMNS: Final = ("Version", "Session", "Session title", "Profession")
 
 
