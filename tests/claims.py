@@ -18,7 +18,7 @@ from domain import credit
 from domain.claims import ClaimFacts, Stage, stage_of
 from domain.deadlines import due_at
 from domain.identities import derived_id, new_id
-from domain.policy import CEActivityPolicy, PostTest, Profession
+from domain.policy import CEActivityPolicy, Evaluation, PostTest, Profession
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
@@ -66,13 +66,19 @@ def wrong_answers(policy: CEActivityPolicy) -> dict[str, str]:
 
 
 def full_responses(policy: CEActivityPolicy) -> dict[str, str | int]:
+    """Responses that complete the policy's evaluation."""
     assert policy.evaluation is not None
+    return responses_to(policy.evaluation)
+
+
+def responses_to(evaluation: Evaluation) -> dict[str, str | int]:
+    """Responses that complete an evaluation."""
     values: dict[str, Callable[[Any], str | int]] = {
         "choice": lambda question: question.options[0].code,
         "scale": lambda _: 4,
         "text": lambda _: "Clear and practical.",
     }
-    return {question.code: values[question.kind](question) for question in policy.evaluation.questions}
+    return {question.code: values[question.kind](question) for question in evaluation.questions}
 
 
 class KeptMail:
