@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import ceil
 
 from domain import credit
 from domain.policy import CEActivityPolicy, Session
@@ -87,8 +88,7 @@ def _maximum(
 
 def _rounded_up(rule: credit.CreditRule, minutes: int) -> Decimal:
     """What minutes earn when a step that was begun counts as a whole one."""
-    steps = -(-minutes // (rule.minutes_per_unit * rule.increment))
-    return steps * rule.increment
+    return ceil(minutes / (rule.minutes_per_unit * rule.increment)) * rule.increment
 
 
 def _designated_for_sessions(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
