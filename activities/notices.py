@@ -22,8 +22,8 @@ from domain.deadlines import local_date, opens_at
 from domain.notices import Circumstances, NoticePurpose, is_still_wanted
 from domain.policy import CEActivityPolicy
 from domain.progress import StepState, progress_of
-from storage import emails
-from storage.emails import ClaimOfNotice
+from storage import notices
+from storage.notices import ClaimOfNotice
 
 
 class NotWantedError(Exception):
@@ -55,7 +55,7 @@ class NoticeWriter:
 
         Raises ``NotWantedError`` when what it would say is not so any more, or there is nobody to say it to.
         """
-        claim = emails.claim_of_notice(connection, claim_id)
+        claim = notices.claim_of_notice(connection, claim_id)
         if claim is None or claim.address is None:
             raise NotWantedError("no_recipient")
         now = Circumstances(

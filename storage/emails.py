@@ -1,16 +1,13 @@
 """Outgoing e-mails in the record: one row per logical e-mail, moved on as it is handed to the mail server."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from domain.claims import ClaimFacts, Stage
 from domain.identities import derived_id
 from domain.notices import NoticePurpose
-from storage.claims import PARTS_OF_FACTS, facts_of
 from storage.tables import (
     AwardRow,
     CEActivityRow,
@@ -104,32 +101,6 @@ def queue_notice(connection: Connection, purpose: NoticePurpose, claim_id: str, 
     return connection.execute(queued).one_or_none() is not None
 
 
-_LINKS_PER_DAY: Final = 5
-_A_DAY: Final = timedelta(days=1)
-
-
-def queue_certificate_link(connection: Connection, claim_id: str) -> timedelta | None:
-    """Queue the e-mail with a link to a claim's certificate; None, or how long to wait after five within a day.
-
-    Asking twice within a minute, as a double click does, queues one.
-    """
-    purpose = OutgoingEmailRow.purpose == NoticePurpose.CERTIFICATE_LINK
-    recent = connection.execute(
-        select(func.clock_timestamp().label("now"), func.array_agg(OutgoingEmailRow.created_at).label("times")).where(
-            OutgoingEmailRow.claim_id == claim_id,
-            purpose,
-            OutgoingEmailRow.created_at > func.clock_timestamp() - _A_DAY,
-        )
-    ).one()
-    times = sorted(recent.times or [])
-    minute = f"{recent.now.astimezone(UTC):%Y-%m-%dT%H:%M}"
-    if len(times) < _LINKS_PER_DAY:
-        queue_notice(connection, NoticePurpose.CERTIFICATE_LINK, claim_id, minute)
-        return None
-    wait: timedelta = times[-_LINKS_PER_DAY] + _A_DAY - recent.now
-    return wait
-
-
 def take_email(connection: Connection) -> RowMapping | None:
     """Take the most urgent e-mail that is due, so that no other process sends it now; None when there is none.
 
@@ -154,60 +125,6 @@ def sign_in_link(connection: Connection, link_id: str) -> RowMapping | None:
     """What a sign-in e-mail carries: ``token``, until that is forgotten, and ``expires_at``; None when it is gone."""
     query = select(SignInLinkRow.token, SignInLinkRow.expires_at).where(SignInLinkRow.id == link_id)
     return connection.execute(query).mappings().one_or_none()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimOfNotice:
-    """What decides about a claim's notices and stands in them, as the record has it now.
-
-    The reader is the learner, or into whom they were merged; ``address`` is None when that account is closed.
-    """
-
-    ce_activity: str
-    version_id: str
-    stage: Stage
-    attention: str | None
-    facts: ClaimFacts
-    name: str
-    address: str | None
-    time_zone: str | None
-    wants_reminders: bool
-    now: datetime
-
-
-_CLAIM_OF_NOTICE: Final = text(
-    f"""
-    SELECT c.*, l.profession, l.given_name, l.family_name, a.slug AS ce_activity, clock_timestamp() AS now,
-           {PARTS_OF_FACTS}
-           (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
-           concat_ws(' ', r.given_name, r.family_name) AS name, r.time_zone, r.wants_reminders, m.email AS address
-      FROM claims c
-      JOIN ce_activities a ON a.id = c.ce_activity_id
-      JOIN learners l ON l.id = c.learner_id
-      JOIN learners r ON r.id = COALESCE(l.merged_into, l.id)
-      LEFT JOIN accounts m ON m.id = r.account_id AND m.deactivated_at IS NULL
-     WHERE c.id = :claim_id
-    """  # noqa: S608  # constants only
-)
-
-
-def claim_of_notice(connection: Connection, claim_id: str) -> ClaimOfNotice | None:
-    """The claim that a notice is about; None when the record does not have it."""
-    row = connection.execute(_CLAIM_OF_NOTICE, {"claim_id": claim_id}).mappings().one_or_none()
-    if row is None:
-        return None
-    return ClaimOfNotice(
-        ce_activity=row["ce_activity"],
-        version_id=row["version_id"],
-        stage=Stage(row["stage"]),
-        attention=row["attention"],
-        facts=facts_of(row, row["attempts"] or []),
-        name=row["name"],
-        address=row["address"],
-        time_zone=row["time_zone"],
-        wants_reminders=row["wants_reminders"],
-        now=row["now"],
-    )
 
 
 def note_recipient(connection: Connection, email_id: str, recipient: str) -> None:

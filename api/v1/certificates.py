@@ -18,7 +18,7 @@ from api.v1.envelope import Envelope, envelope
 from api.v1.once import Work, answer_once
 from api.v1.steps import json_response, own_claim
 from domain.identities import normalize_code
-from storage import emails, queries
+from storage import notices, queries
 from storage.queries import CertificateRecord, ClaimView, StoredDocument
 
 router = APIRouter(tags=["certificates"], responses=answers.PROBLEMS)
@@ -102,7 +102,7 @@ async def sending_of_link(services: Services, view: ClaimView) -> Work:
         await document_of(services, view)
 
     async def queue(connection: AsyncConnection) -> dict[str, str]:
-        wait = await connection.run_sync(emails.queue_certificate_link, view.id)
+        wait = await connection.run_sync(notices.queue_certificate_link, view.id)
         if wait:
             raise ProblemError("rate_limited", headers={"Retry-After": str(math.ceil(wait.total_seconds()))})
         return {"message": LINK_SENT}
