@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from cli import integrations
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ staff = typer.Typer(help="Staff accounts.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(temporal, name="temporal")
 app.add_typer(staff, name="staff")
+app.add_typer(integrations.app, name="integrations")
 
 _Result = TypeVar("_Result")
 
@@ -214,7 +216,7 @@ def upgrade_database(*, data_dir: DataDir = None) -> None:
     """Bring the database schema to the newest version; nothing happens if it is there already."""
     from storage import migrate
 
-    with _mendable():
+    with mendable():
         migrate.upgrade(database_url(data_dir))
 
 
@@ -223,7 +225,7 @@ def check_database(*, data_dir: DataDir = None) -> None:
     """Compare the database schema with this version of Laurel; exit with 1 if they differ."""
     from storage import migrate
 
-    with _mendable():
+    with mendable():
         problems = migrate.check(database_url(data_dir))
     for problem in problems:
         print(problem)
@@ -275,15 +277,28 @@ def import_definitions(
         typer.Argument(help="Definitions of CE activities, YAML or JSON.", exists=True, dir_okay=False, readable=True),
     ],
     *,
+    check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with them.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Publish definitions of CE activities, all or none; an unchanged one changes nothing."""
-    from storage.catalog import import_files
+    from storage.catalog import import_files, read_files
 
-    with _mendable(ValueError):
+    with mendable(ValueError):
+        if check:
+            for path in read_files(files):
+                print(f"{path}: nothing is wrong")
+            return
         published = import_files(database_url(data_dir), files)
     for one in published:
         print(f"{one.slug}: version {one.number}, {'new' if one.is_new else 'unchanged'}")
+
+
+@app.command(name="schema")
+def print_schema() -> None:
+    """Print the JSON Schema of definitions, for editors."""
+    from storage.definitions import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
 @staff.command(name="add")
@@ -297,12 +312,12 @@ def add_staff(
     from domain.roles import Role
     from storage import people
 
-    with _mendable(ValueError):
+    with mendable(ValueError):
         print(people.add_staff(database_url(data_dir), email, Role(role)))
 
 
 @contextmanager
-def _mendable(*errors: type[Exception]) -> Iterator[None]:
+def mendable(*errors: type[Exception]) -> Iterator[None]:
     """Turn these errors, and a database that cannot be reached, into a message for a person."""
     from sqlalchemy.exc import OperationalError
 
