@@ -1,6 +1,7 @@
 """The bad-input catalogue, for every route that takes a body: a problem, no change, and never the input back."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from api.gate import MAXIMUM_DEPTH, parse_json
 from api.policies import Policies
 from api.problems import ProblemError
 from config.settings import Settings
+from domain.identities import new_id
 from domain.policy import CEActivityPolicy
 from tests.api.conftest import LedgerTemporal, Person, definition_text, running
 
@@ -60,7 +62,13 @@ async def everyone(coordinator: Person, slug: str) -> Person:
 
 
 def address(path: str, person: Person) -> str:
-    return path.format(claim_id=person.headers["X-Claim"], number="1", slug="some-slug")
+    known = {
+        "claim_id": person.headers["X-Claim"],
+        "number": "1",
+        "learner_id": new_id("lrn"),
+        "award_id": new_id("haw"),
+    }
+    return re.sub(r"{(\w+)}", lambda part: known.get(part[1], "some-slug"), path)
 
 
 def counts(engine: Engine) -> dict[str, int]:
