@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select, text, tuple_, update
 
 from domain.participation import WRONG_TRIES_WITHIN, RosterMatch
-from domain.rosters import EMAIL, normalize_key
+from domain.roster_columns import EMAIL
+from domain.rosters import normalize_key
 from storage.claims import StaleReadError
 from storage.tables import RosterEntryRow, RosterKeyRow
 
