@@ -19,6 +19,7 @@ from activities.certificates import PostgresCertificateActivities
 from activities.claims import PostgresClaimActivities
 from activities.mail import PostgresMailActivities, Postman
 from activities.outbox import Outbox
+from activities.people import PostgresPeopleActivities
 from activities.policies import PolicyCache
 from activities.privacy import PrivateFailures
 from activities.relay import Relay, Restarter
@@ -32,9 +33,11 @@ from documents.certificate import render_certificate_pdf, warm_up
 from domain.claims import Stage
 from domain.submissions import SubmissionKind
 from storage.database import create_sync_engine
+from storage.merges import unfinished_merges
 from workflows.claim import ClaimWorkflow
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
-from workflows.delivery import ClaimOutline, Delivery, deliver, start_if_absent
+from workflows.delivery import ClaimOutline, Delivery, deliver, start_if_absent, start_merge
+from workflows.merge import MergeWorkflow
 from workflows.sandbox import workflow_runner
 
 GRACE = timedelta(seconds=25)
@@ -58,6 +61,7 @@ class Activities:
         self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
         self.claims = PostgresClaimActivities(engine, self.policies, settings.public_url)
         self.certificates = PostgresCertificateActivities(engine, self.claims, render_certificate_pdf)
+        self.people = PostgresPeopleActivities(engine)
         self.mail = PostgresMailActivities(engine, self.claims, self.policies, self.postman, settings.public_url)
 
 
@@ -67,7 +71,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
     return Worker(
         client,
         task_queue=CLAIMS_QUEUE,
-        workflows=[ClaimWorkflow],
+        workflows=[ClaimWorkflow, MergeWorkflow],
         activities=[
             claims.load_claim,
             claims.decide_submissions,
@@ -78,6 +82,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             claims.record_attention,
             claims.record_operator_act,
             activities.mail.send_award_email,
+            activities.people.merge_learners,
         ],
         workflow_runner=workflow_runner(),
         activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
@@ -110,7 +115,7 @@ def build_documents_worker(client: Client, activities: Activities) -> Worker:
 
 
 def build_loops(client: Client, engine: Engine, activities: Activities, settings: Settings) -> Loops:
-    """What runs beside the workflows: relay of submissions, restarter of claims, outbox of e-mails."""
+    """What runs beside the workflows: relay of submissions, restarters, outbox of e-mails."""
 
     async def deliver_row(row: RowMapping) -> None:
         await deliver(client, _delivery(row))
@@ -118,8 +123,16 @@ def build_loops(client: Client, engine: Engine, activities: Activities, settings
     async def restart_row(row: RowMapping) -> None:
         await start_if_absent(client, ClaimOutline(**row))
 
+    async def start_merge_row(row: RowMapping) -> None:
+        await start_merge(client, row["merge_id"])
+
     outbox = Outbox(engine, activities.policies, activities.postman, settings.public_url)
-    return [Relay(engine, deliver_row).run(), Restarter(engine, restart_row).run(), outbox.run()]
+    return [
+        Relay(engine, deliver_row).run(),
+        Restarter(engine, restart_row).run(),
+        Restarter(engine, start_merge_row, unfinished_merges).run(timedelta(seconds=10)),
+        outbox.run(),
+    ]
 
 
 def _delivery(row: RowMapping) -> Delivery:

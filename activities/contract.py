@@ -73,6 +73,13 @@ class ClaimRef:
     claim_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class MergeRef:
+    """Which merge of two learners to bring about."""
+
+    merge_id: str
+
+
 class ClaimActivities(Protocol):
     """Ledger writes: one transaction each, safe to run twice; local activities as long as the database answers."""
 
@@ -132,4 +139,13 @@ class MailActivities(Protocol):
     @activity.defn(name="email.send")
     def send_award_email(self, claim: ClaimRef) -> ClaimState:
         """Send the one e-mail about the award; a repeated call after success sends nothing."""
+        ...
+
+
+class PeopleActivities(Protocol):
+    """What concerns learners and not one claim."""
+
+    @activity.defn(name="learners.merge")
+    def merge_learners(self, merge: MergeRef) -> None:
+        """Let one learner become part of another; a repeated call after success changes nothing."""
         ...

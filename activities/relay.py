@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Connection, Engine, RowMapping
 
 from storage.claims import stalled_claims
 from storage.submissions import take_undelivered
@@ -17,6 +17,7 @@ from storage.submissions import take_undelivered
 logger = structlog.get_logger(__name__)
 
 Deliver = Callable[[RowMapping], Awaitable[None]]
+Find = Callable[[Connection], Sequence[RowMapping]]
 _AT_ONCE: Final = 20
 
 
@@ -58,14 +59,16 @@ class Relay:
 
 
 class Restarter:
-    """Starts the workflows of claims that should have moved on by themselves: their timers went with a lost engine.
+    """Starts workflows that should have moved on by themselves: of claims whose timers went with a lost engine.
 
-    What runs already is left alone, so a claim that is merely late costs one question a minute.
+    What runs already is left alone, so a claim that is merely late costs one question a minute. ``find`` finds what
+    has stalled; merges that never started are found in the same way.
     """
 
-    def __init__(self, engine: Engine, start: Deliver) -> None:
+    def __init__(self, engine: Engine, start: Deliver, find: Find = stalled_claims) -> None:
         self._engine = engine
         self._start = start
+        self._find = find
 
     async def run(self, pause: timedelta = timedelta(minutes=1)) -> None:
         """Start what has stalled, for ever."""
@@ -77,7 +80,7 @@ class Restarter:
             await asyncio.sleep(pause.total_seconds())
 
     async def restart_stalled(self) -> int:
-        """Look once; answers how many claims have stalled."""
+        """Look once; answers how many have stalled."""
         rows = await asyncio.to_thread(self._read)
         for row in rows:
             await self._start(row)
@@ -85,4 +88,4 @@ class Restarter:
 
     def _read(self) -> Sequence[RowMapping]:
         with self._engine.connect() as connection:
-            return stalled_claims(connection)
+            return self._find(connection)

@@ -10,6 +10,7 @@ from temporalio.workflow import ActivityConfig, LocalActivityConfig
 from domain.submissions import SubmissionKind
 
 CLAIM_WORKFLOW: Final = "claim"
+MERGE_WORKFLOW: Final = "merge"
 CLAIMS_QUEUE: Final = "claims"
 DOCUMENTS_QUEUE: Final = "documents"
 
@@ -91,9 +92,21 @@ class OperatorSignal:
     due_on: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MergeInput:
+    """What the workflow of a merge starts with."""
+
+    merge_id: str
+
+
 def claim_workflow_id(claim_id: str) -> str:
     """The workflow id of a claim; ``claim_id`` is opaque."""
     return f"claim-{claim_id}"
+
+
+def merge_workflow_id(merge_id: str) -> str:
+    """The workflow id of a merge; ``merge_id`` is opaque."""
+    return f"merge-{merge_id}"
 
 
 # A ledger write takes milliseconds; one that can't finish in these few seconds is handed to an ordinary activity,
@@ -124,6 +137,11 @@ EMAIL: Final[ActivityConfig] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "schedule_to_close_timeout": timedelta(hours=24),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=15)),
+}
+MERGE: Final[ActivityConfig] = {
+    "summary": "merge two learners",
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30)),
 }
 # A parked step tries itself again after this long, in case nobody looked and the cause is gone.
 SELF_RETRY: Final = timedelta(hours=6)

@@ -25,12 +25,15 @@ from workflows.contract import (
     CLAIM_STAGE_SINCE,
     CLAIM_WORKFLOW,
     CLAIMS_QUEUE,
+    MERGE_WORKFLOW,
     PROVIDER,
     SIGNAL_OF_KIND,
     ClaimInput,
+    MergeInput,
     OperatorSignal,
     SubmissionReceived,
     claim_workflow_id,
+    merge_workflow_id,
 )
 
 
@@ -101,6 +104,20 @@ async def start_if_absent(client: Client, claim: ClaimOutline, rpc_timeout: time
     except WorkflowAlreadyStartedError:
         return False
     return True
+
+
+async def start_merge(client: Client, merge_id: str, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
+    """Start the workflow of a merge that was recorded, unless it runs already."""
+    await client.start_workflow(
+        MERGE_WORKFLOW,
+        MergeInput(merge_id),
+        id=merge_workflow_id(merge_id),
+        task_queue=CLAIMS_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary="Merge of two learners",
+        rpc_timeout=rpc_timeout,
+    )
 
 
 def _start_options(claim: ClaimOutline, rpc_timeout: timedelta) -> dict[str, Any]:
