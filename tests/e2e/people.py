@@ -32,9 +32,12 @@ class Person(Learner):
         super().__init__(stack.urls["api"], stack.urls["mail"], self.email)
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
-        """Send a request and show its answer, also a refusal. ``idempotency_key="k"`` sends ``Idempotency-Key: k``."""
+        """Send a request and show its answer, also a refusal. ``idempotency_key="k"`` sends ``Idempotency-Key: k``.
+
+        Bytes are sent as they are, with the ``content_type`` that is named.
+        """
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        content = {} if body is None else {"json": body}
+        content = {} if body is None else {"content" if isinstance(body, bytes) else "json": body}
         return self._http.request(method, path, headers=named, **content)
 
     def claim(self, claim_id: str) -> Json:
