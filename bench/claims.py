@@ -15,7 +15,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,13 +27,14 @@ import psutil
 from sqlalchemy import Engine, insert, text
 from temporalio.client import Client
 
-from bench.floor import floor_claim, floor_worker
+from bench.floor import FloorStory, floor_claim, floor_worker
 from bench.http import Connection
 from cli.demo import EXAMPLES, STORY
 from cli.local import LocalStack
 from domain.claims import Stage
 from domain.identities import new_id
-from domain.policy import CEActivityPolicy
+from domain.policy import CEActivityPolicy, Profession
+from domain.roles import Role
 from storage.catalog import publish
 from storage.database import create_sync_engine
 from storage.definitions import read_definition
@@ -43,6 +44,8 @@ from workflows.contract import claim_workflow_id
 
 GRADING_SECONDS = 1
 THINKING_SECONDS = 1.0
+# Participation, attempt, answers, evaluation, credit: starting an attempt moves nothing, and answers are graded.
+FLOOR = FloorStory(moves=(True, False, True, True, True), graded_after=3, grading_seconds=GRADING_SECONDS)
 
 
 @dataclass
@@ -51,10 +54,13 @@ class Run:
 
     seconds: float = 0.0
     latencies: dict[str, list[float]] = field(default_factory=dict)
+    others: dict[str, list[float]] = field(default_factory=dict)
     claim_ids: list[str] = field(default_factory=list)
 
-    def time(self, step: str, started: float) -> None:
-        self.latencies.setdefault(step, []).append(1000 * (time.perf_counter() - started))
+    def time(self, step: str, started: float, *, is_step: bool = True) -> None:
+        """Note a step's time to its decision, or the time of something else that a learner waits for."""
+        noted = self.latencies if is_step else self.others
+        noted.setdefault(step, []).append(1000 * (time.perf_counter() - started))
 
 
 class Stages:
@@ -82,14 +88,14 @@ class Stages:
                     future.set_result(None)
 
 
-def sign_in_learners(engine: Engine, number: int) -> list[str]:
-    """Make learners with a session each; answers with their tokens."""
-    tokens = [secrets.token_urlsafe(32) for _ in range(number)]
+def sign_in_learners(engine: Engine, professions: Sequence[Profession], role: Role = Role.LEARNER) -> list[str]:
+    """Make a learner of each of these professions, with a session each; answers with their tokens."""
+    tokens = [secrets.token_urlsafe(32) for _ in professions]
     accounts = [new_id("acc") for _ in tokens]
     expires_at = datetime.now(UTC) + timedelta(hours=1)
     with engine.begin() as connection:
         connection.execute(
-            insert(AccountRow), [{"id": a, "email": f"{a}@learners.example", "role": "learner"} for a in accounts]
+            insert(AccountRow), [{"id": a, "email": f"{a}@learners.example", "role": role} for a in accounts]
         )
         connection.execute(
             insert(LearnerRow),
@@ -99,10 +105,10 @@ def sign_in_learners(engine: Engine, number: int) -> list[str]:
                     "account_id": a,
                     "given_name": "Alice",
                     "family_name": "Moreau",
-                    "credentials": "MD",
-                    "profession": "physician",
+                    "credentials": "MD" if profession is Profession.PHYSICIAN else None,
+                    "profession": profession,
                 }
-                for a in accounts
+                for a, profession in zip(accounts, professions, strict=True)
             ],
         )
         connection.execute(
@@ -143,7 +149,7 @@ class Phase:
         await step("credit", "PUT", f"{path}/credit", {**credit, "attested": True})
         started = time.perf_counter()
         await completed
-        self.run.time("credit to e-mail", started)
+        self.run.time("credit to e-mail", started, is_step=False)
         await http.close()
 
     async def _step(self, http: Connection, name: str, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -209,23 +215,29 @@ async def full_phase(stack: LocalStack, engine: Engine, claims: int, learners: i
         publish(connection, type(definition)(slug=STORY, status=definition.status, policy=policy), None)
     phase = Phase(stack.urls["api"], policy, Stages(engine), thinking_seconds)
     watcher = asyncio.create_task(phase.stages.watch())
-    works = [partial(phase.claim, token) for token in sign_in_learners(engine, claims)]
+    works = [partial(phase.claim, token) for token in sign_in_learners(engine, [Profession.PHYSICIAN] * claims)]
     phase.run.seconds = await at_once(learners, works)
     watcher.cancel()
     return phase.run
 
 
-async def floor_phase(client: Client, claims: int, learners: int) -> float:
+async def floor_phase(client: Client, story: FloorStory, claims: int, learners: int) -> float:
+    """So many claims' worth of nothing; answers with the seconds it took."""
     async with floor_worker(client):
         ids = [secrets.token_hex(8) for _ in range(claims)]
-        return await at_once(learners, [partial(floor_claim, client, claim_id, GRADING_SECONDS) for claim_id in ids])
+        return await at_once(learners, [partial(floor_claim, client, claim_id, story) for claim_id in ids])
+
+
+def show_cpu(before: Mapping[str, float], after: Mapping[str, float], claims: int) -> None:
+    print("\nCPU milliseconds per full claim")
+    for name in sorted(after, key=lambda name: before.get(name, 0) - after[name]):
+        print(f"{name:<18}{1000 * (after[name] - before.get(name, 0)) / claims:>8.1f}")
 
 
 def show_latencies(title: str, run: Run) -> None:
     print(f"\n{title}: milliseconds to a decided answer\n{'step':<18}{'p50':>8}{'p95':>8}{'p99':>8}")
-    steps = {name: values for name, values in run.latencies.items() if name != "credit to e-mail"}
-    together = [value for values in steps.values() for value in values]
-    for name, values in {**run.latencies, "all steps": together}.items():
+    together = [value for values in run.latencies.values() for value in values]
+    for name, values in {**run.latencies, **run.others, "all steps": together}.items():
         cuts = quantiles(values, n=100)
         print(f"{name:<18}{median(values):>8.1f}{cuts[94]:>8.1f}{cuts[98]:>8.1f}")
 
@@ -246,20 +258,18 @@ async def main() -> None:
     options = parser.parse_args()
     async with embedded_stack() as (stack, engine, client):
         await full_phase(stack, engine, 60, options.learners)
-        await floor_phase(client, 60, options.learners)
+        await floor_phase(client, FLOOR, 60, options.learners)
         before = await asyncio.to_thread(cpu_by_part, stack)
         run = await full_phase(stack, engine, options.claims, options.learners)
         after = await asyncio.to_thread(cpu_by_part, stack)
         server = after["temporal"]
-        floor_seconds = await floor_phase(client, options.claims, options.learners)
+        floor_seconds = await floor_phase(client, FLOOR, options.claims, options.learners)
         floor_server = (await asyncio.to_thread(cpu_by_part, stack))["temporal"] - server
         paced = await full_phase(stack, engine, 200, 20, THINKING_SECONDS)
         full, floor = options.claims / run.seconds, options.claims / floor_seconds
         print(f"{os.cpu_count()} cores, {options.learners} learners at once, {options.claims} claims")
         print(f"full claims per second: {full:.1f}; floor: {floor:.1f}; ratio {full / floor:.2f}")
-        print("\nCPU milliseconds per full claim")
-        for name in sorted(after, key=lambda name: before.get(name, 0) - after[name]):
-            print(f"{name:<18}{1000 * (after[name] - before.get(name, 0)) / options.claims:>8.1f}")
+        show_cpu(before, after, options.claims)
         print(f"{'(floor: temporal)':<18}{1000 * floor_server / options.claims:>8.1f}")
         show_latencies(f"{options.learners} learners at once", run)
         show_latencies(f"20 learners at once, who think {THINKING_SECONDS:g} s before each step", paced)

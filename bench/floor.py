@@ -5,7 +5,9 @@ effects ordinary ones, as in a real claim; the learner sends the next signal whe
 """
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -18,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.contract import CE_ACTIVITY, CLAIM_STAGE, PROVIDER
 
 QUEUE = "floor"
-SIGNALS = 5
 _written: dict[str, asyncio.Queue[None]] = {}
 
 
@@ -33,23 +34,32 @@ async def effect(claim_id: str) -> None:
     """Stands where a certificate is rendered or a mail is sent."""
 
 
+@dataclass(frozen=True)
+class FloorStory:
+    """Which of a claim's signals move it to another stage, and how long grading takes after which of them, if any."""
+
+    moves: Sequence[bool]
+    graded_after: int | None = None
+    grading_seconds: float = 0
+
+
 @workflow.defn(name="floor")
 class FloorWorkflow:
     @workflow.init
-    def __init__(self, _claim_id: str, _grading_seconds: float) -> None:
+    def __init__(self, _claim_id: str, _story: FloorStory) -> None:
         self._received = 0
 
     @workflow.run
-    async def run(self, claim_id: str, grading_seconds: float) -> None:
+    async def run(self, claim_id: str, story: FloorStory) -> None:
         deadline = asyncio.create_task(workflow.sleep(timedelta(days=30)))
         await self._write(claim_id)
-        for number in range(1, SIGNALS + 1):
+        for number, is_moved in enumerate(story.moves, start=1):
             await workflow.wait_condition(partial(self._has_received, number))
             await self._write(claim_id)
-            if number != 2:
+            if is_moved:
                 workflow.upsert_search_attributes([CLAIM_STAGE.value_set(f"stage {number}")])
-            if number == 3:
-                await workflow.sleep(timedelta(seconds=grading_seconds))
+            if number == story.graded_after:
+                await workflow.sleep(timedelta(seconds=story.grading_seconds))
                 await self._write(claim_id)
                 workflow.upsert_search_attributes([CLAIM_STAGE.value_set("graded")])
         for _ in range(2):
@@ -82,12 +92,12 @@ def floor_worker(client: Client, slots: int = 8) -> Worker:
     )
 
 
-async def floor_claim(client: Client, claim_id: str, grading_seconds: float) -> None:
+async def floor_claim(client: Client, claim_id: str, story: FloorStory) -> None:
     """One claim's worth of nothing, from start to completion."""
     done = _written[claim_id] = asyncio.Queue()
     handle = await client.start_workflow(
         FloorWorkflow.run,
-        args=[claim_id, grading_seconds],
+        args=[claim_id, story],
         id=f"floor-{claim_id}",
         task_queue=QUEUE,
         search_attributes=TypedSearchAttributes(
@@ -99,10 +109,10 @@ async def floor_claim(client: Client, claim_id: str, grading_seconds: float) -> 
         ),
     )
     await done.get()
-    for number in range(1, SIGNALS + 1):
+    for number in range(1, len(story.moves) + 1):
         await handle.signal(FloorWorkflow.step, number)
         await done.get()
-        if number == 3:
+        if number == story.graded_after:
             await done.get()
     await handle.result()
     del _written[claim_id]

@@ -16,13 +16,17 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Send JSON, or nothing."""
+        return await self.send(method, path, json.dumps(body).encode() if body is not None else b"", "application/json")
+
+    async def send(self, method: str, path: str, content: bytes, media_type: str) -> dict[str, Any]:
+        """Send a file."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
-        content = json.dumps(body).encode() if body is not None else b""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nAuthorization: Bearer {self._token}\r\n"
-            f"Content-Type: application/json\r\nPrefer: wait=30\r\nContent-Length: {len(content)}\r\n\r\n"
+            f"Content-Type: {media_type}\r\nPrefer: wait=30\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         writer.write(head.encode() + content)
         status, length = 0, 0
