@@ -19,7 +19,7 @@ from config.temporal import connect
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
 from workflows.contract import claim_workflow_id
-from workflows.delivery import Delivery, deliver
+from workflows.delivery import Delivery, deliver, start_merge
 
 _log = structlog.get_logger("laurel.api")
 
@@ -95,6 +95,14 @@ class Gateway:
                 return
             await _wait(decided, patience.seconds)
 
+    async def merge(self, merge_id: str, patience: Patience) -> None:
+        """Start the merge of two learners that is recorded, and wait until it is done or patience ends."""
+        with self._wakeups.expect(merge_id) as done:
+            task = asyncio.create_task(self._start_merge(merge_id, None if patience.is_insistent else done))
+            self._deliveries.add(task)
+            task.add_done_callback(self._deliveries.discard)
+            await _wait(done, patience.seconds)
+
     async def is_temporal_up(self) -> bool:
         """Whether Temporal answers within two seconds."""
         try:
@@ -136,6 +144,15 @@ class Gateway:
                 await deliver(self._temporal, delivery)
         except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
             _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
+            if gives_up is not None and not gives_up.done():
+                gives_up.set_result(False)
+
+    async def _start_merge(self, merge_id: str, gives_up: Waiter | None) -> None:
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                await start_merge(self._temporal, merge_id)
+        except Exception as error:  # noqa: BLE001  # recorded is recorded: the restarter starts what we could not
+            _log.warning("merge.postponed", merge=merge_id, error=type(error).__name__)
             if gives_up is not None and not gives_up.done():
                 gives_up.set_result(False)
 

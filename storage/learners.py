@@ -186,11 +186,15 @@ async def find(
     after: str | None,
     limit: int,
 ) -> list[LearnerSummary]:
-    """Learners to whom all of this applies, oldest first; a name applies if it has every word, or its beginning."""
+    """Learners to whom all of this applies, oldest first; a name applies if every word occurs in it."""
+    words = name_words(name or "")
+    if name is not None and not words:
+        return []
     numbers = possible_identifiers(identifier) if identifier is not None else None
     values = {
         "email": email,
-        "words": [f"%{word}%" for word in name_words(name or "")],
+        # Words hold nothing that LIKE reads as a sign.
+        "words": [f"%{word}%" for word in words],
         "kinds": None if numbers is None else [kind for kind, _ in numbers],
         "numbers": None if numbers is None else [value for _, value in numbers],
         "after": after,
@@ -321,7 +325,11 @@ async def request_merge(connection: AsyncConnection, new: NewMerge) -> bool:
     if len(found) < len(both):
         return False
     asked = await connection.execute(select(LearnerMergeRow.id).where(LearnerMergeRow.duplicate_id.in_(both)))
-    if any(found) or asked.first() is not None:
+    earlier = asked.scalars().all()
+    if earlier == [new.id]:
+        # The first try was committed, and its answer was lost.
+        return True
+    if earlier or any(found):
         raise AlreadyMergedError
     await connection.execute(
         insert(LearnerMergeRow).values(

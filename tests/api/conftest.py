@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import ClaimStep
+from activities.contract import ClaimStep, MergeRef
+from activities.people import PostgresPeopleActivities
 from activities.policies import PolicyCache
 from api.app import create_app
 from config.logging import configure_logging
@@ -35,11 +36,14 @@ class LedgerTemporal:
 
     namespace = "default"
 
-    def __init__(self, ledger: PostgresClaimActivities | None = None) -> None:
+    def __init__(
+        self, ledger: PostgresClaimActivities | None = None, people: PostgresPeopleActivities | None = None
+    ) -> None:
         self._ledger = ledger
+        self._people = people
         self.deliveries: list[str] = []
 
-    async def start_workflow(self, **options: Any) -> None:
+    async def start_workflow(self, *_arguments: Any, **options: Any) -> None:
         await self.take(options["id"])
 
     def get_workflow_handle(self, workflow_id: str) -> "Handle":
@@ -47,7 +51,9 @@ class LedgerTemporal:
 
     async def take(self, workflow_id: str) -> None:
         self.deliveries.append(workflow_id)
-        if self._ledger is not None:
+        if self._people is not None and workflow_id.startswith("merge-"):
+            await asyncio.to_thread(self._people.merge_learners, MergeRef(workflow_id.removeprefix("merge-")))
+        elif self._ledger is not None:
             step = ClaimStep(workflow_id.removeprefix("claim-"), datetime.now(UTC))
             await asyncio.to_thread(self._ledger.load_claim, step)
 
@@ -166,8 +172,8 @@ def ledger(engine: Engine) -> PostgresClaimActivities:
 
 
 @pytest.fixture(scope="session")
-def temporal(ledger: PostgresClaimActivities) -> LedgerTemporal:
-    return LedgerTemporal(ledger)
+def temporal(ledger: PostgresClaimActivities, engine: Engine) -> LedgerTemporal:
+    return LedgerTemporal(ledger, PostgresPeopleActivities(engine))
 
 
 @pytest.fixture(scope="session")
