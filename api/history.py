@@ -37,6 +37,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "claim.denied": "The claim was denied.",
     "claim.parked": "The claim waits for a member of staff.",
     "claim.continued": "The claim goes on.",
+    "claim.moved": "The claim moved here from another account of the same person.",
+    "award.merged": "The award counts no more: the same credit was awarded under another account of the same person.",
 }
 _STEPS: Final[Mapping[str, str]] = {
     "opening": "Opening the claim",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import integrations
+from cli import employees, integrations
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ app.add_typer(db, name="db")
 app.add_typer(temporal, name="temporal")
 app.add_typer(staff, name="staff")
 app.add_typer(integrations.app, name="integrations")
+app.add_typer(employees.app, name="employees")
 
 _Result = TypeVar("_Result")
 
