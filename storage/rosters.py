@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, text, update
+from sqlalchemy import Connection, TextClause, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,7 +51,7 @@ class Upload:
 
 async def preview(connection: AsyncConnection, upload: Upload, roster: Roster) -> None:
     """Keep an uploaded roster with what applying it would do, row by row; the caller commits."""
-    entries = await _entries(connection, upload.ce_activity_id)
+    entries = await connection.scalar(_READ_ENTRIES, {"ce_activity_id": upload.ce_activity_id})
     changes, gone = await asyncio.to_thread(_look, roster.lines, entries, is_replacement=upload.is_replacement)
     values = {
         "id": upload.id,
@@ -71,11 +71,7 @@ async def preview(connection: AsyncConnection, upload: Upload, roster: Roster) -
         "uploaded_by": upload.actor,
     }
     await connection.execute(insert(RosterRow).values(**values).on_conflict_do_nothing())
-    rows = [_line_row(change) for change in changes]
-    rows += [
-        {"line": -number, "values": json.dumps(_of_entry(entry)), "problems": "[]", "outcome": Outcome.REMOVED}
-        for number, entry in enumerate(gone, 1)
-    ]
+    rows = await asyncio.to_thread(_rows, changes, gone)
     await _in_batches(connection, _ADD_LINES, rows, roster_id=upload.id)
 
 
@@ -92,29 +88,31 @@ async def apply(connection: AsyncConnection, roster_id: str, actor: str, request
     row = (await connection.execute(_READ, {"roster_id": roster_id})).one()
     if row.state == RosterState.APPLIED:
         return
-    lines, previewed, previewed_gone = await _stored_lines(connection, roster_id)
-    entries = await _entries(connection, row.ce_activity_id)
-    changes, gone = await asyncio.to_thread(_look, lines, entries, is_replacement=row.is_replacement)
-    if [change.outcome for change in changes] != previewed or {entry.id for entry in gone} != previewed_gone:
-        raise PreviewOutdatedError
-    await _remove(connection, gone)
+    rows = await connection.scalar(_READ_LINES, {"roster_id": roster_id})
+    entries = await connection.scalar(_READ_ENTRIES, {"ce_activity_id": row.ce_activity_id})
+    changes, gone = await asyncio.to_thread(_look_again, rows, entries, is_replacement=row.is_replacement)
     application = Application(roster_id, row.ce_activity_id, actor, request_id)
-    await _write(connection, application, changes)
+    await _remove(connection, gone)
+    await _write(connection, await asyncio.to_thread(_plan, application, changes), application)
     await wake_claims(connection, application, changes)
     counts = {outcome.value: sum(change.outcome is outcome for change in changes) for outcome in Outcome}
     counts[Outcome.REMOVED] = len(gone)
+    await _say_applied(connection, application, counts)
+    after = {"roster": roster_id, "sha256": bytes(row.sha256).hex(), "rows": counts}
+    await connection.run_sync(_enter, application, after)
+
+
+async def _say_applied(connection: AsyncConnection, application: Application, counts: Mapping[str, int]) -> None:
     await connection.execute(
         update(RosterRow)
-        .where(RosterRow.id == roster_id)
+        .where(RosterRow.id == application.roster_id)
         .values(
             state=RosterState.APPLIED,
             applied_count=counts[Outcome.NEW] + counts[Outcome.CHANGED],
-            applied_by=actor,
+            applied_by=application.actor,
             applied_at=func.clock_timestamp(),
         )
     )
-    after = {"roster": roster_id, "sha256": bytes(row.sha256).hex(), "rows": counts}
-    await connection.run_sync(_enter, application, after)
 
 
 def _enter(connection: Connection, application: Application, after: Mapping[str, Any]) -> None:
@@ -131,65 +129,63 @@ def _enter(connection: Connection, application: Application, after: Mapping[str,
     )
 
 
-def _look(
-    lines: Sequence[RosterLine], entries: Sequence[Entry], *, is_replacement: bool
-) -> tuple[list[Change], list[Entry]]:
-    return changes_of(lines, entries), removals(lines, entries) if is_replacement else []
-
-
 _LOCK: Final = text(
     "SELECT 1 FROM ce_activities WHERE id = (SELECT ce_activity_id FROM rosters WHERE id = :roster_id) "
     "FOR NO KEY UPDATE"
 )
 _READ: Final = text("SELECT ce_activity_id, state, sha256, is_replacement FROM rosters WHERE id = :roster_id")
+# One text each, so that nothing but this request waits while tens of thousands of rows are read.
 _READ_ENTRIES: Final = text(
     """
-    SELECT e.id, e.is_group, e.given_name, e.family_name, e.claim_id IS NOT NULL AS is_used,
-           array_agg(k.kind) AS kinds, array_agg(k.value) AS key_values
-      FROM roster_keys k JOIN roster_entries e ON e.id = k.entry_id
-     WHERE k.ce_activity_id = :ce_activity_id
-     GROUP BY e.id ORDER BY e.id
+    SELECT CAST(coalesce(json_agg(entry), '[]') AS text)
+      FROM (SELECT e.id, e.is_group, e.given_name, e.family_name, e.claim_id IS NOT NULL AS is_used,
+                   json_agg(json_build_array(k.kind, k.value)) AS keys
+              FROM roster_keys k JOIN roster_entries e ON e.id = k.entry_id
+             WHERE k.ce_activity_id = :ce_activity_id
+             GROUP BY e.id ORDER BY e.id) AS entry
     """
 )
 _READ_LINES: Final = text(
-    'SELECT line, "values", problems, outcome FROM roster_lines WHERE roster_id = :roster_id ORDER BY line'
+    """
+    SELECT CAST(json_agg(row ORDER BY line) AS text)
+      FROM (SELECT line, "values", problems, outcome FROM roster_lines WHERE roster_id = :roster_id) AS row
+    """
 )
 
 
-async def _entries(connection: AsyncConnection, ce_activity_id: str) -> list[Entry]:
-    rows = await connection.execute(_READ_ENTRIES, {"ce_activity_id": ce_activity_id})
-    return [
-        Entry(
-            id=row.id,
-            is_group=row.is_group,
-            given_name=row.given_name,
-            family_name=row.family_name,
-            is_used=row.is_used,
-            keys=_by_kind(row.kinds, row.key_values),
-        )
-        for row in rows
-    ]
+def _look(
+    lines: Sequence[RosterLine], stored_entries: str, *, is_replacement: bool
+) -> tuple[list[Change], list[Entry]]:
+    """What each row does, and which entries are removed."""
+    entries = [_entry(stored) for stored in json.loads(stored_entries)]
+    return changes_of(lines, entries), removals(lines, entries) if is_replacement else []
 
 
-def _by_kind(kinds: Iterable[str], values: Iterable[str]) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    for kind, value in zip(kinds, values, strict=True):
-        found[kind] = found.get(kind, frozenset()) | {value}
-    return found
-
-
-async def _stored_lines(
-    connection: AsyncConnection, roster_id: str
-) -> tuple[list[RosterLine], list[Outcome], set[str]]:
-    """The rows of a previewed roster, what each of them was to do, and which entries were to be removed."""
-    rows = (await connection.execute(_READ_LINES, {"roster_id": roster_id})).all()
-    of_file = [row for row in rows if row.line > 0]
+def _look_again(stored_lines: str, stored_entries: str, *, is_replacement: bool) -> tuple[list[Change], list[Entry]]:
+    """The same of a previewed roster; raises ``PreviewOutdatedError`` when it would do something else by now."""
+    stored = json.loads(stored_lines)
+    of_file = [row for row in stored if row["line"] > 0]
     lines = [
-        RosterLine(line=row.line, values=row.values, problems=tuple(problem_from_json(each) for each in row.problems))
+        RosterLine(
+            line=row["line"],
+            values=row["values"],
+            problems=tuple(problem_from_json(each) for each in row["problems"]),
+        )
         for row in of_file
     ]
-    gone = {row.values[ENTRY_ID] for row in rows if row.line < 0}
-    return lines, [Outcome(row.outcome) for row in of_file], gone
+    changes, gone = _look(lines, stored_entries, is_replacement=is_replacement)
+    previewed_gone = {row["values"][ENTRY_ID] for row in stored if row["line"] < 0}
+    is_same = [change.outcome for change in changes] == [row["outcome"] for row in of_file]
+    if not is_same or {entry.id for entry in gone} != previewed_gone:
+        raise PreviewOutdatedError
+    return changes, gone
+
+
+def _entry(stored: Mapping[str, Any]) -> Entry:
+    keys: dict[str, frozenset[str]] = {}
+    for kind, value in stored["keys"]:
+        keys[kind] = keys.get(kind, frozenset()) | {value}
+    return Entry(**{**stored, "keys": keys})
 
 
 def problem_from_json(stored: Mapping[str, Any]) -> RowProblem:
@@ -197,14 +193,21 @@ def problem_from_json(stored: Mapping[str, Any]) -> RowProblem:
     return RowProblem(RowCode(stored["code"]), stored["column"], tuple(stored["lines"]))
 
 
-def _line_row(change: Change) -> dict[str, Any]:
-    problems = [asdict(problem) for problem in change.line.problems]
-    return {
-        "line": change.line.line,
-        "values": json.dumps(dict(change.line.values)),
-        "problems": json.dumps(problems),
-        "outcome": change.outcome,
-    }
+def _rows(changes: Iterable[Change], gone: Iterable[Entry]) -> list[dict[str, Any]]:
+    of_file = [
+        {
+            "line": change.line.line,
+            "values": dict(change.line.values),
+            "problems": [asdict(problem) for problem in change.line.problems],
+            "outcome": change.outcome,
+        }
+        for change in changes
+    ]
+    removed = [
+        {"line": -number, "values": _of_entry(entry), "problems": [], "outcome": Outcome.REMOVED}
+        for number, entry in enumerate(gone, 1)
+    ]
+    return of_file + removed
 
 
 def _of_entry(entry: Entry) -> dict[str, str]:
@@ -213,35 +216,45 @@ def _of_entry(entry: Entry) -> dict[str, str]:
     return {ENTRY_ID: entry.id, **{column: name for column, name in names.items() if name}, **keys}
 
 
-_ADD_LINES: Final = """
+_ADD_LINES: Final = text(
+    """
     INSERT INTO roster_lines (roster_id, line, "values", problems, outcome)
-    SELECT :roster_id, * FROM unnest(CAST(:line AS int[]), CAST(:values AS jsonb[]), CAST(:problems AS jsonb[]),
-                                     CAST(:outcome AS text[]))
+    SELECT :roster_id, line, "values", problems, outcome
+      FROM json_to_recordset(CAST(:rows AS json)) AS row(line int, "values" jsonb, problems jsonb, outcome text)
     ON CONFLICT DO NOTHING
-"""
-_ADD_ENTRIES: Final = """
-    INSERT INTO roster_entries (ce_activity_id, roster_id, id, is_group, given_name, family_name)
-    SELECT :ce_activity_id, :roster_id, * FROM unnest(CAST(:id AS text[]), CAST(:is_group AS boolean[]),
-                                                      CAST(:given_name AS text[]), CAST(:family_name AS text[]))
-"""
-_ADD_KEYS: Final = """
+    """
+)
+_ADD_ENTRIES: Final = text(
+    """
+    INSERT INTO roster_entries (id, ce_activity_id, roster_id, is_group, given_name, family_name)
+    SELECT id, :ce_activity_id, :roster_id, is_group, given_name, family_name
+      FROM json_to_recordset(CAST(:rows AS json)) AS row(id text, is_group boolean, given_name text, family_name text)
+    """
+)
+_ADD_KEYS: Final = text(
+    """
     INSERT INTO roster_keys (ce_activity_id, entry_id, kind, value)
-    SELECT :ce_activity_id, * FROM unnest(CAST(:entry_id AS text[]), CAST(:kind AS text[]), CAST(:value AS text[]))
-"""
-_CHANGE_NAMES: Final = """
+    SELECT :ce_activity_id, entry_id, kind, value
+      FROM json_to_recordset(CAST(:rows AS json)) AS row(entry_id text, kind text, value text)
+    """
+)
+_CHANGE_NAMES: Final = text(
+    """
     UPDATE roster_entries e
        SET given_name = coalesce(said.given_name, e.given_name),
            family_name = coalesce(said.family_name, e.family_name), roster_id = :roster_id
-      FROM unnest(CAST(:id AS text[]), CAST(:given_name AS text[]), CAST(:family_name AS text[]))
-        AS said(id, given_name, family_name)
+      FROM json_to_recordset(CAST(:rows AS json)) AS said(id text, given_name text, family_name text)
      WHERE e.id = said.id
-"""
+    """
+)
 # A learner may have used the entry since it was read: then it keeps its keys.
-_REMOVE_KEYS: Final = """
+_REMOVE_KEYS: Final = text(
+    """
     DELETE FROM roster_keys k
-     USING unnest(CAST(:entry_id AS text[]), CAST(:kind AS text[])) AS gone(entry_id, kind), roster_entries e
+     USING json_to_recordset(CAST(:rows AS json)) AS gone(entry_id text, kind text), roster_entries e
      WHERE k.entry_id = gone.entry_id AND k.kind = gone.kind AND e.id = gone.entry_id AND e.claim_id IS NULL
-"""
+    """
+)
 _LOCK_ENTRIES: Final = text("SELECT 1 FROM roster_entries WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
 _REMOVE_ALL_KEYS: Final = text(
     "DELETE FROM roster_keys k USING roster_entries e "
@@ -262,38 +275,48 @@ async def _remove(connection: AsyncConnection, gone: Sequence[Entry]) -> None:
         raise PreviewOutdatedError
 
 
-async def _write(connection: AsyncConnection, application: Application, changes: Sequence[Change]) -> None:
-    of_roster = {"roster_id": application.roster_id}
-    of_ce_activity = {"ce_activity_id": application.ce_activity_id}
-    new: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
-    keys: list[dict[str, str]] = []
-    replaced: list[dict[str, str]] = []
+@dataclass(slots=True)
+class _Plan:
+    """The rows that applying a roster writes: entries, and keys, each as the statements take them."""
+
+    new: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[dict[str, str]] = field(default_factory=list)
+    replaced: list[dict[str, str]] = field(default_factory=list)
+
+
+def _plan(application: Application, changes: Iterable[Change]) -> _Plan:
+    plan = _Plan()
     for change in changes:
         if change.outcome not in (Outcome.NEW, Outcome.CHANGED):
             continue
         line, known = change.line, change.entry
         entry_id = known.id if known else derived_id("ent", application.roster_id, str(line.line))
-        row = {"id": entry_id, "given_name": line.values.get(GIVEN_NAME), "family_name": line.values.get(FAMILY_NAME)}
-        (changed if known else new).append({**row, "is_group": line.is_group})
-        keys += [
+        names = {"given_name": line.values.get(GIVEN_NAME), "family_name": line.values.get(FAMILY_NAME)}
+        (plan.changed if known else plan.new).append({"id": entry_id, "is_group": line.is_group, **names})
+        plan.keys += [
             {"entry_id": entry_id, "kind": kind, "value": value}
             for kind, value in line.keys.items()
             if known is None or value not in known.keys.get(kind, ())
         ]
-        replaced += [{"entry_id": entry_id, "kind": kind} for kind in change.replaced_kinds]
-    await connection.execute(_LOCK_ENTRIES, {"ids": [row["id"] for row in changed]})
-    await _in_batches(connection, _REMOVE_KEYS, replaced)
-    await _in_batches(connection, _CHANGE_NAMES, changed, **of_roster)
-    await _in_batches(connection, _ADD_ENTRIES, new, **of_roster, **of_ce_activity)
-    await _in_batches(connection, _ADD_KEYS, keys, **of_ce_activity)
+        plan.replaced += [{"entry_id": entry_id, "kind": kind} for kind in change.replaced_kinds]
+    return plan
+
+
+async def _write(connection: AsyncConnection, plan: _Plan, application: Application) -> None:
+    of_roster = {"roster_id": application.roster_id}
+    of_ce_activity = {"ce_activity_id": application.ce_activity_id}
+    await connection.execute(_LOCK_ENTRIES, {"ids": [row["id"] for row in plan.changed]})
+    await _in_batches(connection, _REMOVE_KEYS, plan.replaced)
+    await _in_batches(connection, _CHANGE_NAMES, plan.changed, **of_roster)
+    await _in_batches(connection, _ADD_ENTRIES, plan.new, **of_roster, **of_ce_activity)
+    await _in_batches(connection, _ADD_KEYS, plan.keys, **of_ce_activity)
 
 
 async def _in_batches(
-    connection: AsyncConnection, statement: str, rows: Sequence[Mapping[str, Any]], **common: Any
+    connection: AsyncConnection, statement: TextClause, rows: Sequence[Mapping[str, Any]], **common: str
 ) -> None:
-    """Run a statement that takes arrays, with some thousand rows at a time."""
+    """Run a statement that takes rows as JSON, with some thousand of them at a time."""
     for start in range(0, len(rows), _AT_ONCE):
-        batch = rows[start : start + _AT_ONCE]
-        arrays = {name: [row[name] for row in batch] for name in batch[0]}
-        await connection.execute(text(statement), {**common, **arrays})
+        batch = json.dumps(rows[start : start + _AT_ONCE], ensure_ascii=False)
+        await connection.execute(statement, {**common, "rows": batch})
