@@ -3,17 +3,16 @@
 Every function takes part in the caller's transaction. Entries of the audit trail are in the stream of the learner.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.identities import derived_id
-from storage.audit import AuditEntry, AuditStream
+from domain.identities import new_id
+from storage.audit import AuditEntry, AuditStream, learner_stream
 from storage.tables import HistoricalAwardRow, LearnerRow
 from storage.transcripts import PERSON
 
@@ -58,47 +57,45 @@ class Actor:
 
 
 _COLUMNS: Final = tuple(HistoricalAwardRow.__table__.columns)
+# Two that are the same can only have come together by a merge, and they count once.
 _OF_PERSON: Final = text(
-    f"{PERSON} SELECT h.* FROM historical_awards h JOIN person p ON p.id = h.learner_id "  # noqa: S608  # ours
-    "WHERE h.voided_at IS NULL"
+    f"""
+    {PERSON}
+    SELECT DISTINCT ON (title, provider, credit_type, units, completed_on, reference) h.*
+      FROM historical_awards h JOIN person p ON p.id = h.learner_id
+     WHERE h.voided_at IS NULL
+     ORDER BY title, provider, credit_type, units, completed_on, reference, entered_at, id
+    """  # noqa: S608  # both parts are ours
 )
 _ENTERED_FOR: Final = text(
-    """
-    SELECT * FROM historical_awards
-     WHERE learner_id = :learner_id
-       AND (CAST(:after AS text) IS NULL OR (completed_on, id) < (
-              SELECT a.completed_on, a.id FROM historical_awards a WHERE a.id = :after AND a.learner_id = :learner_id))
-     ORDER BY completed_on DESC, id DESC LIMIT :limit
-    """
-)
-_ARE_ONE_PERSON: Final = text(
-    """
-    WITH RECURSIVE becomes AS (
-        SELECT id, merged_into FROM learners WHERE id IN (:one, :other)
-        UNION
-        SELECT l.id, l.merged_into FROM learners l JOIN becomes b ON l.id = b.merged_into
-    )
-    SELECT count(*) < 2 FROM becomes WHERE merged_into IS NULL
-    """
+    f"""
+    {PERSON}
+    SELECT h.* FROM historical_awards h JOIN person p ON p.id = h.learner_id
+     WHERE (CAST(:after AS text) IS NULL OR (h.completed_on, h.id) < (
+              SELECT a.completed_on, a.id FROM historical_awards a JOIN person o ON o.id = a.learner_id
+               WHERE a.id = :after))
+     ORDER BY h.completed_on DESC, h.id DESC LIMIT :limit
+    """  # noqa: S608  # both parts are ours
 )
 
 
-def learner_stream(learner_id: str) -> str:
-    """The stream that tells what staff did to one learner's record."""
-    return f"learner:{learner_id}"
+def lock_learner(connection: Connection, learner_id: str) -> str | None:
+    """Let nobody else write a learner's record until the transaction ends; None when there is no such learner.
+
+    Answers with whose record it is: the learner's own, or that of whom they were merged into.
+    """
+    row = connection.execute(_learner(learner_id)).one_or_none()
+    while row is not None and row.merged_into is not None:
+        row = connection.execute(_learner(row.merged_into)).one_or_none()
+    if row is None:
+        return None
+    # Only the kept learner is locked, because a merge locks several in the order of their ids.
+    locked = connection.execute(_learner(row.id).with_for_update(key_share=True)).one()
+    return locked.id if locked.merged_into is None else lock_learner(connection, locked.id)
 
 
-async def are_one_person(connection: AsyncConnection, one: str, other: str) -> bool:
-    """Whether two learners are the same, or were merged into the same."""
-    return bool(await connection.scalar(_ARE_ONE_PERSON, {"one": one, "other": other}))
-
-
-def lock_learner(connection: Connection, learner_id: str) -> bool:
-    """Let nobody else write this learner's stream until the transaction ends; False when there is no such learner."""
-    found = connection.execute(
-        select(LearnerRow.id).where(LearnerRow.id == learner_id).with_for_update(key_share=True)
-    ).one_or_none()
-    return found is not None
+def _learner(learner_id: str) -> Select[str, str | None]:
+    return select(LearnerRow.id, LearnerRow.merged_into).where(LearnerRow.id == learner_id)
 
 
 def enter(
@@ -108,49 +105,41 @@ def enter(
 
     The same credit is entered once: repeating it, with whatever reason, finds the first, unless that was voided.
     """
-    content = (new.title, new.provider, new.credit_type, str(new.units.normalize()), new.completed_on.isoformat())
-    voided = _voided_like(connection, learner_id, new)
-    award_id = derived_id("haw", learner_id, *content, new.reference or "", str(voided))
-    values = {name: getattr(new, name) for name in NewHistoricalAward.__dataclass_fields__}
-    added = connection.execute(
-        insert(HistoricalAwardRow)
-        .values(id=award_id, learner_id=learner_id, entered_by=actor.account_id, **values)
-        .on_conflict_do_nothing()
-        .returning(HistoricalAwardRow.id)
-    ).one_or_none()
-    award = _one(connection, learner_id, award_id)
-    assert award is not None  # noqa: S101  # it was there, or it was just added
-    if added is not None:
-        _enter_audit(connection, award, actor)
-    return award, added is not None
+    earlier = _one(connection, _is_same(learner_id, new))
+    if earlier is not None:
+        return earlier, False
+    values = asdict(new) | {"id": new_id("haw"), "learner_id": learner_id, "entered_by": actor.account_id}
+    added = connection.execute(insert(HistoricalAwardRow).values(**values).returning(*_COLUMNS))
+    award = HistoricalAward(**added.mappings().one())
+    _enter_audit(connection, award, actor)
+    return award, True
 
 
-def _voided_like(connection: Connection, learner_id: str, new: NewHistoricalAward) -> int:
-    """How often this very credit was entered and voided."""
+def _is_same(learner_id: str, new: NewHistoricalAward) -> ColumnElement[bool]:
     row = HistoricalAwardRow
-    is_like = (
-        (row.learner_id == learner_id)
-        & (row.title == new.title)
-        & (row.provider == new.provider)
-        & (row.credit_type == new.credit_type)
-        & (row.units == new.units)
-        & (row.completed_on == new.completed_on)
-        & row.reference.is_not_distinct_from(new.reference)
+    return and_(
+        row.learner_id == learner_id,
+        row.title == new.title,
+        row.provider == new.provider,
+        row.credit_type == new.credit_type,
+        row.units == new.units,
+        row.completed_on == new.completed_on,
+        row.reference.is_not_distinct_from(new.reference),
+        row.voided_at.is_(None),
     )
-    query = select(func.count()).select_from(row).where(is_like, row.voided_at.is_not(None))
-    return int(connection.execute(query).scalar_one())
 
 
 def void(connection: Connection, learner_id: str, award_id: str, actor: Actor, reason: str) -> HistoricalAward | None:
     """Void a historical award of a locked learner; one that is voided stays as it is. None when there is none."""
     row = HistoricalAwardRow
+    is_meant = and_(row.id == award_id, row.learner_id == learner_id)
     changed = connection.execute(
         update(row)
-        .where(row.id == award_id, row.learner_id == learner_id, row.voided_at.is_(None))
+        .where(is_meant, row.voided_at.is_(None))
         .values(voided_by=actor.account_id, voided_at=func.clock_timestamp(), void_reason=reason)
         .returning(row.id)
     ).one_or_none()
-    award = _one(connection, learner_id, award_id)
+    award = _one(connection, is_meant)
     if award is not None and changed is not None:
         _enter_audit(connection, award, actor)
     return award
@@ -176,26 +165,22 @@ def _enter_audit(connection: Connection, award: HistoricalAward, actor: Actor) -
     )
 
 
-def _one(connection: Connection, learner_id: str, award_id: str) -> HistoricalAward | None:
-    query = select(*_COLUMNS).where(HistoricalAwardRow.id == award_id, HistoricalAwardRow.learner_id == learner_id)
+def _one(connection: Connection, is_meant: ColumnElement[bool]) -> HistoricalAward | None:
+    query = select(*_COLUMNS).where(is_meant).order_by(HistoricalAwardRow.entered_at).limit(1)
     row = connection.execute(query).mappings().one_or_none()
-    return _award(row) if row else None
+    return HistoricalAward(**row) if row else None
 
 
 async def awards_of(connection: AsyncConnection, learner_id: str) -> list[HistoricalAward]:
-    """What the transcript of a learner shows: of everyone who was merged into them too, and nothing voided."""
+    """What the transcript of the person that a learner is shows: nothing voided, and nothing twice."""
     rows = await connection.execute(_OF_PERSON, {"learner_id": learner_id})
-    return [_award(row) for row in rows.mappings()]
+    return [HistoricalAward(**row) for row in rows.mappings()]
 
 
 async def entered_for(
     connection: AsyncConnection, learner_id: str, after: str | None, limit: int
 ) -> list[HistoricalAward]:
-    """Everything that was entered for a learner, voided or not, the newest completion first."""
+    """Everything that was entered for the person that a learner is, voided or not, the newest completion first."""
     values = {"learner_id": learner_id, "after": after, "limit": limit}
     rows = await connection.execute(_ENTERED_FOR, values)
-    return [_award(row) for row in rows.mappings()]
-
-
-def _award(row: RowMapping) -> HistoricalAward:
-    return HistoricalAward(**row)
+    return [HistoricalAward(**row) for row in rows.mappings()]

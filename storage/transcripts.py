@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.transcripts import SessionPart
 
 PERSON: Final = """
-    WITH RECURSIVE person AS (
-        SELECT id FROM learners WHERE id = :learner_id
-        UNION
-        SELECT l.id FROM learners l JOIN person p ON l.merged_into = p.id
+    WITH kept AS (
+        SELECT coalesce(merged_into, id) AS id FROM learners WHERE id = :learner_id
+    ), person AS (
+        SELECT l.id FROM learners l, kept k WHERE l.id = k.id OR l.merged_into = k.id
     )
 """
-"""A learner and everyone who was merged into them, over any number of merges."""
+"""A learner, or whom they were merged into, with everyone who was merged into the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +72,21 @@ _AWARDS: Final = text(
 )
 _NAME: Final = text(
     """
-    SELECT id AS learner_id, given_name, family_name, credentials, time_zone FROM learners WHERE id = :learner_id
+    SELECT k.id AS learner_id, k.given_name, k.family_name, k.credentials, k.time_zone
+      FROM learners l JOIN learners k ON k.id = coalesce(l.merged_into, l.id)
+     WHERE l.id = :learner_id
     """
 )
 
 
 async def learner_name(connection: AsyncConnection, learner_id: str) -> LearnerName | None:
-    """A learner's name as it is now; None when there is no such learner."""
+    """The name of a learner, or of whom they were merged into, as it is now; None when there is no such learner."""
     row = (await connection.execute(_NAME, {"learner_id": learner_id})).mappings().one_or_none()
     return LearnerName(**row) if row else None
 
 
 async def awards_of(connection: AsyncConnection, learner_id: str) -> list[AwardRecord]:
-    """The active awards of a learner and of everyone who was merged into them, in no particular order."""
+    """The active awards of the person that a learner is, in no particular order."""
     rows = await connection.execute(_AWARDS, {"learner_id": learner_id})
     return [_award(row) for row in rows.mappings()]
 

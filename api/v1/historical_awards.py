@@ -137,12 +137,19 @@ def award_json(award: HistoricalAward) -> dict[str, Any]:
     }
 
 
-async def _hold(connection: AsyncConnection, principal: Principal, learner_id: str) -> None:
-    """Let nobody else write this learner's record for now: 404 without such a learner, 403 for one's own record."""
-    if not (is_id(learner_id, "lrn") and await connection.run_sync(historical_awards.lock_learner, learner_id)):
+async def _hold(connection: AsyncConnection, principal: Principal, learner_id: str) -> str:
+    """Let nobody else write this learner's record for now; answers with whose it is since the last merge.
+
+    Raises 404 without such a learner, 403 for one's own record.
+    """
+    lock = historical_awards.lock_learner
+    kept_id = await connection.run_sync(lock, learner_id) if is_id(learner_id, "lrn") else None
+    if kept_id is None:
         raise ProblemError("not_found")
-    if await historical_awards.are_one_person(connection, principal.learner_id, learner_id):
+    own = await transcripts.learner_name(connection, principal.learner_id)
+    if own is not None and own.learner_id == kept_id:
         raise ProblemError("own_account")
+    return kept_id
 
 
 @router.post("", response_model=EnteredHistoricalAward)
@@ -152,8 +159,8 @@ async def enter_historical_award(learner_id: str, body: HistoricalAwardRequest, 
     actor = Actor(desk.principal.account_id, desk.envelope.request_id)
 
     async def enter(connection: AsyncConnection) -> dict[str, Any]:
-        await _hold(connection, desk.principal, learner_id)
-        award, is_new = await connection.run_sync(historical_awards.enter, learner_id, new, actor)
+        kept_id = await _hold(connection, desk.principal, learner_id)
+        award, is_new = await connection.run_sync(historical_awards.enter, kept_id, new, actor)
         return {**award_json(award), "is_new": is_new}
 
     return await answer_once(desk.services, desk.envelope.key, enter)
@@ -167,8 +174,8 @@ async def void_historical_award(learner_id: str, award_id: str, body: ReasonRequ
     actor = Actor(desk.principal.account_id, desk.envelope.request_id)
 
     async def void(connection: AsyncConnection) -> dict[str, Any]:
-        await _hold(connection, desk.principal, learner_id)
-        award = await connection.run_sync(historical_awards.void, learner_id, award_id, actor, body.reason)
+        kept_id = await _hold(connection, desk.principal, learner_id)
+        award = await connection.run_sync(historical_awards.void, kept_id, award_id, actor, body.reason)
         if award is None:
             raise ProblemError("not_found")
         return award_json(award)

@@ -199,7 +199,25 @@ async def test_nobody_enters_or_voids_their_own_credit_under_any_account(
         award = await entered(other, mine)
         refused = await coordinator.post(f"{award['href']}/void", {"reason": "Why not."})
         assert (refused.status_code, refused.json()["code"]) == (403, "own_account")
-    assert len(await listed(coordinator)) == 2
+    assert len(await listed(coordinator)) == 1
+
+
+async def test_what_is_entered_for_a_merged_learner_is_of_whom_they_were_merged_into(
+    learner: Person, coordinator: Person, engine: Engine
+) -> None:
+    duplicate = add_learner(engine)
+    before = await entered(coordinator, duplicate, units="1.00")
+    await entered(coordinator, learner.learner_id)
+    await entered(coordinator, duplicate)
+    assert [entry["units"] for entry in await listed(learner)] == ["12.50"]
+    merge(engine, duplicate, learner.learner_id)
+    afterwards = await entered(coordinator, duplicate, units="2.00")
+    assert (before["learner"], afterwards["learner"]) == (duplicate, learner.learner_id)
+    # The credit that both accounts had counts once.
+    assert sorted(entry["units"] for entry in await listed(learner)) == ["1.00", "12.50", "2.00"]
+    both = [(await coordinator.get(path_of(each))).json()["data"] for each in (learner.learner_id, duplicate)]
+    assert both[0] == both[1]
+    assert len(both[0]) == 4
 
 
 async def test_what_is_absent_or_of_another_learner_is_not_found(

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy import Engine, insert
 
+from activities.claims import PostgresClaimActivities
 from domain.identities import new_id
 from domain.policy import Evaluation, EvaluationQuestion, EvaluationTime, Option, PostTest, QuestionKind, Session
 from domain.policy import TestQuestion as PostTestQuestion
@@ -21,6 +22,7 @@ from storage.definitions import Definition, DefinitionStatus
 from storage.tables import ClaimRow, EvaluationRow, LearnerRow
 from tests.api.conftest import Person, publish_example
 from tests.api.records import NOON, add_attempt, add_award, add_claim, add_evaluation, add_learner
+from tests.api.test_claim_over_http import awarded
 from tests.claims import example_policy
 
 YES_NO = (Option(code="yes", label="Yes"), Option(code="no", label="No"))
@@ -119,6 +121,19 @@ async def test_each_question_is_added_up(coordinator: Person, slug: str, engine:
     assert (relevant["answered"], relevant["mean"], relevant["median"]) == (3, "3.67", "4")
     assert [option["count"] for option in relevant["options"]] == [0, 1, 0, 1, 1]
     assert (change["answered"], change["options"]) == (1, [])
+
+
+async def test_what_a_learner_really_answered_is_counted(
+    coordinator: Person, learner: Person, engine: Engine, ledger: PostgresClaimActivities
+) -> None:
+    slug = publish_example(engine)
+    await awarded(learner, slug, ledger)
+    found = await outcomes(coordinator, slug)
+    assert (found["claims"], found["awards"], found["evaluation"]["responses"]) == (1, 1, 1)
+    assert {question["answered"] for question in found["evaluation"]["questions"]} == {1}
+    assert {question["right_percent"] for question in found["post_test"]["questions"]} == {"100.0"}
+    [row] = rows_of(await exported(coordinator, slug))
+    assert "Clear and practical." in row.values()
 
 
 async def test_sessions_are_added_up_each_and_together(coordinator: Person, meeting: str, engine: Engine) -> None:

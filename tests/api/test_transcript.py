@@ -12,12 +12,14 @@ import pypdf
 import pytest
 from sqlalchemy import Engine, update
 
+from activities.claims import PostgresClaimActivities
 from api.v1.transcript import TranscriptFormat, format_asked
 from domain.identities import new_id
 from domain.policy import CertificateIssue, Finalization, LearningFormat, Participation, ParticipationOption
 from storage.tables import AwardRow, ClaimRow
 from tests.api.conftest import Person, publish_example
 from tests.api.records import NOON, Line, add_award, add_learner, merge
+from tests.api.test_claim_over_http import awarded
 from tests.claims import example_policy
 
 TITLE = example_policy().title
@@ -80,6 +82,18 @@ async def test_an_award_is_listed_with_its_certificate(learner: Person, slug: st
         "system": None,
         "url": None,
     }
+
+
+async def test_credit_that_was_just_awarded_is_on_the_transcript(
+    learner: Person, slug: str, ledger: PostgresClaimActivities
+) -> None:
+    assert await listed(learner) == []
+    claim = await awarded(learner, slug, ledger)
+    [entry] = (await transcript(learner))["entries"]
+    assert (entry["id"], entry["units"]) == (claim["award"]["id"], "1.00")
+    assert (entry["claim"], entry["is_final"], entry["sessions"]) == (claim["href"], True, [])
+    assert entry["certificate"]["state"] == "reserved"
+    assert entry["certificate"]["verification_code"] == claim["certificate"]["verification_code"]
 
 
 async def test_a_meeting_is_listed_with_its_sessions(learner: Person, slug: str, engine: Engine) -> None:
@@ -168,7 +182,7 @@ async def test_only_active_awards_are_listed(learner: Person, slug: str, engine:
 
 async def test_awards_of_everyone_who_was_merged_into_a_learner_are_theirs(learner: Person, engine: Engine) -> None:
     first, second, stranger = (add_learner(engine) for _ in range(3))
-    merge(engine, first, second)
+    merge(engine, first, learner.learner_id)
     merge(engine, second, learner.learner_id)
     mine = {add_award(engine, owner, publish_example(engine), "1.00") for owner in (learner.learner_id, first, second)}
     add_award(engine, stranger, publish_example(engine), "1.00")
