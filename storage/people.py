@@ -22,6 +22,7 @@ from domain.policy import Profession
 from domain.roles import Role
 from storage.audit import AuditEntry, AuditStream, learner_stream
 from storage.database import OUTBOX_CHANNEL, create_sync_engine
+from storage.platform_events import retry_for_learner
 from storage.tables import (
     AccountRow,
     LearnerIdentifierRow,
@@ -246,9 +247,10 @@ async def _account_of(connection: AsyncConnection, email: str) -> str | None:
         select(AccountRow.id).where(func.lower(AccountRow.email) == email.lower(), AccountRow.deactivated_at.is_(None))
     )
     if account_id is not None:
-        await connection.execute(
-            insert(LearnerRow).values(id=new_id("lrn"), account_id=account_id).on_conflict_do_nothing()
-        )
+        statement = insert(LearnerRow).values(id=new_id("lrn"), account_id=account_id).on_conflict_do_nothing()
+        learner_id: str | None = await connection.scalar(statement.returning(LearnerRow.id))
+        if learner_id is not None:
+            await connection.run_sync(retry_for_learner, learner_id)
     return account_id
 
 
@@ -290,7 +292,7 @@ async def change_profile(
     changes: Mapping[str, str | bool | None],
     identifiers: Mapping[str, str | None],
 ) -> None:
-    """Change fields of a profile; an identifier that is None is removed."""
+    """Change fields of a profile; an identifier that is None is removed. Events that wait for them are applied."""
     changed = await connection.execute(
         update(LearnerRow)
         .where(LearnerRow.id == learner_id)
@@ -305,6 +307,7 @@ async def change_profile(
     )
     for kind, value in sorted(identifiers.items()):
         await _change_identifier(connection, learner_id, kind, value)
+    await connection.run_sync(retry_for_learner, learner_id)
 
 
 async def _change_identifier(connection: AsyncConnection, learner_id: str, kind: str, value: str | None) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import Engine, text
 from domain.identities import new_id
 from domain.intervals import MOST_INTERVALS
 from domain.policy import CEActivityPolicy, ParticipationMethod
-from storage import platform_events
 from storage.audit import first_break
 from storage.catalog import publish
 from storage.definitions import Definition, DefinitionStatus
@@ -270,40 +269,30 @@ async def test_a_wrong_filter_is_refused(query: str, coordinator: Person) -> Non
     assert (response.status_code, response.json()["code"]) == (422, "validation_failed")
 
 
-def retried(engine: Engine, learner_id: str) -> int:
-    with engine.begin() as connection:
-        return platform_events.retry_for_learner(connection, learner_id)
-
-
-async def test_what_came_before_the_learner_did_is_applied_when_they_come(
+async def test_what_came_before_the_learner_did_is_applied_when_they_sign_up(
     platform: Platform, database_url: str, client: httpx2.AsyncClient, course: str, engine: Engine
 ) -> None:
-    newcomer = await sign_in(database_url, client)
     address = somebody()
     for end in (60, 120, 180):
         await platform.progress(address.title(), course, (0, end))
     await platform.progress(somebody(), course, (0, 999))
-    with engine.begin() as connection:
-        connection.execute(
-            text("UPDATE accounts SET email = :email WHERE id = :id"), {"email": address, "id": newcomer.account_id}
-        )
-    assert retried(engine, newcomer.learner_id) == 3
-    assert retried(engine, newcomer.learner_id) == 0
+    newcomer = await sign_in(database_url, client, email=address)
     assert platform.seconds(newcomer.learner_id) == 180
     assert platform.kinds(newcomer.learner_id) == ["opening"]
+    assert_quarantined(platform, "learner_unknown")
     assert [entry["event"] for entry in audited(platform, engine)] == ["integration.added", *["event.retried"] * 3]
     assert audited(platform, engine)[-1]["actor"] == "laurel"
 
 
 async def test_a_number_that_a_learner_adds_later_finds_their_events(
-    platform: Platform, learner: Person, course: str, engine: Engine
+    platform: Platform, learner: Person, course: str
 ) -> None:
     number = new_id("e").upper().replace("_", "-")
     data = {"learner": {"employee_id": number.lower()}, "ce_activity": course, "content": "video", "seconds": 5}
     await platform.send("progress.updated", data)
-    assert retried(engine, learner.learner_id) == 0
+    await learner.call("PATCH", "/v1/me", {"given_name": "Augusta"})
+    assert_quarantined(platform, "learner_unknown")
     await learner.call("PATCH", "/v1/me", {"identifiers": {"employee_id": number}})
-    retried(engine, learner.learner_id)
     assert platform.seconds(learner.learner_id) == 5
 
 
@@ -318,5 +307,7 @@ async def test_an_event_that_staff_are_settling_is_left_to_them(
         )
     with engine.begin() as staff:
         staff.execute(text("SELECT 1 FROM integration_events WHERE id = :id FOR UPDATE"), {"id": platform.sent[-1]})
-        assert retried(engine, learner.learner_id) == 0
-    assert retried(engine, learner.learner_id) == 1
+        await learner.call("PATCH", "/v1/me", {"given_name": "Augusta"})
+    assert_quarantined(platform, "learner_unknown")
+    await learner.call("PATCH", "/v1/me", {"given_name": "Ada"})
+    assert platform.event()["state"] == "applied"
