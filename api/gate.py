@@ -28,6 +28,8 @@ DEFINITION_PREFIX: Final = "/v1/staff/ce-activities/"
 JSON_TYPES: Final = frozenset({"application/json"})
 YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
+UPLOAD_TYPES: Final = frozenset({"text/csv", "text/tab-separated-values", "multipart/form-data"})
+_UPLOAD_PATH: Final = re.compile(r"/v1/staff/(?:ce-activities/[^/]+/roster|employees)")
 
 ASKED: Final = "laurel.asked"
 """Where a scope holds what its body asks for, if it has one: the JSON document, or the hash of anything else."""
@@ -41,7 +43,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one request's body, then let it through."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or _is_upload(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -51,6 +53,17 @@ class Gate:
             return
         if body is not None:
             await self._app(scope, _replay(body, receive), send)
+
+
+def _is_upload(scope: Scope) -> bool:
+    """Whether a body is a large file, which its route reads (``api/uploads.py``) once it knows who sends it."""
+    headers = Headers(scope=scope)
+    is_plain = not headers.get("content-encoding") and _media_type(headers) in UPLOAD_TYPES
+    return is_plain and _UPLOAD_PATH.fullmatch(scope["path"]) is not None
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _rules(path: str) -> tuple[int, frozenset[str]]:
@@ -92,8 +105,7 @@ def _too_large() -> ProblemError:
 
 
 def _judge(scope: Scope, headers: Headers, body: bytes, types: frozenset[str]) -> None:
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
-    media_type = media_type.strip().lower()
+    media_type, parameters = _media_type(headers), headers.get("content-type", "").partition(";")[2]
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if media_type not in types or charset not in ("", "utf-8") or headers.get("content-encoding"):
         raise ProblemError("content_type_unsupported")

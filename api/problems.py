@@ -77,9 +77,13 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "cross_site": ProblemKind(403, "Sent from another site", "Open the page here and send the form from it."),
     "not_found": ProblemKind(404, "Not found", "There is nothing here that you can see."),
     "method_not_allowed": ProblemKind(405, "Method not allowed", "This address does not take this method."),
-    "body_too_large": ProblemKind(413, "The body is too large", "Send less: 64 KiB, or 256 KiB for a definition."),
+    "body_too_large": ProblemKind(
+        413, "The body is too large", "Send less: 64 KiB, 256 KiB for a definition, 20 MiB for a roster."
+    ),
     "content_type_unsupported": ProblemKind(
-        415, "The content type is not supported", "Send JSON as application/json, without a content encoding."
+        415,
+        "The content type is not supported",
+        "Send JSON as application/json (a roster as text/csv), without a content encoding.",
     ),
     "validation_failed": ProblemKind(422, "Some fields are not right", "Each entry of errors names one of them."),
     "definition_invalid": ProblemKind(
@@ -87,6 +91,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "employee_id_unknown": ProblemKind(
         422, "This employee id is not on the list", "Check the id and the name; write NA if you are not an employee."
+    ),
+    "roster_invalid": ProblemKind(
+        422, "The file is not a roster", "The entry of errors names the line and what would be right."
+    ),
+    "preview_outdated": ProblemKind(
+        409, "The preview is outdated", "The roster changed since. Upload the file again and look at the new preview."
     ),
     "employees_invalid": ProblemKind(422, "The list has mistakes", "Each entry of errors names a line and a column."),
     "idempotency_key_reused": ProblemKind(
