@@ -24,7 +24,8 @@ class Services:
     limiter: Limiter
 
 
-def services_of(request: Request) -> Services:
+# Asynchronous like every dependency of a request: a synchronous one waits its turn in a thread, whatever it does.
+async def services_of(request: Request) -> Services:
     """The services of the application that a request came to."""
     services: Services = request.app.state.services
     return services

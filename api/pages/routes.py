@@ -87,7 +87,8 @@ async def lead_to_sign_in(request: Request, _error: Exception) -> Response:
 
 
 def _set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    is_https = services_of(request).settings.public_url.startswith("https://")
+    services: Services = request.app.state.services
+    is_https = services.settings.public_url.startswith("https://")
     response.set_cookie(name, value, max_age=seconds, path="/", secure=is_https, httponly=True, samesite="lax")
 
 

@@ -41,7 +41,7 @@ class Envelope:
     request_id: str
 
 
-def envelope(
+async def envelope(
     request: Request, principal: SignedIn, idempotency_key: KeyHeader = None, prefer: PreferHeader = None
 ) -> Envelope:
     """Read the headers that belong to a step."""

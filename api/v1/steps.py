@@ -181,7 +181,7 @@ def _context_of(view: ClaimView, policy: CEActivityPolicy) -> ClaimContext:
     )
 
 
-def desk(
+async def desk(
     request: Request,
     services: Annotated[Services, Depends(services_of)],
     principal: SignedIn,
@@ -191,7 +191,7 @@ def desk(
     return Desk(request, services, principal, head)
 
 
-def staff_desk(at: Annotated[Desk, Depends(desk)], _principal: Staff) -> Desk:
+async def staff_desk(at: Annotated[Desk, Depends(desk)], _principal: Staff) -> Desk:
     """The desk for staff."""
     return at
 
