@@ -78,7 +78,7 @@ def test_every_point_in_time_carries_its_zone_and_every_day_does_not(engine: Eng
         assert data_type == next(wanted for ending, wanted in types.items() if name.endswith(ending)), name
 
 
-UNITS = {"claims": "claimed_units", "awards": "units", "award_lines": "units"}
+UNITS = {"claims": "claimed_units", "awards": "units", "award_lines": "units", "historical_awards": "units"}
 
 
 @contextmanager
