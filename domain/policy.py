@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-# Read by the document reader (storage/definitions.py): a field that a class does not have is an error, not ignored.
+# For pydantic, which reads stored policies (storage/definitions/stored.py): a field that a class lacks is an error.
 _REFUSE_UNKNOWN_FIELDS = {"extra": "forbid"}
 
 _R = TypeVar("_R")
