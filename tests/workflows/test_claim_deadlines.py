@@ -258,7 +258,7 @@ async def test_a_claim_that_is_extended_while_it_closes_goes_on(
     own = Activities(engine, settings, Postman(KeptMail(), settings.mail_from))
     slow = SlowLedger(own)
     async with workers.replaced(own):
-        claim = new_claim(claim_window=A_MONTH)
+        claim = new_claim(claim_window=A_MONTH, reminder_days=())
         await claim.brought_to(Stage.AWAITING_EVALUATION)
         slow.is_slow = True
         # Time is not skipped while an activity is pending, so no further than the timer.
