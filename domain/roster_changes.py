@@ -30,13 +30,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An entry of the roster as it is now; ``is_used`` when it proved a claim's participation. Keys by kind."""
+    """An entry of the roster as it is now, with its keys by kind.
+
+    ``is_used`` when it proved a claim's participation, ``is_uploaded`` when it came with a file, not from a platform.
+    """
 
     id: str
     is_group: bool = False
     given_name: str | None = None
     family_name: str | None = None
     is_used: bool = False
+    is_uploaded: bool = True
     keys: Mapping[str, frozenset[str]]
 
 
@@ -65,12 +69,13 @@ def changes_of(lines: Iterable[RosterLine], entries: Iterable[Entry]) -> list[Ch
 
 
 def removals(lines: Iterable[RosterLine], entries: Iterable[Entry]) -> list[Entry]:
-    """The entries that a replacing roster removes: no row has any of their keys, and nobody used them."""
+    """The entries that a replacing roster removes: from a file, without a row that has their keys, and unused."""
     named = {key for line in lines for key in line.keys.items()}
     return [
         entry
         for entry in entries
-        if not entry.is_used
+        if entry.is_uploaded
+        and not entry.is_used
         and not any((kind, value) in named for kind, values in entry.keys.items() for value in values)
     ]
 

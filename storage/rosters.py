@@ -134,11 +134,14 @@ _LOCK: Final = text(
     "FOR NO KEY UPDATE"
 )
 _READ: Final = text("SELECT ce_activity_id, state, sha256, is_replacement FROM rosters WHERE id = :roster_id")
-# One text each, so that nothing but this request waits while tens of thousands of rows are read.
+# One text each, so that nothing but this request waits while tens of thousands of rows are read. What a platform keeps
+# as a roster was read from no file, and so has no encoding.
 _READ_ENTRIES: Final = text(
     """
     SELECT CAST(coalesce(json_agg(entry), '[]') AS text)
       FROM (SELECT e.id, e.is_group, e.given_name, e.family_name, e.claim_id IS NOT NULL AS is_used,
+                   e.roster_id IN (SELECT r.id FROM rosters r WHERE r.ce_activity_id = :ce_activity_id
+                                      AND r.reading ->> 'encoding' <> '') AS is_uploaded,
                    json_agg(json_build_array(k.kind, k.value)) AS keys
               FROM roster_keys k JOIN roster_entries e ON e.id = k.entry_id
              WHERE k.ce_activity_id = :ce_activity_id

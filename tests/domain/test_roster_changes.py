@@ -142,6 +142,7 @@ def test_a_second_look_forgets_what_the_first_one_found() -> None:
 def test_a_replacing_roster_removes_what_it_does_not_name_and_nobody_used() -> None:
     assert removals([row(badge_id="A1"), row(npi="1")], ENTRIES) == [GRACE, SITE]
     assert removals([row(badge_id="A2")], [USED, GRACE]) == []
+    assert removals([], [replace(GRACE, is_uploaded=False)]) == []
 
 
 KEYS = st.dictionaries(st.sampled_from(["badge_id", "email", "npi"]), st.sampled_from("ABCD"), min_size=1)
