@@ -40,6 +40,7 @@ BODIES: dict[str, Any] = {
     "withdrawal": {"reason": "Why not."},
     "extend": {"due_on": "2027-01-31", "reason": "Ill."},
     "retry": {"reason": "Fixed."},
+    "merge": {"duplicate": new_id("lrn"), "reason": "One person."},
 }
 
 

@@ -31,7 +31,8 @@ WITH_BODY = sorted(
     if "requestBody" in operation
 )
 # What platforms send is looked at only when it is signed: see test_integrations.py.
-JSON_ONLY = [each for each in WITH_BODY if not each[1].startswith(("/v1/staff/ce-activities", "/v1/integrations/"))]
+_NOT_JSON_ONLY = ("/v1/staff/ce-activities", "/v1/staff/employees", "/v1/integrations/")
+JSON_ONLY = [each for each in WITH_BODY if not each[1].startswith(_NOT_JSON_ONLY)]
 
 NOT_JSON: dict[str, tuple[bytes, str]] = {
     "NaN": (b'{"value": NaN}', "json_invalid"),
@@ -239,6 +240,21 @@ FIELDS: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/v1/claims/{claim_id}/evaluations", {"responses": {"q": [1]}}, "/responses"),
     ("POST", "/v1/claims/{claim_id}/evaluations", {"responses": {"q": 1.5}}, "/responses"),
     *[
+        (
+            "POST",
+            "/v1/me/lookup",
+            {"given_name": "Ada", "family_name": "Lovelace", "employee_id": value},
+            "/employee_id",
+        )
+        for value in ("", " ", "?", "\u0661", "x" * 81, "canary-7f3a canary-7f3a", 7, None)
+    ],
+    ("POST", "/v1/me/lookup", {"given_name": "a\u0007", "family_name": "x", "employee_id": "NA"}, "/given_name"),
+    ("POST", "/v1/me/lookup", {"given_name": "Ada", "employee_id": "NA"}, "/family_name"),
+    ("PATCH", "/v1/me", {"identifiers": {"npi": "N/A"}}, ""),
+    ("PATCH", "/v1/me", {"wants_reminders": "yes"}, "/wants_reminders"),
+    ("POST", "/v1/staff/learners/{learner_id}/merge", {"duplicate": "x" * 81, "reason": "x"}, "/duplicate"),
+    ("POST", "/v1/staff/learners/{learner_id}/merge", {"duplicate": "lrn_x", "reason": " "}, "/reason"),
+    *[
         ("POST", "/v1/staff/claims/{claim_id}/extend", {"due_on": day, "reason": "Ill."}, "/due_on")
         for day in ("2027-02-30", "0000-01-01", "27-01-01", "2027-01-01T00:00:00Z", 20270101, "2027-W01-1", "")
     ],
@@ -279,6 +295,8 @@ async def test_names_of_the_whole_world_are_welcome(name: str, learner: Person) 
         "/v1/staff/claims?stage=x", "/v1/staff/claims?due_before=2026-01-01T00:00:00", "/v1/staff/claims?due_before=0",
         "/v1/staff/claims?due_before=0001-01-01T00:00:00%2B14:00",
         "/v1/staff/claims?due_before=9999-12-31T23:59:59-14:00",
+        "/v1/staff/learners?name=A%00B", "/v1/staff/learners?limit=0", "/v1/staff/learners?after=x",
+        "/v1/staff/duplicates?after=lrn_x.lrn_y", "/v1/staff/duplicates?limit=101",
         "/v1/staff/claims?ce_activity=A%00B", "/v1/staff/claims?attention=x",
     ],
 )  # fmt: skip
