@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,17 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
-from domain.policy import ClaimWindow
-from domain.submissions import AnswersGiven, AttemptStarted, DeadlineExtended, StepRetried, Withdrawal
+from domain.policy import CertificateIssue, ClaimWindow
+from domain.submissions import (
+    AnswersGiven,
+    AttemptStarted,
+    CreditCorrected,
+    DeadlineExtended,
+    ProgressReported,
+    StepRetried,
+    Withdrawal,
+)
+from tests import ways
 from tests.claims import KeptMail, TestClaim, wrong_answers
 from tests.workflows.conftest import Forward
 from workflows import contract
@@ -107,8 +117,56 @@ async def parked(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> Test
     return claim
 
 
+async def reminded(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(claim_window=ClaimWindow(days=20), reminder_days=(7, 1))
+    await claim.brought_to(Stage.AWAITING_TEST)
+    await forward(claim, timedelta(days=15))
+    await claim.until(lambda: claim.row()["reminded_at"] is not None)
+    later = datetime.now(UTC).date() + timedelta(days=60)
+    await claim.submit(DeadlineExtended(later, "illness"))
+    await forward(claim, timedelta(days=70))
+    return claim
+
+
+async def finalized(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(**ways.meeting())
+    await ways.finalized(claim)
+    return claim
+
+
+async def corrected(new_claim: NewClaim, forward: Forward, mail: KeptMail) -> TestClaim:
+    claim = await finalized(new_claim, forward, mail)
+    await claim.handle.result()
+    await claim.submit(CreditCorrected("one session only", sessions={ways.FIRST: Decimal("0.50")}), actor="acc_staff")
+    await claim.until(lambda: len(mail.to(claim.email)) == len(("award", "correction")))
+    return claim
+
+
+async def reported(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> TestClaim:
+    elsewhere = CertificateIssue(issued="elsewhere", system="The Hub", url="https://hub.example/")
+    requirements = (ways.content(allows_partial=True),)
+    claim = new_claim(requirements=requirements, certificate=elsewhere, claim_window=ways.NO_DEADLINE)
+    await claim.open()
+    ways.watched(claim, "video", 1800)
+    await ways.accepted(claim, ProgressReported("video"), ways.credit("0.50"))
+    return claim
+
+
 STORIES: dict[str, Story] = {
-    story.__name__: story for story in (completed, retaken, expired, extended, opened, withdrawn, parked)
+    story.__name__: story
+    for story in (
+        completed,
+        retaken,
+        expired,
+        extended,
+        opened,
+        withdrawn,
+        parked,
+        reminded,
+        finalized,
+        corrected,
+        reported,
+    )
 }
 
 
