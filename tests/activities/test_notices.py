@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine, RowMapping, select, text, update
+from sqlalchemy import Engine, RowMapping, delete, select, text, update
 from structlog.testing import capture_logs
 
 from activities.contract import ClaimRef
@@ -347,3 +347,21 @@ def test_a_sign_in_link_goes_before_any_number_of_notices(
     assert notices.mail.to(claim.email) == []
     notices.send_all()
     assert len(notices.mail.to(claim.email)) == 5
+
+
+def test_a_purpose_that_only_a_newer_release_knows_is_left_to_it(notices: Notices, engine: Engine) -> None:
+    email_id = new_id("eml")
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO outgoing_emails (id, purpose, subject_id, recipient, state, send_after) "
+                "VALUES (:id, 'birthday', :id, '', 'queued', :then)"
+            ),
+            {"id": email_id, "then": LONG_AGO},
+        )
+    assert notices.outbox.send_next()
+    with engine.begin() as connection:
+        this = OutgoingEmailRow.id == email_id
+        query = select(OutgoingEmailRow.state, OutgoingEmailRow.last_error).where(this)
+        assert connection.execute(query).one() == ("queued", "LookupError")
+        connection.execute(delete(OutgoingEmailRow).where(this))
