@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.policy import CreditOffer, LearningFormat
+from domain.rosters import read_roster
 from storage.definitions import (
     MAXIMUM_DEFINITION_BYTES,
     DefinitionError,
@@ -24,6 +25,7 @@ from storage.definitions import (
     read_definition,
 )
 
+ROSTERS = sorted((Path(__file__).parents[2] / "examples" / "rosters").glob("*.csv"))
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 TOO_MANY = {("profile_fields", "has at most 500 entries")} | {
     (f"profile_fields[{at}]", "is used once only") for at in range(1, 100)
@@ -108,6 +110,13 @@ def test_a_policy_reads_back_from_json_with_every_rule_version_named(path: Path)
     assert [replace(offer, rule_version=None) for offer in restored.credit] == list(policy.credit)
     assert all(offer.rule_version for offer in restored.credit)
     assert policy_to_json(restored) == stored
+
+
+@pytest.mark.parametrize("path", ROSTERS, ids=lambda path: path.stem)
+def test_every_roster_of_the_examples_is_read_without_a_problem(path: Path) -> None:
+    lines = read_roster(path.read_bytes()).lines
+    assert len(lines) > 5
+    assert not [problem for line in lines for problem in line.problems]
 
 
 @given(units=st.integers(1, 800).map(lambda n: Decimal(n) / 4), on=st.dates(date(2000, 1, 1), date(2100, 12, 31)))
