@@ -125,7 +125,7 @@ def _contradicts(entry: Entry, kind: str, value: str) -> bool:
 
 def _compare(one: str | None, other: str | None) -> bool | None:
     """Whether two names are the same but for accents, case and signs; None when either is missing."""
-    return _plain(one) == _plain(other) if one and other else None
+    return one == other or _plain(one) == _plain(other) if one and other else None
 
 
 def _plain(name: str) -> str:

@@ -51,6 +51,7 @@ class Upload:
 
 async def preview(connection: AsyncConnection, upload: Upload, roster: Roster) -> None:
     """Keep an uploaded roster with what applying it would do, row by row; the caller commits."""
+    await connection.execute(_PATIENCE)
     entries = await connection.scalar(_READ_ENTRIES, {"ce_activity_id": upload.ce_activity_id})
     changes, gone = await asyncio.to_thread(_look, roster.lines, entries, is_replacement=upload.is_replacement)
     values = {
@@ -80,9 +81,7 @@ async def apply(connection: AsyncConnection, roster_id: str, actor: str, request
 
     Raises ``PreviewOutdatedError`` when a row would now do something else, ``NoResultFound`` for an unknown roster.
     """
-    # A large roster takes longer than any step of a claim may, and waits for another one that is being applied.
-    await connection.execute(text("SET LOCAL statement_timeout = '60s'"))
-    await connection.execute(text("SET LOCAL lock_timeout = '30s'"))
+    await connection.execute(_PATIENCE)
     # Learners can open claims meanwhile: their rows refer to this one only by its key.
     await connection.execute(_LOCK, {"roster_id": roster_id})
     row = (await connection.execute(_READ, {"roster_id": roster_id})).one()
@@ -129,6 +128,11 @@ def _enter(connection: Connection, application: Application, after: Mapping[str,
     )
 
 
+# A large roster takes longer than any step of a claim may, and waits for another one that is being applied.
+_PATIENCE: Final = text(
+    "SELECT set_config('statement_timeout', '60s', true), set_config('lock_timeout', '30s', true), "
+    "set_config('idle_in_transaction_session_timeout', '60s', true)"
+)
 _LOCK: Final = text(
     "SELECT 1 FROM ce_activities WHERE id = (SELECT ce_activity_id FROM rosters WHERE id = :roster_id) "
     "FOR NO KEY UPDATE"
