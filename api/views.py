@@ -47,17 +47,7 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
     return {
         "id": view.id,
         "href": f"/v1/claims/{view.id}",
-        "ce_activity": {
-            "slug": view.ce_activity,
-            "title": policy.title,
-            "provider": policy.provider.name,
-            "acronym": policy.provider.acronym,
-            "format": format_of(policy, view.facts),
-            "time_zone": policy.time_zone,
-            "course_url": policy.course_url,
-            "contact": policy.contact,
-            "href": f"/v1/ce-activities/{view.ce_activity}",
-        },
+        "ce_activity": _ce_activity_of_claim_json(view, policy),
         "stage": progress.stage,
         "stage_since": time_json(view.stage_since_at),
         "is_pending": view.is_pending,
@@ -77,18 +67,41 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
             {"name": each.name, "at": local_time_json(each.at, each.time_zone), "time_zone": each.time_zone}
             for each in progress.deadlines
         ],
-        "participation": view.facts.participation,
-        "statement": view.facts.statement,
-        "content": content_json(policy, view.facts),
-        "sessions": sessions_summary_json(view.id, policy, view.facts),
-        "credit": _credit_json(view.facts),
-        "is_final": view.facts.is_awarded or view.facts.is_final,
-        "is_extension_requested": view.facts.is_extension_requested,
-        "attempts": [attempt_json(attempt) for attempt in view.attempts],
-        "attempts_left": attempts_left(policy.post_test, view.facts) if policy.post_test else None,
+        **_facts_json(view, policy),
         "award": _award_json(view),
         "certificate": _certificate_json(view, public_url),
         "certificate_elsewhere": _elsewhere_json(policy),
+    }
+
+
+def _ce_activity_of_claim_json(view: ClaimView, policy: CEActivityPolicy) -> Json:
+    """The CE activity, in the format in which this learner took part."""
+    return {
+        "slug": view.ce_activity,
+        "title": policy.title,
+        "provider": policy.provider.name,
+        "acronym": policy.provider.acronym,
+        "format": format_of(policy, view.facts),
+        "time_zone": policy.time_zone,
+        "course_url": policy.course_url,
+        "contact": policy.contact,
+        "href": f"/v1/ce-activities/{view.ce_activity}",
+    }
+
+
+def _facts_json(view: ClaimView, policy: CEActivityPolicy) -> Json:
+    """What the learner has done and chosen so far."""
+    facts = view.facts
+    return {
+        "participation": facts.participation,
+        "statement": facts.statement,
+        "content": content_json(policy, facts),
+        "sessions": sessions_summary_json(view.id, policy, facts),
+        "credit": _credit_json(facts),
+        "is_final": facts.is_awarded or facts.is_final,
+        "is_extension_requested": facts.is_extension_requested,
+        "attempts": [attempt_json(attempt) for attempt in view.attempts],
+        "attempts_left": attempts_left(policy.post_test, facts) if policy.post_test else None,
     }
 
 

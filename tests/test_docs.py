@@ -236,7 +236,7 @@ def test_every_text_that_operators_may_read_has_its_remedy() -> None:
 def test_operators_find_search_attributes_and_signals() -> None:
     queries = section("docs/operations.md", "Finding claims in the Temporal UI")
     assert not [name for name in SEARCH_ATTRIBUTES if f"`{name}`" not in queries]
-    operators = {SIGNAL_OF_KIND[kind] for kind in ("extension", "retry", "withdrawal")}  # type: ignore[index]
+    operators = {SIGNAL_OF_KIND[kind] for kind in ("extension", "extension_refusal", "retry", "withdrawal")}  # type: ignore[index]
     assert set(rows(section("docs/operations.md", "Signals"))) == operators
 
 

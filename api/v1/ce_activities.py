@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,7 +37,79 @@ class CEActivitySearch(BaseModel):
     after: Annotated[str, Field(max_length=80, description="The `next` of the page before.")] | None = None
 
 
-@router.get("", response_model=answers.CEActivityList)
+class CreditSummary(BaseModel):
+    """Credit on offer, in short."""
+
+    credit_type: str
+    name: str
+    designated_units: answers.Units
+
+
+class CEActivitySummary(BaseModel):
+    """A CE activity in a list."""
+
+    slug: str
+    href: str
+    title: str
+    format: str
+    provider: str
+    acronym: str
+    event_type: str | None
+    starts_on: str
+    ends_on: str
+    location: str | None
+    time_zone: str
+    credit: list[CreditSummary]
+    claim: str | None
+
+
+class CEActivityList(BaseModel):
+    """A page of CE activities; pass ``next`` as ``after`` to go on."""
+
+    data: list[CEActivitySummary]
+    has_more: bool
+    next: str | None
+
+
+class CreditOffer(CreditSummary):
+    """Credit on offer to a learner of my profession, with the statement to attest to."""
+
+    unit: str
+    increment: answers.Units
+    minimum_units: answers.Units
+    designation_statement: str
+    attestation_version: str
+    attestation_text: str
+    required_identifiers: list[str]
+    formats: list[str]
+
+
+class ClaimWindow(BaseModel):
+    """When credit may be claimed."""
+
+    opens_at: answers.Time | None
+    due_at_if_opened_now: answers.Time | None
+    days: int | None
+    time_zone: str
+
+
+class CEActivity(CEActivitySummary):
+    """A CE activity in full."""
+
+    version: int
+    description: str | None
+    course_url: str | None
+    contact: str
+    certificate_elsewhere: answers.CertificateElsewhere | None
+    profile_fields: list[str]
+    session_count: int
+    accreditation_statement: str
+    requirements: list[dict[str, Any]]
+    credit: list[CreditOffer]  # type: ignore[assignment]  # the offers in full instead of in short
+    claim_window: ClaimWindow
+
+
+@router.get("", response_model=CEActivityList)
 async def list_ce_activities(
     principal: SignedIn,
     services: ServicesOf,
@@ -65,7 +137,7 @@ async def list_ce_activities(
     return json_response({"data": data, "has_more": has_more, "next": shown[-1].slug if has_more else None})
 
 
-@router.get("/{slug}", response_model=answers.CEActivity)
+@router.get("/{slug}", response_model=CEActivity)
 async def show_ce_activity(slug: str, principal: SignedIn, services: ServicesOf) -> Response:
     """What a CE activity requires, which credit I may claim, and until when."""
     view = await visible_ce_activity(services, slug, principal.learner_id)
