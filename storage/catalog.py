@@ -63,7 +63,7 @@ def publish(connection: Connection, definition: Definition, actor: str | None) -
     row = connection.execute(
         select(CEActivityRow.id, CEActivityRow.version_id, CEActivityRow.status)
         .where(CEActivityRow.slug == definition.slug)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one()
     _check_activity_code(connection, definition, provider_slug)
     version = _version_of(connection, row.id, row.version_id, definition, actor)
