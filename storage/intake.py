@@ -205,8 +205,10 @@ async def stored_submission(connection: AsyncConnection, key: IdempotencyKey) ->
 
 _SUBMISSION: Final = text(
     """
-    SELECT id, claim_id, learner_id, kind, received_at, decided_at, outcome, refusal, details
-      FROM submissions WHERE id = :submission_id AND claim_id = :claim_id
+    SELECT s.id, s.claim_id, coalesce(l.merged_into, l.id) AS learner_id, s.kind, s.received_at, s.decided_at,
+           s.outcome, s.refusal, s.details
+      FROM submissions s JOIN learners l ON l.id = s.learner_id
+     WHERE s.id = :submission_id AND s.claim_id = :claim_id
     """
 )
 

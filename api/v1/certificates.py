@@ -140,7 +140,7 @@ def _verification(record: CertificateRecord) -> dict[str, Any]:
         return {"status": "revoked", "code": record.verification_code}
     data, credit = record.data, record.data["credit"]
     return {
-        "status": "valid" if record.state == "issued" else "superseded",
+        "status": "valid" if record.state == "issued" and record.award_state == "active" else "superseded",
         "code": record.verification_code,
         "learner_name": data["learner_name"],
         "ce_activity": data["ce_activity_title"],

@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915  # one statement for each change
     op.create_table(
         "employees",
         sa.Column("employee_id", sa.Text(), nullable=False),
