@@ -63,7 +63,7 @@ def write_accepted(
             claims.save_evaluation(connection, claim.id, "", responses, at)
             return Writing({"evaluated_at": at})
         case SessionClaimed() as session:
-            return _write_session(connection, claim, session, at)
+            return _write_session(connection, claim, before, session, at)
         case StatementChosen() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
             return _write_claiming(connection, claim, facts, body, at)
         case _:
@@ -94,13 +94,16 @@ _NO_CREDIT: Mapping[str, None] = {
 }
 
 
-def _write_session(connection: Connection, claim: LockedClaim, session: SessionClaimed, at: datetime) -> Writing:
+def _write_session(
+    connection: Connection, claim: LockedClaim, before: ClaimFacts, session: SessionClaimed, at: datetime
+) -> Writing:
     claims.save_session(connection, claim.id, session.session, session.units, at)
     if session.responses is not None:
         claims.save_evaluation(connection, claim.id, session.session, session.responses, at)
     units = None if session.units is None else str(session.units)
     return Writing(
-        dict(_NO_CREDIT),
+        # Most sessions are claimed before any amount, and then the claim's row stays as it is.
+        dict(_NO_CREDIT) if before.credit is not None else {},
         {"session": session.session, "units": units, "is_evaluated": session.responses is not None},
     )
 
