@@ -142,7 +142,9 @@ def _write_office_work(facts: ClaimFacts, submission: Submission) -> Writing:
     match submission.body:
         case DeadlineExtended():
             due_at = facts.due_at.isoformat() if facts.due_at else None
-            return Writing({"due_at": facts.due_at, "extension_requested_at": None}, {"due_at": due_at})
+            # Reminders of the new deadline whose day is past are not made up for.
+            columns = {"due_at": facts.due_at, "extension_requested_at": None, "reminded_at": at}
+            return Writing(columns, {"due_at": due_at})
         case ExtensionRequested():
             return Writing({"extension_requested_at": at})
         case ExtensionRefused():

@@ -136,6 +136,7 @@ class ClaimLedger:
         before, self._facts = self._facts, decision.facts
         writing = write_accepted(self._connection, self._claim, before, decision, submission)
         self._changes |= writing.columns
+        self._reminded_at = writing.columns.get("reminded_at") or self._reminded_at
         for column in ("attestation_version", "attested_at"):
             if column in writing.columns:
                 setattr(self._claim, column, writing.columns[column])

@@ -113,6 +113,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "already_merged": ProblemKind(
         409, "One of the two was merged already", "Look both up again: one is part of another learner."
     ),
+    "ce_activity_closed": ProblemKind(
+        409, "This activity is closed", "No new claims are taken; a claim that is open goes on."
+    ),
     "certificate_not_issued": ProblemKind(
         409, "The certificate is not issued yet", "It appears here as soon as it is."
     ),

@@ -231,6 +231,7 @@ def ce_activity_json(
     return {
         **ce_activity_summary_json(view, policy, profession),
         "version": view.number,
+        "status": view.status,
         "description": policy.description,
         "course_url": policy.course_url,
         "contact": policy.contact,

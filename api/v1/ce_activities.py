@@ -16,6 +16,7 @@ from api.v1.steps import json_response
 from api.views import ce_activity_json, ce_activity_summary_json
 from domain.policy import EventType, LearningFormat
 from storage import queries
+from storage.definitions import DefinitionStatus
 from storage.queries import CEActivityFilter, CEActivityView
 
 router = APIRouter(prefix="/v1/ce-activities", tags=["CE activities"], responses=answers.PROBLEMS)
@@ -97,6 +98,7 @@ class CEActivity(CEActivitySummary):
     """A CE activity in full."""
 
     version: int
+    status: str
     description: str | None
     course_url: str | None
     contact: str
@@ -146,10 +148,10 @@ async def show_ce_activity(slug: str, principal: SignedIn, services: ServicesOf)
 
 
 async def visible_ce_activity(services: Services, slug: str, learner_id: str | None) -> CEActivityView:
-    """A CE activity that is published, or that the learner has a claim for; else 404."""
+    """A CE activity that is or was published, or that the learner has a claim for; else 404."""
     if not SLUG.fullmatch(slug) or len(slug) > _MAXIMUM_SLUG_LENGTH:
         raise ProblemError("not_found")
     view = await services.database.statements(lambda c: queries.ce_activity(c, slug, learner_id))
-    if view is None or (view.status != "published" and view.claim_id is None):
+    if view is None or (view.status == DefinitionStatus.DRAFT and view.claim_id is None):
         raise ProblemError("not_found")
     return view

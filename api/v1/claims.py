@@ -27,6 +27,7 @@ from domain.identities import derived_id, is_id
 from domain.submissions import Opening
 from storage import intake, queries
 from storage.audit import claim_stream
+from storage.definitions import DefinitionStatus
 from storage.intake import KeyReusedError
 from storage.queries import CEActivityView, ClaimView
 
@@ -76,6 +77,8 @@ async def open_claim(body: ClaimRequest, desk: StepDesk) -> Response:
         return await desk.answer(step, desk.status(201 if earlier.is_repeated else 200))
     if ce_activity.claim_id is not None:
         return await show_claim(claim_id, desk.principal, desk.services)
+    if ce_activity.status == DefinitionStatus.CLOSED:
+        raise ProblemError("ce_activity_closed")
     step = await _open(desk, ce_activity, claim_id)
     return await desk.answer(step, desk.status(201))
 

@@ -5,12 +5,15 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 from sqlalchemy import Engine, text
 
 from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimStep
 from storage import awards
-from tests.api.conftest import Person, publish_example
+from storage.catalog import publish
+from storage.definitions import Definition, DefinitionStatus
+from tests.api.conftest import Person, publish_example, sign_in
 from tests.claims import example_policy, full_responses, right_answers, wrong_answers
 
 POLICY = example_policy()
@@ -121,7 +124,11 @@ async def test_a_locked_step_says_what_can_be_done_instead(learner: Person, slug
     assert response.status_code == 409
     assert response.headers["content-type"] == "application/problem+json"
     assert problem["code"] == "step_locked"
-    assert [each["action"] for each in problem["next_actions"]] == ["state_participation", "withdraw"]
+    assert [each["action"] for each in problem["next_actions"]] == [
+        "state_participation",
+        "request_extension",
+        "withdraw",
+    ]
 
 
 async def test_a_failed_test_leaves_attempts_until_none_is_left(engine: Engine, learner: Person, ledger: Any) -> None:
@@ -248,3 +255,20 @@ async def test_a_withdrawn_claim_is_closed(learner: Person, slug: str) -> None:
     assert response.json()["stage"] == "withdrawn"
     again = await learner.post(f"{claim['href']}/withdrawal", {"reason": "Really."})
     assert (again.status_code, again.json()["code"]) == (409, "wrong_state")
+
+
+async def test_a_closed_activity_is_shown_and_takes_no_new_claims_but_open_ones_go_on(
+    engine: Engine, database_url: str, client: httpx2.AsyncClient, learner: Person
+) -> None:
+    slug = publish_example(engine)
+    claim = await opened(learner, slug)
+    with engine.begin() as connection:
+        definition = Definition(slug=slug, status=DefinitionStatus.CLOSED, policy=POLICY)
+        publish(connection, definition, None)
+    second_learner = await sign_in(database_url, client)
+    shown = await second_learner.get(f"/v1/ce-activities/{slug}")
+    assert (shown.status_code, shown.json()["status"]) == (200, "closed")
+    refused = await second_learner.post("/v1/claims", {"ce_activity": slug})
+    assert (refused.status_code, refused.json()["code"]) == (409, "ce_activity_closed")
+    found = await learner.post("/v1/claims", {"ce_activity": slug})
+    assert (found.status_code, found.json()["id"]) == (200, claim["id"])
