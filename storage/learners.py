@@ -127,8 +127,9 @@ _CANDIDATES: Final = text(
     f"""
     SELECT l.id, l.name_key, a.email, {_IDENTIFIERS}
       FROM learners l JOIN accounts a ON a.id = l.account_id
-     WHERE (l.name_key = :name
-            OR l.id IN (SELECT e.learner_id FROM learner_identifiers e WHERE e.kind = :kind AND e.value = :employee_id))
+     WHERE l.id IN (SELECT n.id FROM learners n WHERE n.name_key = :name
+                    UNION ALL
+                    SELECT e.learner_id FROM learner_identifiers e WHERE e.kind = :kind AND e.value = :employee_id)
        AND l.id <> :learner_id AND l.merged_into IS NULL AND a.deactivated_at IS NULL
     """
 )
@@ -286,12 +287,12 @@ _PAIRS: Final = text(
         SELECT i.value || ' ' || l.name_key, l.id
           FROM learner_identifiers i JOIN alone l ON l.id = i.learner_id
          WHERE i.kind = 'birth_month_day' AND l.name_key IS NOT NULL
-    ), paired AS (
-        SELECT min(id) OVER (PARTITION BY what) AS first_id, id AS second_id FROM shared
+    ), oldest AS (
+        SELECT what, min(id) AS first_id FROM shared GROUP BY what HAVING count(*) > 1
     )
-    SELECT DISTINCT first_id, second_id FROM paired
-     WHERE first_id <> second_id
-       AND (CAST(:after_first AS text) IS NULL OR (first_id, second_id) > (:after_first, :after_second))
+    SELECT DISTINCT first_id, id AS second_id FROM shared JOIN oldest USING (what)
+     WHERE id <> first_id
+       AND (CAST(:after_first AS text) IS NULL OR (first_id, id) > (:after_first, :after_second))
      ORDER BY first_id, second_id LIMIT :limit
     """
 )
