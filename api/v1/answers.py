@@ -35,31 +35,10 @@ class Problem(BaseModel):
     incident: str | None = None
 
 
-class Session(BaseModel):
-    """Where a session's token comes from and until when it works."""
-
-    access_token: str
-    expires_at: Time
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the name of a scheme
-
-
 class LinkSent(BaseModel):
     """The same for every address."""
 
     message: str
-
-
-class Profile(BaseModel):
-    """Who I am here."""
-
-    email: str
-    role: str
-    given_name: str | None
-    family_name: str | None
-    credentials: str | None
-    profession: str | None
-    time_zone: str | None
-    identifiers: dict[str, str]
 
 
 class NextAction(BaseModel):
