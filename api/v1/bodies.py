@@ -66,7 +66,10 @@ Units = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?$")
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)]
 Reason = Annotated[str, AfterValidator(_reason)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=80)]
-Identifier = Annotated[str, StringConstraints(max_length=80), AfterValidator(lambda text: clean_text(text, 80))]
+# What stands on a badge, in a letter or in a link: letters and digits of any script, and what joins them.
+Identifier = Annotated[
+    str, StringConstraints(pattern=r"^[\w .,:#/+\-\u2010-\u2015]{0,80}$"), AfterValidator(lambda text: text.strip())
+]
 
 
 class Body(BaseModel):

@@ -159,8 +159,13 @@ async def claim_credit(
     body: CreditRequest,
     desk: StepDesk,
 ) -> Response:
-    """Claim an amount of credit, attesting that it is commensurate with my participation."""
+    """Claim an amount of credit, attesting that it is commensurate with my participation.
+
+    For a CE activity with sessions the amount is what they add up to, and ``units`` may be left out.
+    """
     view = await desk.own_claim(claim_id)
+    if body.units is None and not (await desk.policy_of(view)).sessions:
+        raise ProblemError("validation_failed", errors=[FieldError("/units", "required")])
     claimed = CreditClaimed(
         credit_type=body.credit_type,
         units=Decimal(body.units) if body.units is not None else None,

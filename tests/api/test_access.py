@@ -40,6 +40,13 @@ BODIES: dict[str, Any] = {
     "withdrawal": {"reason": "Why not."},
     "extend": {"due_on": "2027-01-31", "reason": "Ill."},
     "retry": {"reason": "Fixed."},
+    "refuse-extension": {"reason": "Closed."},
+    "correct": {"reason": "Wrong."},
+    "statement": {"credit_type": "x"},
+    "disclosures": {"version": "x"},
+    "{session}": {"units": "1"},
+    "finalization": {"confirmed": True},
+    "extension-requests": {"reason": "Ill."},
     "merge": {"duplicate": new_id("lrn"), "reason": "One person."},
 }
 
@@ -128,7 +135,7 @@ async def test_staff_find_claims_by_stage_activity_and_deadline(
 
 async def test_nobody_decides_about_their_own_claim(coordinator: Person, slug: str) -> None:
     claim = (await coordinator.post("/v1/claims", {"ce_activity": slug})).json()
-    for step in ("extend", "retry"):
+    for step in ("extend", "refuse-extension", "correct", "retry"):
         response = await coordinator.post(f"/v1/staff/claims/{claim['id']}/{step}", BODIES[step])
         assert (response.status_code, response.json()["code"]) == (403, "own_claim")
 
