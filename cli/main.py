@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import employees, integrations
+from cli import employees, integrations, rosters
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ app.add_typer(temporal, name="temporal")
 app.add_typer(staff, name="staff")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(employees.app, name="employees")
+app.add_typer(rosters.app, name="roster")
 
 _Result = TypeVar("_Result")
 

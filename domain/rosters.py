@@ -144,6 +144,11 @@ class RosterError(ValueError):
         self.line = line
         self.column = column
 
+    @property
+    def place(self) -> str:
+        """Where it is: ``line 1: badge_id``; empty if it is the file as a whole."""
+        return ": ".join(part for part in (f"line {self.line}" if self.line else None, self.column) if part)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:

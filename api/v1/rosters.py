@@ -189,9 +189,7 @@ async def _read(file: UploadedFile) -> Roster:
         # A large roster takes a second to read; other requests go on meanwhile.
         return await asyncio.to_thread(read_roster, file.content)
     except RosterError as error:
-        place = [f"line {error.line}" if error.line else "", error.column or ""]
-        errors = [FieldError(": ".join(filter(None, place)), error.code, str(error))]
-        raise ProblemError("roster_invalid", errors=errors) from None
+        raise ProblemError("roster_invalid", errors=[FieldError(error.place, error.code, str(error))]) from None
 
 
 @router.get("/ce-activities/{slug}/rosters", response_model=RosterList)

@@ -1,0 +1,114 @@
+"""Claims that wait for a roster, and are told when it is applied."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Engine, RowMapping
+
+from activities.claims import PostgresClaimActivities
+from activities.contract import ClaimStep
+from activities.relay import Relay
+from domain.claims import Stage
+from domain.policy import ParticipationMethod
+from tests.api.conftest import Person, sign_in
+from tests.rosters import GRACE, Office, assert_problem, published, table
+
+
+@pytest.fixture
+def office(coordinator: Person, engine: Engine) -> Office:
+    return Office(coordinator, engine, published(engine))
+
+
+async def waiting_claim(person: Person, slug: str) -> dict[str, Any]:
+    claim = (await person.post("/v1/claims", {"ce_activity": slug})).json()
+    assert claim["stage"] == Stage.VERIFYING_PARTICIPATION
+    return dict(claim)
+
+
+async def relayed(engine: Engine, ledger: PostgresClaimActivities, claim_id: str) -> None:
+    """Let the real relay deliver what is due; the real ledger decides what is for this claim."""
+
+    async def deliver(row: RowMapping) -> None:
+        if row["claim_id"] == claim_id:
+            await asyncio.to_thread(ledger.load_claim, ClaimStep(claim_id, datetime.now(UTC)))
+
+    while await Relay(engine, deliver).deliver_due():
+        pass
+
+
+def statements(office: Office, claim_id: str) -> list[dict[str, Any]]:
+    """What was handed in as proof of participation, and what became of it."""
+    return office.all(
+        "SELECT actor, body, outcome, refusal FROM submissions WHERE claim_id = :claim_id AND kind = 'participation'",
+        claim_id=claim_id,
+    )
+
+
+@pytest.mark.parametrize("by", ["email", "npi"])
+async def test_a_claim_that_waits_for_the_roster_goes_on_when_it_is_applied(
+    by: str, office: Office, learner: Person, ledger: PostgresClaimActivities
+) -> None:
+    await learner.call("PATCH", "/v1/me", {"identifiers": {"npi": "1234567893"}})
+    claim = await waiting_claim(learner, office.slug)
+    row = ["", "Ada", "Lovelace", learner.email.upper(), ""] if by == "email" else GRACE
+    applied = await office.load(row)
+    [stated] = statements(office, claim["id"])
+    assert (stated["actor"], stated["body"]) == (office.person.account_id, {"method": "roster", "value": ""})
+    await relayed(office.engine, ledger, claim["id"])
+    assert (await learner.get(claim["href"])).json()["stage"] == "ready_to_claim"
+    assert [each["outcome"] for each in statements(office, claim["id"])] == ["accepted"]
+    await office.apply(applied)
+    await office.load(row)
+    assert len(statements(office, claim["id"])) == 1
+
+
+async def test_only_claims_that_the_roster_can_prove_are_told(
+    office: Office, learner: Person, database_url: str, client: httpx2.AsyncClient
+) -> None:
+    stranger = await sign_in(database_url, client)
+    elsewhere = published(office.engine, ParticipationMethod.BADGE_ID)
+    claims = {
+        "not on the roster": await waiting_claim(stranger, office.slug),
+        "in another way": await waiting_claim(learner, elsewhere),
+    }
+    withdrawn = await waiting_claim(learner, office.slug)
+    await learner.post(f"{withdrawn['href']}/withdrawal", {"reason": "Enough."})
+    row = ["", "Ada", "Lovelace", learner.email, ""]
+    await office.load(row)
+    await replace(office, slug=elsewhere).load(row)
+    for claim in (*claims.values(), withdrawn):
+        assert statements(office, claim["id"]) == []
+
+
+async def test_a_claim_is_told_once_per_roster_that_says_something_new(office: Office, learner: Person) -> None:
+    claim = await waiting_claim(learner, office.slug)
+    await office.load(["", "Ada", "Lovelace", learner.email, ""])
+    await office.load(["", "Ada", "Lovelace", learner.email, ""])
+    assert len(statements(office, claim["id"])) == 1
+    await office.load(["A-9", "Ada", "Lovelace", learner.email, ""])
+    assert len(statements(office, claim["id"])) == 2
+
+
+async def test_a_learner_proves_participation_with_a_badge_of_the_roster(
+    engine: Engine, coordinator: Person, learner: Person, database_url: str, client: httpx2.AsyncClient
+) -> None:
+    office = Office(coordinator, engine, published(engine, ParticipationMethod.BADGE_ID, ParticipationMethod.GROUP_ID))
+    await office.load(["ab-001", "", "Ada", "Lovelace"], ["", "site 7", "", ""],
+                      header=["Badge", "Group", "First", "Last"])  # fmt: skip
+    claim = await waiting_claim(learner, office.slug)
+    path = f"{claim['href']}/participation"
+    missing = await learner.post(path, {"method": "badge_id", "value": "AB-002"})
+    assert_problem(missing, 409, "identifier_not_found")
+    assert (await learner.post(path, {"method": "badge_id", "value": " AB 001"})).status_code == 200
+    for person in [await sign_in(database_url, client) for _ in range(2)]:
+        other = await waiting_claim(person, office.slug)
+        taken = await person.post(f"{other['href']}/participation", {"method": "badge_id", "value": "ab001"})
+        assert_problem(taken, 409, "identifier_taken")
+        shared = await person.post(f"{other['href']}/participation", {"method": "group_id", "value": "SITE-7"})
+        assert shared.status_code == 200
+    preview = await office.preview(table(["AB-001", "Alan", "Turing", "", ""]))
+    assert preview["first_problems"][0]["problems"][0]["code"] == "key_used"
