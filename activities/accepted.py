@@ -25,10 +25,11 @@ from domain.submissions import (
     StatementChosen,
     StatementFinalized,
     Submission,
+    Withdrawal,
 )
 from storage import claims
 from storage.claims import LockedClaim
-from storage.participation import take_entry
+from storage.participation import release_entry, take_entry
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ def write_accepted(
         case StatementChosen() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
             return _write_claiming(connection, claim, facts, body, at)
         case _:
-            return _write_office_work(facts, submission)
+            return _write_office_work(connection, claim, facts, submission)
 
 
 def participation_written(facts: ClaimFacts, method: str, at: datetime) -> Writing:
@@ -137,9 +138,14 @@ def _write_claiming(
             return Writing(columns, {"credit_type": credit.credit_type, "units": str(units)})
 
 
-def _write_office_work(facts: ClaimFacts, submission: Submission) -> Writing:
+def _write_office_work(
+    connection: Connection, claim: LockedClaim, facts: ClaimFacts, submission: Submission
+) -> Writing:
     at = submission.received_at
     match submission.body:
+        case Withdrawal():
+            release_entry(connection, claim.id)
+            return Writing()
         case DeadlineExtended():
             due_at = facts.due_at.isoformat() if facts.due_at else None
             # Reminders of the new deadline whose day is past are not made up for.

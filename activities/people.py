@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import MergeRef, PeopleActivities
 from domain.merging import HeldAward, MergePlan, doubled_awards, plan_merge
-from storage import merges
+from storage import merges, platform_events
 from storage.audit import claim_stream, learner_stream
 from storage.merges import LockedMerge
 
@@ -43,6 +43,8 @@ def _merge(connection: Connection, merge: LockedMerge) -> None:
         merges.withdraw(connection, merge, claim_id)
     kept_apart = merges.move_identifiers(connection, merge)
     merges.join_learners(connection, merge)
+    # What a platform sent about either of them is about one person now.
+    platform_events.retry_for_learner(connection, merge.kept_id)
     details = {
         "claims_moved": list(plan.moved),
         "claims_left": list(plan.left),

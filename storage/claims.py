@@ -35,7 +35,10 @@ class ReceivedSubmission:
 
 @dataclass(slots=True)
 class LockedClaim:
-    """One claim, locked until the transaction ends. ``now`` is the database's clock."""
+    """One claim, locked until the transaction ends. ``now`` is the database's clock.
+
+    ``learner_id`` is the person: who was merged into another learner is that learner, so that no credit counts twice.
+    """
 
     id: str
     learner_id: str
@@ -60,26 +63,32 @@ class LockedClaim:
 # that waited for its lock would see the claim as its predecessor left it, but attempts and audit trail as before that.
 _LOCK: Final = text("SELECT 1 FROM claims WHERE id = :claim_id FOR UPDATE")
 
+# Whose claim c is: of learner o, or of l, into whom that one was merged.
+PERSON_OF_CLAIM: Final = """
+      JOIN learners o ON o.id = c.learner_id
+      JOIN learners l ON l.id = coalesce(o.merged_into, o.id)
+"""
 # Facts that are rows of their own, as ``facts_of`` reads them; for a claim c of a learner l.
 PARTS_OF_FACTS: Final = """
            ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
            ARRAY(SELECT e.session FROM evaluations e WHERE e.claim_id = c.id AND e.session <> '') AS evaluated_sessions,
            (SELECT json_object_agg(s.session, s.units::text) FROM claim_sessions s WHERE s.claim_id = c.id) AS sessions,
            (SELECT json_object_agg(p.content, p.seconds) FROM content_progress p
-             WHERE p.learner_id = c.learner_id AND p.ce_activity_id = c.ce_activity_id) AS content_seconds,
+             WHERE p.learner_id = l.id AND p.ce_activity_id = c.ce_activity_id) AS content_seconds,
 """
 
 # One round trip for everything a decision needs.
 _READ: Final = text(
     f"""
-    SELECT c.*, l.profession, l.given_name, l.family_name, clock_timestamp() AS now,
+    SELECT c.*, l.id AS person_id, l.profession, l.given_name, l.family_name, clock_timestamp() AS now,
            {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
            (SELECT json_agg(s ORDER BY s.received_at, s.id) FROM submissions s
              WHERE s.claim_id = c.id AND s.decided_at IS NULL) AS undecided,
            (SELECT json_build_array(e.seq, encode(e.hash, 'hex')) FROM audit_events e
              WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head
-      FROM claims c JOIN learners l ON l.id = c.learner_id
+      FROM claims c
+           {PERSON_OF_CLAIM}
      WHERE c.id = :claim_id
     """  # noqa: S608  # constants only
 )
@@ -97,7 +106,7 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
     attempts = row["attempts"] or []
     return LockedClaim(
         id=row["id"],
-        learner_id=row["learner_id"],
+        learner_id=row["person_id"],
         ce_activity_id=row["ce_activity_id"],
         version_id=row["version_id"],
         stage=Stage(row["stage"]),

@@ -63,13 +63,21 @@ def take_entry(connection: Connection, entry_id: str, claim_id: str, at: datetim
         raise StaleReadError(entry_id)
 
 
+def release_entry(connection: Connection, claim_id: str) -> None:
+    """Let a person's entry prove another claim again, because this one was withdrawn."""
+    connection.execute(
+        update(RosterEntryRow).where(RosterEntryRow.claim_id == claim_id).values(claim_id=None, claimed_at=None)
+    )
+
+
 def wrong_tries(connection: Connection, learner_id: str, at: datetime) -> list[datetime]:
     """When a learner named ids or codes that were not theirs, in any claim, in the hour before this time."""
     rows = connection.execute(
         text(
             """
             SELECT received_at FROM submissions
-             WHERE learner_id = :learner_id AND refusal IN ('identifier_not_found', 'identifier_taken')
+             WHERE learner_id IN (SELECT id FROM learners WHERE id = :learner_id OR merged_into = :learner_id)
+               AND refusal IN ('identifier_not_found', 'identifier_taken')
                AND received_at > :since AND received_at <= :at
                AND body ->> 'method' <> 'roster'
             """

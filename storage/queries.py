@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import ClaimFacts
-from storage.claims import PARTS_OF_FACTS, facts_of
+from storage.claims import PARTS_OF_FACTS, PERSON_OF_CLAIM, facts_of
 from storage.tables import CEActivityVersionRow, CertificateRow, DocumentRow
 
 
@@ -112,7 +112,7 @@ class CertificateRecord:
 
 
 _CLAIM_COLUMNS: Final = f"""
-    SELECT c.id, coalesce(l.merged_into, c.learner_id) AS learner_id,
+    SELECT c.id, l.id AS learner_id,
            c.version_id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.due_at,
            c.participation, c.statement, c.disclosures_version, c.evaluated_at, c.credit_type, c.claimed_units,
            c.finalized_at, c.awarded_at, c.notified_at, c.extension_requested_at, c.closed_as,
@@ -128,9 +128,9 @@ _CLAIM_COLUMNS: Final = f"""
            x.id AS certificate_id, x.version, x.state AS certificate_state, x.verification_code, x.issued_at,
            clock_timestamp() AS read_at
       FROM claims c
-      JOIN learners l ON l.id = c.learner_id
+           {PERSON_OF_CLAIM}
       JOIN ce_activities a ON a.id = c.ce_activity_id
-      LEFT JOIN awards w ON w.claim_id = c.id AND w.state = 'active'
+      LEFT JOIN awards w ON w.claim_id = c.id AND w.state IN ('active', 'merged')
       LEFT JOIN certificates x ON x.award_id = w.id AND x.state IN ('reserved', 'issued')
 """  # noqa: S608  # constants only
 
@@ -163,14 +163,15 @@ _CLAIMS_FOR_STAFF: Final = _claims_where(
 )
 _PENDING_CLAIM: Final = text(
     """
-    SELECT s.learner_id, s.body ->> 'version_id' AS version_id, s.received_at, a.slug AS ce_activity,
+    SELECT l.id AS learner_id, s.body ->> 'version_id' AS version_id, s.received_at, a.slug AS ce_activity,
            a.provider_slug AS provider, l.profession, l.given_name, l.family_name,
            ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
            (SELECT json_object_agg(p.content, p.seconds) FROM content_progress p
-             WHERE p.learner_id = s.learner_id AND p.ce_activity_id = a.id) AS content_seconds,
+             WHERE p.learner_id = l.id AND p.ce_activity_id = a.id) AS content_seconds,
            clock_timestamp() AS read_at
       FROM submissions s
-      JOIN learners l ON l.id = s.learner_id
+      JOIN learners o ON o.id = s.learner_id
+      JOIN learners l ON l.id = coalesce(o.merged_into, o.id)
       JOIN ce_activities a ON a.id = s.body ->> 'ce_activity_id'
      WHERE s.claim_id = :claim_id AND s.kind = 'opening' AND s.decided_at IS NULL
      ORDER BY s.received_at, s.id LIMIT 1
@@ -318,7 +319,14 @@ _CE_ACTIVITIES: Final = """
     SELECT a.id, a.slug, a.provider_slug AS provider, a.version_id, v.number, a.status, c.id AS claim_id
       FROM ce_activities a
       JOIN ce_activity_versions v ON v.id = a.version_id
-      LEFT JOIN claims c ON c.ce_activity_id = a.id AND c.learner_id = :learner_id
+      LEFT JOIN LATERAL (
+          SELECT x.id FROM claims x
+           WHERE x.ce_activity_id = a.id
+             AND x.learner_id IN (
+                     SELECT :learner_id UNION ALL SELECT m.id FROM learners m WHERE m.merged_into = :learner_id)
+           ORDER BY x.awarded_at NULLS LAST, x.closed_at IS NOT NULL, x.learner_id <> :learner_id
+           LIMIT 1
+      ) c ON true
 """
 _ONE_CE_ACTIVITY: Final = text(f"{_CE_ACTIVITIES} WHERE a.slug = :slug")
 _PUBLISHED_CE_ACTIVITIES: Final = text(

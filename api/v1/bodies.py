@@ -7,9 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from domain import credit
-from domain.identifiers import IDENTIFIERS
 from domain.names import clean_name, clean_text, email_address
-from domain.policy import Profession
 
 MAXIMUM_REASON_LENGTH: Final = 2000
 _MAXIMUM_ANSWERS: Final = 500
@@ -88,29 +86,6 @@ class SessionRequest(Body):
     """Sign in with the token of a link."""
 
     token: Token
-
-
-class ProfileChange(Body):
-    """Fields of the profile to change; what is left out stays. An identifier that is null is removed."""
-
-    given_name: Name | None = None
-    family_name: Name | None = None
-    credentials: Credentials | None = None
-    profession: Annotated[Profession, Field(strict=False)] | None = None
-    time_zone: TimeZone | None = None
-    identifiers: dict[Key, str | None] = Field(default_factory=dict, max_length=len(IDENTIFIERS))
-
-    @model_validator(mode="after")
-    def _identifiers_are_known(self) -> Self:
-        for kind, value in self.identifiers.items():
-            if kind not in IDENTIFIERS:
-                raise ValueError("identifier_unknown")
-            if value is not None:
-                written = IDENTIFIERS[kind].normalize(value)
-                if written is None:
-                    raise ValueError("identifier_format")
-                self.identifiers[kind] = written
-        return self
 
 
 class ClaimRequest(Body):

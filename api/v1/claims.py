@@ -69,7 +69,8 @@ async def open_claim(body: ClaimRequest, desk: StepDesk) -> Response:
     """Open my claim for a CE activity (201), or find the one I have (200)."""
     learner_id = desk.principal.learner_id
     ce_activity = await visible_ce_activity(desk.services, body.ce_activity, learner_id)
-    claim_id = derived_id("clm", learner_id, ce_activity.id)
+    # A claim that came with a merge has the id that it was opened under.
+    claim_id = ce_activity.claim_id or derived_id("clm", learner_id, ce_activity.id)
     earlier = await _earlier_opening(desk, claim_id, is_open=ce_activity.claim_id is not None)
     if earlier is not None:
         await desk.services.gateway.wait_for(earlier.submission_id, desk.envelope.patience)

@@ -54,6 +54,7 @@ class RosterEntryRow(Base):
     """Someone, or some group, that took part in a CE activity. A person's entry proves one learner's claim only."""
 
     __tablename__ = "roster_entries"
+    __table_args__ = (Index("ix_roster_entries_claim_id", "claim_id", postgresql_where=text("claim_id IS NOT NULL")),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     ce_activity_id: Mapped[str] = mapped_column(ForeignKey("ce_activities.id"))

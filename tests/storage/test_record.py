@@ -136,7 +136,7 @@ def test_storage_imports_the_domain_and_nothing_else_of_ours(module: Path) -> No
 
 
 # What writes claims, awards and what follows from them.
-WRITERS = ("storage.claims", "storage.awards", "storage.emails", "storage.submissions")
+WRITERS = ("storage.claims", "storage.awards", "storage.emails", "storage.merges", "storage.submissions")
 
 
 @pytest.mark.parametrize("module", modules_of("api"), ids=lambda path: f"{path.parent.name}-{path.stem}")

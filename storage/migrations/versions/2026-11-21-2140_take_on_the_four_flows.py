@@ -178,6 +178,13 @@ def upgrade() -> None:  # noqa: PLR0915  # one statement for each change
         sa.ForeignKeyConstraint(["roster_id"], ["rosters.id"], name=op.f("fk_roster_entries_roster_id_rosters")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_entries")),
     )
+    op.create_index(
+        "ix_roster_entries_claim_id",
+        "roster_entries",
+        ["claim_id"],
+        unique=False,
+        postgresql_where=sa.text("claim_id IS NOT NULL"),
+    )
     op.create_table(
         "roster_lines",
         sa.Column("roster_id", sa.Text(), nullable=False),
