@@ -5,9 +5,8 @@ from typing import Any, Final
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-# What is told on these channels: "<claim id> <submission id or ->", and that a sign-in e-mail is queued.
+# What is told on this channel: "<claim id> <submission id or ->".
 CLAIMS_CHANNEL: Final = "laurel_claims"
-OUTBOX_CHANNEL: Final = "laurel_outbox"
 
 # A statement or an idle transaction that hangs must not hold a claim's row: the caller retries with a new connection.
 _SERVER_SETTINGS: Final = "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"

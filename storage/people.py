@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, delete, exists, func, or_, select, text, update
+from sqlalchemy import Connection, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,7 @@ from domain.people import name_key
 from domain.policy import Profession
 from domain.roles import Role
 from storage.audit import AuditEntry, AuditStream, learner_stream
-from storage.database import OUTBOX_CHANNEL, create_sync_engine
+from storage.database import create_sync_engine
 from storage.platform_events import retry_for_learner
 from storage.tables import (
     AccountRow,
@@ -136,7 +136,7 @@ async def request_link(
     *,
     asked_by: str | None = None,
 ) -> bool:
-    """Store a link and queue its mail, and wake the outbox; False when this address has had its links for the hour.
+    """Store a link and queue its mail; False when this address has had its links for the hour.
 
     Known and unknown addresses take the same path, so that nothing tells them apart. ``asked_by`` is the account that
     is not needed any more once the link is used (see ``use_link``).
@@ -168,7 +168,6 @@ async def request_link(
             id=new_id("eml"), purpose=SIGN_IN_PURPOSE, subject_id=link_id, recipient=email, state="queued"
         )
     )
-    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": OUTBOX_CHANNEL})
     return True
 
 
