@@ -4,7 +4,7 @@
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Set up, start everything and drive one claim to its certificate (ARGS="--once --fast")
+demo: ## Set up, start everything and drive one claim to its certificate (ARGS="--flow b --once --fast")
 	@bin/setup && .venv/bin/laurel demo $(ARGS)
 
 up: ## Set up and start everything without demo data (ARGS="--port 8080")

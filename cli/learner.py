@@ -5,7 +5,7 @@ It knows no rule: every form, limit and address comes from the API. The demo dri
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Self
 
 import httpx2
@@ -17,8 +17,16 @@ Json = dict[str, Any]
 _LINK = re.compile(r"/sign-in\?token=(\S+)")
 
 
+class RefusedError(StackError):
+    """An answer that says no, in the problem's own words; ``code`` is the problem's."""
+
+    def __init__(self, words: str, code: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
 class Learner:
-    """One signed-in learner. Every call raises ``StackError`` with the problem's own words when it is refused."""
+    """One signed-in learner. Every call raises ``RefusedError`` with the problem's own words when it is refused."""
 
     def __init__(self, api_url: str, mail_url: str, email: str) -> None:
         self._mail_url = mail_url
@@ -40,7 +48,7 @@ class Learner:
         session = self._call("POST", "/v1/session", {"token": token})
         self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
 
-    def wait_for_mail(self, is_right: Any, seconds: float = 20) -> Json:
+    def wait_for_mail(self, is_right: Callable[[Json], Any], seconds: float = 20) -> Json:
         """The newest mail to this learner that is the right one."""
         for _ in range(int(seconds * 10)):
             answer = httpx2.get(f"{self._mail_url}/messages", params={"to": self._email}, timeout=10)
@@ -67,7 +75,24 @@ class Learner:
         """Read something."""
         return self._call("GET", path)
 
-    def statuses(self, claim_id: str) -> Iterator[Json]:
+    def wait_for(self, path: str, is_right: Callable[[Json], Any], seconds: int = 20) -> Json:
+        """Read something again and again until it is right."""
+        for _ in range(seconds * 10):
+            answer = self.get(path)
+            if is_right(answer):
+                return answer
+            time.sleep(0.1)
+        raise StackError(f"{path} did not become right within {seconds} s")
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Json:
+        """Send something that is no step of a claim."""
+        return self._call("POST", path, body)
+
+    def upload(self, path: str, content: bytes, media_type: str) -> Json:
+        """Send a file."""
+        return _read(self._http.post(path, content=content, headers={"Content-Type": media_type}))
+
+    def statuses(self, claim_id: str) -> Generator[Json, None, None]:
         """The claim's status now, and again at each change, until the claim closes (server-sent events)."""
         with self._http.stream("GET", f"/v1/claims/{claim_id}/events", timeout=None) as answer:
             for line in answer.iter_lines():
@@ -78,7 +103,7 @@ class Learner:
         """The certificate as PDF."""
         answer = self._http.get(f"/v1/claims/{claim_id}/certificate")
         if answer.is_error:
-            raise StackError(_words(answer))
+            raise _refused(answer)
         return answer.content
 
     def _step(self, method: str, path: str, body: Mapping[str, Any], seconds: int = 60) -> Json:
@@ -91,21 +116,26 @@ class Learner:
                 case "accepted":
                     return self.get(answer["claim"])
                 case "refused":
-                    raise StackError(f"the step was refused: {answer['code']}")
+                    raise RefusedError(f"the step was refused: {answer['code']}", answer["code"])
             time.sleep(1)
             answer = self.get(answer["href"])
         raise StackError(f"the step is recorded, but no worker decided it within {seconds} s; see the logs")
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        answer = self._http.request(method, path, json=body)
-        if answer.is_error:
-            raise StackError(_words(answer))
-        return dict(answer.json()) if answer.content else {}
+        return _read(self._http.request(method, path, json=body))
 
 
-def _words(answer: httpx2.Response) -> str:
+def _read(answer: httpx2.Response) -> Json:
+    if answer.is_error:
+        raise _refused(answer)
+    return dict(answer.json()) if answer.content else {}
+
+
+def _refused(answer: httpx2.Response) -> RefusedError:
     try:
         problem = answer.json()
     except ValueError:
-        return f"the API answered {answer.status_code}"
-    return f"{problem.get('title')} {problem.get('detail', '')} ({problem.get('code')})".replace("  ", " ")
+        return RefusedError(f"the API answered {answer.status_code}", "")
+    code = str(problem.get("code"))
+    words = ". ".join(filter(None, (problem.get("title"), problem.get("detail"))))
+    return RefusedError(f"{words} ({code})", code)

@@ -93,6 +93,12 @@ def stop_on_signals(stack: "LocalStack") -> None:
 @app.command()
 def demo(
     *,
+    flow: Annotated[
+        Literal["a", "b", "c", "d"],
+        typer.Option(
+            help="How credit is claimed: a with an activity code, b on an event site, c by a post-test, d at a meeting."
+        ),
+    ] = "c",
     once: Annotated[bool, typer.Option("--once", help="End after one claim instead of staying up.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Grade after 2 seconds instead of 30.")] = False,
     data_dir: DataDir = None,
@@ -100,7 +106,7 @@ def demo(
     """Start everything, load the examples and drive one claim from opening to certificate."""
     from cli.demo import run_demo
 
-    run_demo(once=once, fast=fast, data_dir=data_dir)
+    run_demo(flow, once=once, fast=fast, data_dir=data_dir)
 
 
 @app.command()
