@@ -15,6 +15,7 @@ from cli.local import LocalStack
 from domain.roles import Role
 from storage import people
 from storage.database import create_sync_engine
+from tests.e2e.office import Office
 from tests.e2e.people import Person, Town
 
 
@@ -57,6 +58,13 @@ def coordinator(town: Town, stack: LocalStack) -> Person:
     person = town.stranger()
     people.add_staff(stack.database_url, person.email, Role.COORDINATOR)
     return person
+
+
+@pytest.fixture(scope="session")
+def office(stack: LocalStack) -> Iterator[Office]:
+    """The accreditation office: staff who have no claim of their own."""
+    with Office.opened(stack) as office:
+        yield office
 
 
 @pytest.fixture(scope="session")
