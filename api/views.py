@@ -8,6 +8,7 @@ from api.forms import Json, content_json, form_of, offers_json, requirement_json
 from domain import credit
 from domain.claims import ClaimFacts, attempts_left, format_of, stage_of
 from domain.deadlines import due_at, opens_at
+from domain.people import required_fields
 from domain.policy import CEActivityPolicy, Profession
 from domain.progress import Action, Progress, Step, StepState, progress_of
 from storage.intake import SubmissionView
@@ -236,7 +237,7 @@ def ce_activity_json(
         "course_url": policy.course_url,
         "contact": policy.contact,
         "certificate_elsewhere": _elsewhere_json(policy),
-        "profile_fields": list(policy.profile_fields),
+        "profile_fields": list(required_fields(policy, profession)),
         "session_count": len(policy.sessions),
         "accreditation_statement": policy.provider.accreditation_statement,
         "requirements": [requirement_json(requirement) for requirement in policy.requirements],

@@ -14,8 +14,9 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.steps import json_response
 from api.views import ce_activity_json, ce_activity_summary_json
+from domain.people import missing_fields
 from domain.policy import EventType, LearningFormat
-from storage import queries
+from storage import people, queries
 from storage.definitions import DefinitionStatus
 from storage.queries import CEActivityFilter, CEActivityView
 
@@ -104,6 +105,7 @@ class CEActivity(CEActivitySummary):
     contact: str
     certificate_elsewhere: answers.CertificateElsewhere | None
     profile_fields: list[str]
+    missing_in_profile: list[str]
     session_count: int
     accreditation_statement: str
     requirements: list[dict[str, Any]]
@@ -141,10 +143,13 @@ async def list_ce_activities(
 
 @router.get("/{slug}", response_model=CEActivity)
 async def show_ce_activity(slug: str, principal: SignedIn, services: ServicesOf) -> Response:
-    """What a CE activity requires, which credit I may claim, and until when."""
+    """What a CE activity requires, also of my profile, which credit I may claim, and until when."""
     view = await visible_ce_activity(services, slug, principal.learner_id)
     policy = await services.policies.get(view.version_id)
-    return json_response(ce_activity_json(view, policy, principal.profession, datetime.now(UTC)))
+    profile = await services.database.statements(lambda c: people.profile(c, principal.learner_id))
+    document = ce_activity_json(view, policy, principal.profession, datetime.now(UTC))
+    missing = missing_fields(profile.fields, document["profile_fields"])
+    return json_response({**document, "missing_in_profile": list(missing)})
 
 
 async def visible_ce_activity(services: Services, slug: str, learner_id: str | None) -> CEActivityView:

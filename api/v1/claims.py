@@ -42,6 +42,10 @@ _HEARTBEAT_SECONDS: Final = 15.0
 _STREAM_SECONDS: Final = 900.0
 
 
+# Credit may be claimed, or is claimed and not final yet.
+_READY: Final = frozenset({Stage.READY_TO_CLAIM, Stage.AWAITING_FINALIZATION})
+
+
 class ClaimGroup(StrEnum):
     """How a learner's claims are grouped."""
 
@@ -55,13 +59,13 @@ class ClaimGroup(StrEnum):
         """The stages of the claims in this group."""
         match self:
             case ClaimGroup.READY_TO_CLAIM:
-                return [Stage.READY_TO_CLAIM]
+                return sorted(_READY)
             case ClaimGroup.COMPLETED:
                 return [Stage.COMPLETED]
             case ClaimGroup.CLOSED:
                 return sorted(CLOSED_STAGES - {Stage.COMPLETED})
             case ClaimGroup.IN_PROGRESS:
-                return sorted(set(Stage) - CLOSED_STAGES - {Stage.READY_TO_CLAIM})
+                return sorted(set(Stage) - CLOSED_STAGES - _READY)
 
 
 @router.post("", status_code=201, response_model=answers.Claim, responses=answers.OPENED)

@@ -272,3 +272,14 @@ async def test_a_closed_activity_is_shown_and_takes_no_new_claims_but_open_ones_
     assert (refused.status_code, refused.json()["code"]) == (409, "ce_activity_closed")
     found = await learner.post("/v1/claims", {"ce_activity": slug})
     assert (found.status_code, found.json()["id"]) == (200, claim["id"])
+
+
+async def test_an_activity_says_what_is_missing_in_the_profile_of_who_asks(engine: Engine, learner: Person) -> None:
+    slug = publish_example(engine, profile_fields=("credentials", "employee_id"))
+    await learner.call("PATCH", "/v1/me", {"profession": "pharmacist", "credentials": ""})
+    shown = (await learner.get(f"/v1/ce-activities/{slug}")).json()
+    assert {"credentials", "employee_id", "nabp_eprofile_id", "birth_month_day"} <= set(shown["missing_in_profile"])
+    changes = {"credentials": "PharmD", "identifiers": {"employee_id": "NA", "nabp_eprofile_id": "1234567"}}
+    assert (await learner.call("PATCH", "/v1/me", changes)).status_code == 200
+    shown = (await learner.get(f"/v1/ce-activities/{slug}")).json()
+    assert shown["missing_in_profile"] == ["birth_month_day"]
