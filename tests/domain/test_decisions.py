@@ -247,7 +247,7 @@ def test_a_claim_without_a_deadline_is_never_late(policy: CEActivityPolicy) -> N
         (EXHAUSTED, AttemptStarted(), RefusalCode.ATTEMPTS_EXHAUSTED),
         (EXHAUSTED, EVALUATED, RefusalCode.ATTEMPTS_EXHAUSTED),
         (FRESH, ParticipationStated("attestation", "maybe"), RefusalCode.OPTION_UNKNOWN),
-        (FRESH, ParticipationStated("badge_id", "yes"), RefusalCode.OPTION_UNKNOWN),
+        (FRESH, ParticipationStated("badge_id", "yes"), RefusalCode.METHOD_NOT_OFFERED),
         (PARTICIPATED, ANSWERED, RefusalCode.ATTEMPT_CLOSED),
         (FAILED, ANSWERED, RefusalCode.ATTEMPT_CLOSED),
         (ATTEMPTING, replace(ANSWERED, number=2), RefusalCode.ATTEMPT_CLOSED),

@@ -8,10 +8,18 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
+    CreditCorrected,
     DeadlineExtended,
+    DisclosuresAcknowledged,
     EvaluationCompleted,
+    ExtensionRefused,
+    ExtensionRequested,
     Opening,
     ParticipationStated,
+    ProgressReported,
+    SessionClaimed,
+    StatementChosen,
+    StatementFinalized,
     StepRetried,
     Submission,
     SubmissionBody,
@@ -28,9 +36,17 @@ BODIES: dict[SubmissionKind, SubmissionBody] = {
     SubmissionKind.ATTEMPT: AttemptStarted(),
     SubmissionKind.ANSWERS: AnswersGiven(1, {"q1": "b"}),
     SubmissionKind.EVALUATION: EvaluationCompleted({"relevance": 5, "change": "Nothing"}),
+    SubmissionKind.STATEMENT: StatementChosen("participation"),
+    SubmissionKind.DISCLOSURES: DisclosuresAcknowledged("2026-1"),
+    SubmissionKind.PROGRESS: ProgressReported("opening"),
+    SubmissionKind.SESSION: SessionClaimed("keynote", Decimal("1.00"), {"relevance": 5}),
     SubmissionKind.CREDIT: CreditClaimed("participation", Decimal("1.00"), "participation-2026-1", is_attested=True),
+    SubmissionKind.FINALIZATION: StatementFinalized(is_confirmed=True),
     SubmissionKind.WITHDRAWAL: Withdrawal("not_interested"),
+    SubmissionKind.EXTENSION_REQUEST: ExtensionRequested("illness"),
     SubmissionKind.EXTENSION: DeadlineExtended(date(2026, 12, 31), "illness"),
+    SubmissionKind.EXTENSION_REFUSAL: ExtensionRefused("too_late"),
+    SubmissionKind.CORRECTION: CreditCorrected("slip", Decimal("1.50"), {"keynote": Decimal("0.50"), "tb": Decimal(1)}),
     SubmissionKind.RETRY: StepRetried("mail_server_back"),
 }
 
@@ -39,7 +55,17 @@ def test_there_is_a_body_for_every_kind() -> None:
     assert set(BODIES) == set(SubmissionKind)
 
 
-@pytest.mark.parametrize(("kind", "body"), BODIES.items())
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        *BODIES.items(),
+        (SubmissionKind.PARTICIPATION, ParticipationStated("roster")),
+        (SubmissionKind.SESSION, SessionClaimed("keynote", None)),
+        (SubmissionKind.CREDIT, CreditClaimed("participation", None, "participation-2026-1", is_attested=False)),
+        (SubmissionKind.CORRECTION, CreditCorrected("misspelt")),
+        (SubmissionKind.CORRECTION, CreditCorrected("slip", sessions={})),
+    ],
+)
 def test_a_body_knows_its_kind_and_reads_back_from_json_as_it_was(kind: SubmissionKind, body: SubmissionBody) -> None:
     assert Submission("sub_1", datetime(2026, 1, 1, tzinfo=UTC), body).kind is kind_of(body) is kind
     assert from_json(kind, json.loads(json.dumps(to_json(body)))) == body
@@ -47,6 +73,10 @@ def test_a_body_knows_its_kind_and_reads_back_from_json_as_it_was(kind: Submissi
 
 def test_amounts_keep_their_digits_in_json() -> None:
     assert to_json(BODIES[SubmissionKind.CREDIT])["units"] == "1.00"
+
+
+def test_amounts_of_sessions_keep_their_digits_too() -> None:
+    assert to_json(BODIES[SubmissionKind.CORRECTION])["sessions"] == {"keynote": "0.50", "tb": "1"}
 
 
 def test_a_field_that_a_kind_does_not_have_is_an_error() -> None:
