@@ -1,5 +1,6 @@
 """The forms of a claim's steps as JSON values: what a front end shows, and what it may send."""
 
+from dataclasses import replace
 from typing import Any
 
 from domain import credit
@@ -35,7 +36,10 @@ def form_of(action: Action, policy: CEActivityPolicy, facts: ClaimFacts) -> Json
     match action:
         case Action.STATE_PARTICIPATION if policy.participation:
             return _participation_json(policy.participation)
-        case Action.CHOOSE_STATEMENT | Action.CLAIM_CREDIT:
+        case Action.CHOOSE_STATEMENT:
+            # Another statement than the one that was chosen may be sought until it is final.
+            return {"offers": claimable_json(policy, replace(facts, statement=None))}
+        case Action.CLAIM_CREDIT:
             return {"offers": claimable_json(policy, facts)}
         case Action.ACKNOWLEDGE_DISCLOSURES if policy.disclosures:
             return _disclosures_json(policy.disclosures)
