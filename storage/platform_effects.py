@@ -138,7 +138,7 @@ _PLACES: Final = text(
     """
     SELECT a.id, a.slug, a.version_id, c.id AS claim_id, c.version_id AS claim_version_id, c.stage, c.closed_at
       FROM ce_activities a LEFT JOIN claims c ON c.ce_activity_id = a.id AND c.learner_id = :learner_id
-     WHERE (a.slug = :code OR a.activity_code = :code) AND (a.status = :published OR c.id IS NOT NULL)
+     WHERE (a.slug = :code OR lower(a.activity_code) = lower(:code)) AND (a.status = :published OR c.id IS NOT NULL)
     """
 )
 

@@ -335,7 +335,7 @@ _PUBLISHED_CE_ACTIVITIES: Final = text(
      WHERE a.status = 'published' AND (CAST(:after AS text) IS NULL OR a.slug > :after)
        AND (CAST(:format AS text) IS NULL OR v.policy ->> 'format' = :format)
        AND (CAST(:event_type AS text) IS NULL OR v.policy ->> 'event_type' = :event_type)
-       AND (CAST(:activity_code AS text) IS NULL OR a.activity_code = :activity_code)
+       AND (CAST(:activity_code AS text) IS NULL OR lower(a.activity_code) = lower(:activity_code))
      ORDER BY a.slug LIMIT :limit
     """
 )
