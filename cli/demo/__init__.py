@@ -16,7 +16,7 @@ from storage.catalog import publish
 from storage.database import create_sync_engine
 from storage.definitions import Definition, read_definition
 
-__all__ = ["EXAMPLES", "STORY", "load_examples", "run_demo"]
+__all__ = ["EXAMPLES", "FAST_GRADING_SECONDS", "STORY", "load_examples", "run_demo"]
 
 STORY: Final = STORIES["c"].ce_activity
 FAST_GRADING_SECONDS: Final = 2
