@@ -320,3 +320,9 @@ def test_content_for_other_learners_is_no_step_of_this_claim() -> None:
     mixed = replace(C, requirements=(C.requirements[0], replace(VIDEOS, formats=C.credit[1].formats)))
     assert refused(mixed, IN_PERSON, WATCHED).code is RefusalCode.STEP_NOT_REQUIRED
     assert accepted(mixed, RECORDED, WATCHED) == RECORDED
+
+
+def test_only_the_disclosures_in_force_are_acknowledged() -> None:
+    outdated = refused(D, PROVED, DisclosuresAcknowledged("2025-1"))
+    assert outdated == Refused(RefusalCode.DISCLOSURES_OUTDATED, {"version": "2026-1"})
+    assert accepted(D, PROVED, ACKNOWLEDGED).disclosures_version == "2026-1"
