@@ -311,9 +311,11 @@ class ClaimLedger:
 
     def close(self) -> ClaimState:
         """Write the projection, if anything changed, and say where the claim is now."""
-        wakes_at = self._wakes_at()
+        wakes_at, reminds_at = self._wakes_at(), self._reminds_at()
         if wakes_at != self._claim.wakes_at:
             self._changes["wakes_at"] = wakes_at
+        if reminds_at != self._claim.reminds_at:
+            self._changes["reminds_at"] = reminds_at
         if self._changes:
             claims.save_claim(self._connection, self._claim.id, self._changes, notify=self._is_unannounced)
         return ClaimState(
@@ -321,7 +323,7 @@ class ClaimLedger:
             stage=self._stage,
             due_at=self._facts.due_at,
             wakes_at=wakes_at,
-            reminds_at=self._reminds_at(),
+            reminds_at=reminds_at,
             attention=Attention(self._claim.attention) if self._claim.attention else None,
         )
 

@@ -50,6 +50,7 @@ class LockedClaim:
     opened_at: datetime
     wakes_at: datetime | None
     reminded_at: datetime | None
+    reminds_at: datetime | None
     attestation_version: str | None
     attested_at: datetime | None
     facts: ClaimFacts
@@ -115,6 +116,7 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         opened_at=row["opened_at"],
         wakes_at=row["wakes_at"],
         reminded_at=row["reminded_at"],
+        reminds_at=row["reminds_at"],
         attestation_version=row["attestation_version"],
         attested_at=row["attested_at"],
         facts=facts_of(row, attempts),
@@ -297,6 +299,7 @@ _STALLED: Final = text(
      WHERE c.closed_at IS NULL
        AND (c.wakes_at < clock_timestamp() - interval '2 minutes'
             OR c.due_at < clock_timestamp() - interval '15 minutes'
+            OR c.reminds_at < clock_timestamp() - interval '15 minutes'
             OR (c.stage IN ('awarding', 'issuing') AND c.stage_since_at < clock_timestamp() - interval '2 minutes'))
      ORDER BY random() LIMIT 500
     """

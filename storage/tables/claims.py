@@ -55,6 +55,7 @@ class ClaimRow(Base):
     closed_as: Mapped[str | None]
     closed_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
+    reminds_at: Mapped[datetime | None]
     extension_requested_at: Mapped[datetime | None]
 
 

@@ -243,6 +243,7 @@ def upgrade() -> None:  # noqa: PLR0915  # one statement for each change
     op.add_column("claims", sa.Column("disclosures_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("claims", sa.Column("finalized_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("claims", sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("claims", sa.Column("reminds_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("claims", sa.Column("extension_requested_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
         "ix_claims_extension_requested_at",
