@@ -46,7 +46,9 @@ def decide(policy: CEActivityPolicy, facts: ClaimFacts, body: Claiming, at: date
 def claimable_units(policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer) -> Decimal:
     """The most that this learner may claim of an offer: what it is designated for, or what partial progress earned."""
     content = content_of(policy, facts)
-    return earned_units(content, facts, offer) if content is not None else offer.designated_units
+    if content is None or not content.allows_partial:
+        return offer.designated_units
+    return earned_units(content, facts, offer)
 
 
 def is_whole_only(policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer) -> bool:

@@ -318,6 +318,7 @@ def test_partial_progress_may_be_claimed_up_to_what_it_earned() -> None:
 def test_content_that_is_whole_or_nothing_earns_all_that_is_designated() -> None:
     ama = offered(WHOLE_VIDEOS, "ama_pra_category_1")
     assert is_whole_only(WHOLE_VIDEOS, BOTH_WATCHED, ama)
+    assert claimable_units(WHOLE_VIDEOS, LEARNER, ama) == claimable_units(WHOLE_VIDEOS, BOTH_WATCHED, ama) == ONE
     assert accepted(WHOLE_VIDEOS, BOTH_WATCHED, credit_claimed(units="1.00")).credit == AMA
     decision = refused(WHOLE_VIDEOS, BOTH_WATCHED, credit_claimed(units="0.75"))
     assert decision == Refused(RefusalCode.CREDIT_WHOLE_ONLY, {"limit": "1.00"})
