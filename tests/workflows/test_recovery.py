@@ -14,6 +14,7 @@ from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.identities import new_id
+from domain.policy import ClaimWindow
 from domain.refusals import RefusalCode
 from domain.submissions import AttemptStarted, StepRetried, SubmissionBody
 from storage.claims import stalled_claims
@@ -142,6 +143,23 @@ async def test_a_claim_whose_engine_was_lost_in_the_middle_of_grading_is_started
 
     assert await Restarter(engine, start).restart_stalled() >= 1
     await claim.reaches(Stage.AWAITING_EVALUATION)
+    assert claim.claim_id not in {row["claim_id"] for row in stalled(engine)}
+
+
+async def test_a_claim_whose_engine_was_lost_before_a_reminder_is_started_again_and_reminds(
+    new_claim: NewClaim, activities: Activities, engine: Engine, environment: WorkflowEnvironment
+) -> None:
+    claim = new_claim(claim_window=ClaimWindow(days=12))
+    # Of three reminders the second was due yesterday, while nothing ran.
+    claim.receive(claim.opening(), datetime.now(UTC) - timedelta(days=10))
+    activities.claims.load_claim(ClaimStep(claim.claim_id, datetime.now(UTC)))
+    assert claim.claim_id in {row["claim_id"] for row in stalled(engine)}
+
+    async def start(row: RowMapping) -> None:
+        await start_if_absent(environment.client, ClaimOutline(**row))
+
+    await Restarter(engine, start).restart_stalled()
+    await claim.until(lambda: claim.row()["reminded_at"] is not None)
     assert claim.claim_id not in {row["claim_id"] for row in stalled(engine)}
 
 
