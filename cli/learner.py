@@ -40,9 +40,10 @@ class Learner:
         self._http.close()
 
     def sign_in(self) -> None:
-        """Ask for a link, read it in the mail catcher, and use it."""
+        """Ask for a link, read it in the mail catcher, and use it. Whoever was signed in before gets another link."""
+        earlier = {message["id"] for message in self._messages()}
         self._call("POST", "/v1/session/links", {"email": self._email})
-        message = self.wait_for_mail(lambda message: _LINK.search(message["text"]) is not None)
+        message = self.wait_for_mail(lambda mail: mail["id"] not in earlier and _LINK.search(mail["text"]))
         found = _LINK.search(message["text"])
         token = found.group(1) if found else ""
         session = self._call("POST", "/v1/session", {"token": token})
@@ -51,13 +52,17 @@ class Learner:
     def wait_for_mail(self, is_right: Callable[[Json], Any], seconds: float = 20) -> Json:
         """The newest mail to this learner that is the right one."""
         for _ in range(int(seconds * 10)):
-            answer = httpx2.get(f"{self._mail_url}/messages", params={"to": self._email}, timeout=10)
-            answer.raise_for_status()
-            for message in answer.json():
+            for message in self._messages():
                 if is_right(message):
-                    return dict(message)
+                    return message
             time.sleep(0.1)
         raise StackError(f"no mail came within {seconds:.0f} s; see {self._mail_url}")
+
+    def _messages(self) -> list[Json]:
+        """The mails to this learner, newest first."""
+        answer = httpx2.get(f"{self._mail_url}/messages", params={"to": self._email}, timeout=10)
+        answer.raise_for_status()
+        return list(answer.json())
 
     def change_profile(self, profile: Mapping[str, Any]) -> Json:
         """Tell who the learner is: names, credentials, profession."""

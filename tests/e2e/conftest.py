@@ -15,7 +15,8 @@ from cli.local import LocalStack
 from domain.roles import Role
 from storage import people
 from storage.database import create_sync_engine
-from tests.e2e.office import Office
+from tests.e2e.meeting import BADGE_IDS, MEETING, Attendee, attendee, meeting_with_badges
+from tests.e2e.office import Office, own_example
 from tests.e2e.people import Person, Town
 
 
@@ -67,6 +68,24 @@ def office(stack: LocalStack) -> Iterator[Office]:
     """The accreditation office: staff who have no claim of their own."""
     with Office.opened(stack) as office:
         yield office
+
+
+@pytest.fixture(scope="session")
+def meeting(office: Office) -> str:
+    """The society's meeting with its badges, set up by the office over HTTP."""
+    return meeting_with_badges(office, own_example(MEETING))
+
+
+@pytest.fixture(scope="session")
+def badges() -> Iterator[str]:
+    """Badges of the meeting that nobody used yet."""
+    return iter(BADGE_IDS)
+
+
+@pytest.fixture
+def present(town: Town, meeting: str, badges: Iterator[str]) -> Attendee:
+    """A physician at the sessions of the meeting."""
+    return attendee(town.learner(), meeting, next(badges))
 
 
 @pytest.fixture(scope="session")
