@@ -54,12 +54,13 @@ class CaughtMessage:
 
 
 class Mailbox:
-    """The folder of caught messages; it holds no state beyond its files."""
+    """The folder of caught messages. Its files are all of its state; they never change, so each is parsed once."""
 
     def __init__(self, folder: Path) -> None:
         """Use ``folder``, made if it is missing."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
+        self._parsed: dict[str, CaughtMessage] = {}
 
     def keep(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
         """Write one message, return its id once it is on disk. Safe to call from several threads."""
@@ -89,8 +90,12 @@ class Mailbox:
 
     def get(self, message_id: str) -> CaughtMessage | None:
         """Return one message, or None if there is no such message."""
-        content = self.raw(message_id)
-        return None if content is None else _parse(message_id, content)
+        if message_id not in self._parsed:
+            content = self.raw(message_id)
+            if content is None:
+                return None
+            self._parsed[message_id] = _parse(message_id, content)
+        return self._parsed[message_id]
 
     def messages(self, to: str | None = None) -> list[CaughtMessage]:
         """Return the messages, newest first; with ``to``, those delivered to that address."""
