@@ -64,8 +64,10 @@ def is_whole_only(policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffe
 def missing_in_profile(policy: CEActivityPolicy, facts: ClaimFacts, rule: credit.CreditRule) -> tuple[str, ...]:
     """What the profile lacks: a certificate names its learner (R-AMA-7), and registries want numbers (R-CPE-3)."""
     names = () if facts.has_name else ("given_name", "family_name")
+    known = facts.identifiers | ({"credentials"} if facts.has_credentials else set())
     wanted = dict.fromkeys((*rule.required_identifiers, *policy.profile_fields))
-    return (*names, *(kind for kind in wanted if kind in IDENTIFIERS and kind not in facts.identifiers))
+    asked = (field for field in wanted if field in IDENTIFIERS or field == "credentials")
+    return (*names, *(field for field in asked if field not in known))
 
 
 def _decide_statement(policy: CEActivityPolicy, facts: ClaimFacts, chosen: StatementChosen) -> Decision:
@@ -83,6 +85,8 @@ def _eligible_offer(policy: CEActivityPolicy, facts: ClaimFacts, credit_type: st
     offers = [offer for offer in offers_of(policy, facts) if offer.credit_type == credit_type]
     if not offers:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "not_offered"})
+    if facts.profession is None:
+        return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "profession"})
     offer = next((each for each in offers if credit.may_claim(each, facts.profession)), None)
     if offer is None:
         return Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": credit_type})

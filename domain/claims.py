@@ -116,6 +116,7 @@ class ClaimFacts:
 
     profession: Profession | None
     has_name: bool = True
+    has_credentials: bool = True
     identifiers: frozenset[str] = frozenset()
     due_at: datetime | None
     participation: str | None = None

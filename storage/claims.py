@@ -81,7 +81,7 @@ PARTS_OF_FACTS: Final = """
 # One round trip for everything a decision needs.
 _READ: Final = text(
     f"""
-    SELECT c.*, l.id AS person_id, l.profession, l.given_name, l.family_name, clock_timestamp() AS now,
+    SELECT c.*, l.id AS person_id, l.profession, l.given_name, l.family_name, l.credentials, clock_timestamp() AS now,
            {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
            (SELECT json_agg(s ORDER BY s.received_at, s.id) FROM submissions s
@@ -133,6 +133,7 @@ def facts_of(row: Mapping[Any, Any], attempts: list[Mapping[str, Any]]) -> Claim
     return ClaimFacts(
         profession=Profession(row["profession"]) if row["profession"] else None,
         has_name=bool(row["given_name"] and row["family_name"]),
+        has_credentials=bool(row["credentials"]),
         identifiers=frozenset(row["identifiers"]),
         due_at=row["due_at"],
         participation=row["participation"],

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, text
 
 from domain.claims import ClaimFacts, Stage
 from domain.notices import NoticePurpose
-from storage.claims import PARTS_OF_FACTS, facts_of
+from storage.claims import PARTS_OF_FACTS, PERSON_OF_CLAIM, facts_of
 from storage.emails import queue_notice
 from storage.tables import OutgoingEmailRow
 
@@ -37,15 +37,14 @@ class ClaimOfNotice:
 
 _CLAIM_OF_NOTICE: Final = text(
     f"""
-    SELECT c.*, l.profession, l.given_name, l.family_name, a.slug AS ce_activity, clock_timestamp() AS now,
+    SELECT c.*, l.profession, l.given_name, l.family_name, l.credentials, a.slug AS ce_activity, clock_timestamp() AS now,
            {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
-           concat_ws(' ', r.given_name, r.family_name) AS name, r.time_zone, r.wants_reminders, m.email AS address
+           concat_ws(' ', l.given_name, l.family_name) AS name, l.time_zone, l.wants_reminders, m.email AS address
       FROM claims c
+           {PERSON_OF_CLAIM}
       JOIN ce_activities a ON a.id = c.ce_activity_id
-      JOIN learners l ON l.id = c.learner_id
-      JOIN learners r ON r.id = COALESCE(l.merged_into, l.id)
-      LEFT JOIN accounts m ON m.id = r.account_id AND m.deactivated_at IS NULL
+      LEFT JOIN accounts m ON m.id = l.account_id AND m.deactivated_at IS NULL
      WHERE c.id = :claim_id
     """  # noqa: S608  # constants only
 )

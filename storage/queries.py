@@ -117,7 +117,7 @@ _CLAIM_COLUMNS: Final = f"""
            c.participation, c.statement, c.disclosures_version, c.evaluated_at, c.credit_type, c.claimed_units,
            c.finalized_at, c.awarded_at, c.notified_at, c.extension_requested_at, c.closed_as,
            c.closed_at, a.slug AS ce_activity, a.provider_slug AS provider,
-           l.profession, l.given_name, l.family_name,
+           l.profession, l.given_name, l.family_name, l.credentials,
            {PARTS_OF_FACTS}
            (SELECT json_agg(json_build_object('number', t.number, 'started_at', t.started_at,
                     'submitted_at', t.submitted_at, 'correct', t.correct, 'total', t.total,
@@ -164,7 +164,7 @@ _CLAIMS_FOR_STAFF: Final = _claims_where(
 _PENDING_CLAIM: Final = text(
     """
     SELECT l.id AS learner_id, s.body ->> 'version_id' AS version_id, s.received_at, a.slug AS ce_activity,
-           a.provider_slug AS provider, l.profession, l.given_name, l.family_name,
+           a.provider_slug AS provider, l.profession, l.given_name, l.family_name, l.credentials,
            ARRAY(SELECT i.kind FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers,
            (SELECT json_object_agg(p.content, p.seconds) FROM content_progress p
              WHERE p.learner_id = l.id AND p.ce_activity_id = a.id) AS content_seconds,

@@ -85,11 +85,11 @@ def test_credit_of_another_type_than_the_statement_is_refused() -> None:
     assert decision == Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "statement_differs"})
 
 
-def test_a_profile_lacks_what_the_credit_type_and_the_policy_ask_for_and_facts_know_of() -> None:
+def test_a_profile_lacks_what_the_credit_type_and_the_policy_ask_for() -> None:
     asking = replace(A, profile_fields=("credentials", "employee_id", "birth_month_day"))
     rule = credit.rule("acpe_contact_hours")
-    nobody = replace(LEARNER, identifiers=frozenset(), has_name=False)
-    wanted = ("given_name", "family_name", "nabp_eprofile_id", "birth_month_day", "employee_id")
+    nobody = replace(LEARNER, identifiers=frozenset(), has_name=False, has_credentials=False)
+    wanted = ("given_name", "family_name", "nabp_eprofile_id", "birth_month_day", "credentials", "employee_id")
     assert missing_in_profile(asking, nobody, rule) == wanted
     assert missing_in_profile(asking, LEARNER, rule) == ()
 

@@ -255,7 +255,7 @@ def test_a_claim_without_a_deadline_is_never_late(policy: CEActivityPolicy) -> N
         (PASSED, EvaluationCompleted({}), RefusalCode.ANSWERS_INCOMPLETE),
         (READY, replace(CLAIMED, credit_type="gold_stars"), RefusalCode.NOT_ELIGIBLE),
         (READY, replace(CLAIMED, credit_type="acpe_contact_hours"), RefusalCode.NOT_ELIGIBLE),
-        (replace(READY, profession=None), CLAIMED, RefusalCode.NOT_ELIGIBLE),
+        (replace(READY, profession=None), CLAIMED, RefusalCode.PROFILE_INCOMPLETE),
         (READY, replace(CLAIMED, is_attested=False), RefusalCode.ATTESTATION_REQUIRED),
         (READY, replace(CLAIMED, attestation_version="ama-1066"), RefusalCode.ATTESTATION_OUTDATED),
         (READY, replace(CLAIMED, units=Decimal("1.50")), RefusalCode.CREDIT_MAXIMUM),
