@@ -37,7 +37,8 @@ class ClaimOfNotice:
 
 _CLAIM_OF_NOTICE: Final = text(
     f"""
-    SELECT c.*, l.profession, l.given_name, l.family_name, l.credentials, a.slug AS ce_activity, clock_timestamp() AS now,
+    SELECT c.*, l.profession, l.given_name, l.family_name, l.credentials, a.slug AS ce_activity,
+           clock_timestamp() AS now,
            {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
            concat_ws(' ', l.given_name, l.family_name) AS name, l.time_zone, l.wants_reminders, m.email AS address
