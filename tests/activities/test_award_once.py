@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from activities.contract import ClaimRef, ClaimStep
 from domain.claims import Stage
-from domain.refusals import RefusalCode
 from domain.identities import derived_id, new_id
+from domain.refusals import RefusalCode
 from storage.audit import claim_stream, first_break
 from storage.tables import AwardRow, OutgoingEmailRow
 from tests.activities.test_ledger_twice import brought_to, run_together, step
