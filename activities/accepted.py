@@ -64,7 +64,8 @@ def write_accepted(
             claims.save_evaluation(connection, claim.id, "", responses, at)
             return Writing({"evaluated_at": at})
         case SessionClaimed() as session:
-            return _write_session(connection, claim, before, session, at)
+            is_undone = before.credit is not None and facts.credit is None
+            return _write_session(connection, claim, session, at, is_credit_undone=is_undone)
         case StatementChosen() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
             return _write_claiming(connection, claim, facts, body, at)
         case _:
@@ -96,7 +97,7 @@ _NO_CREDIT: Mapping[str, None] = {
 
 
 def _write_session(
-    connection: Connection, claim: LockedClaim, before: ClaimFacts, session: SessionClaimed, at: datetime
+    connection: Connection, claim: LockedClaim, session: SessionClaimed, at: datetime, *, is_credit_undone: bool
 ) -> Writing:
     claims.save_session(connection, claim.id, session.session, session.units, at)
     if session.responses is not None:
@@ -104,7 +105,7 @@ def _write_session(
     units = None if session.units is None else str(session.units)
     return Writing(
         # Most sessions are claimed before any amount, and then the claim's row stays as it is.
-        dict(_NO_CREDIT) if before.credit is not None else {},
+        dict(_NO_CREDIT) if is_credit_undone else {},
         {"session": session.session, "units": units, "is_evaluated": session.responses is not None},
     )
 

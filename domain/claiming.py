@@ -106,8 +106,9 @@ def _decide_session(policy: CEActivityPolicy, facts: ClaimFacts, claimed: Sessio
     if refusal is not None:
         return refusal
     evaluated = facts.evaluated_sessions | ({session.code} if claimed.responses is not None else set())
-    # Whatever amount was attested to, it was for the sessions before.
-    return Accepted(replace(facts, sessions=units, evaluated_sessions=evaluated, credit=None))
+    # Whatever amount was attested to, it was for the sessions before; what is only saved again undoes nothing.
+    attested = facts.credit if units == facts.sessions else None
+    return Accepted(replace(facts, sessions=units, evaluated_sessions=evaluated, credit=attested))
 
 
 def _refusal_of_responses(

@@ -189,7 +189,7 @@ def test_a_session_that_there_is_not_is_neither_claimed_nor_given_back() -> None
 def test_nobody_attends_two_sessions_at_once() -> None:
     both = accepted(D, SAVED, session_claimed("sepsis"))
     assert refused(D, both, session_claimed("fungi")) == Refused(RefusalCode.SESSIONS_OVERLAP, {"sessions": "sepsis"})
-    instead = accepted(D, accepted(D, both, session_claimed("sepsis", None)), session_claimed("fungi"))
+    instead = accepted(D, accepted(D, both, session_claimed("sepsis", None, evaluated=False)), session_claimed("fungi"))
     assert set(instead.sessions) == {"keynote", "fungi"}
 
 
@@ -209,6 +209,12 @@ def test_a_changed_or_removed_session_undoes_the_attested_amount() -> None:
         changed = accepted(D, CLAIMED, change)
         assert changed.credit is None
         assert stage_of(D, changed, NOW) is Stage.READY_TO_CLAIM
+
+
+def test_a_session_that_is_saved_again_as_it_was_leaves_the_attested_amount() -> None:
+    never_claimed = session_claimed("sepsis", None, evaluated=False)
+    for again in (session_claimed("keynote"), session_claimed("keynote", evaluated=False), never_claimed):
+        assert accepted(D, CLAIMED, again) == CLAIMED
 
 
 def test_a_session_keeps_its_evaluation_when_its_amount_is_changed_or_it_is_removed_for_a_while() -> None:

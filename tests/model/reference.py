@@ -519,12 +519,12 @@ class ReferenceClaim:
                 self.credit = self.credit if body.credit_type == self.statement else None
                 self.statement = body.credit_type
             case SessionClaimed():
-                self.sessions = {code: units for code, units in self.sessions.items() if code != body.session}
+                before = self.sessions
+                self.sessions = {code: units for code, units in before.items() if code != body.session}
                 self.sessions |= {} if body.units is None else {body.session: body.units}
-                self.evaluated_sessions = self.evaluated_sessions | (
-                    {body.session} if body.responses is not None else set()
-                )
-                self.credit = None
+                if body.responses is not None:
+                    self.evaluated_sessions = self.evaluated_sessions | {body.session}
+                self.credit = self.credit if self.sessions == before else None
             case CreditClaimed():
                 self.credit = (body.credit_type, self._total(self.sessions, body.units))
             case StatementFinalized():
