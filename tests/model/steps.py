@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from domain import credit
 from domain.identifiers import IDENTIFIERS
-from domain.policy import Profession
+from domain.policy import CEActivityPolicy, Profession
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
@@ -175,3 +175,16 @@ CORRECTION: Final = st.builds(
 )
 # A retry is for a parked step, and changes nothing of a claim.
 ANYTHING: Final = st.builds(Send, BODIES.filter(lambda body: not isinstance(body, StepRetried)))
+
+
+def moved(policy: CEActivityPolicy, days: timedelta) -> CEActivityPolicy:
+    """The same policy, with all its dates so much later."""
+    window = policy.claim_window
+    opens_on, closes_on = (day and day + days for day in (window.opens_on, window.closes_on))
+    return replace(
+        policy,
+        starts_on=policy.starts_on + days,
+        ends_on=policy.ends_on + days,
+        sessions=tuple(replace(each, held_on=each.held_on + days) for each in policy.sessions),
+        claim_window=replace(window, opens_on=opens_on, closes_on=closes_on),
+    )
