@@ -41,11 +41,15 @@ _NEXT: Final = re.compile(r"/|/ce-activities/[a-z0-9-]{1,80}|/claims/clm_[0-9a-z
 
 STAGE_WORDS: Final = {
     Stage.VERIFYING_PARTICIPATION: "Say how you took part",
+    Stage.AWAITING_STATEMENT: "Choose your statement of credit",
+    Stage.AWAITING_DISCLOSURES: "Read the disclosures",
+    Stage.AWAITING_CONTENT: "Complete the content",
     Stage.AWAITING_TEST: "Take the post-test",
     Stage.GRADING: "Being graded",
     Stage.AWAITING_EVALUATION: "Complete the evaluation",
     Stage.AWAITING_WINDOW: "Claiming is not open yet",
     Stage.READY_TO_CLAIM: "Ready to claim",
+    Stage.AWAITING_FINALIZATION: "Make your statement final",
     Stage.AWARDING: "Being awarded",
     Stage.ISSUING: "Certificate is being made",
     Stage.COMPLETED: "Completed",

@@ -15,7 +15,9 @@ from sqlalchemy import Engine
 import api
 from activities.claims import PostgresClaimActivities
 from api.pages.rendering import moment
+from api.pages.routes import STAGE_WORDS
 from config.settings import Settings
+from domain.claims import Stage
 from domain.identities import new_id
 from storage import people
 from storage.database import create_api_engine
@@ -51,6 +53,10 @@ async def test_an_open_claim_shows_its_step_and_its_deadline_with_city_and_offse
     page = await learner.client.get("/", headers=cookie(learner))
     assert "Say how you took part" in page.text
     assert re.search(r"\d+ \w{3} \d{4}, 23:59 \(\w+, UTC[+-]\d+\)", page.text)
+
+
+def test_the_dashboard_has_words_for_every_stage() -> None:
+    assert STAGE_WORDS.keys() == set(Stage)
 
 
 async def test_the_certificates_page_leads_to_pdf_print_and_verification(
