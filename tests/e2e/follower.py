@@ -40,7 +40,7 @@ def responses_to(questions: list[Json]) -> Json:
 
 
 class Follower:
-    """Takes one claim from where it is to its end; ``stages`` are those that it passed."""
+    """Takes one claim from where it is to its end; ``stages`` are those it passed, but where it waited for Laurel."""
 
     def __init__(self, person: Person, claim: Json, knowledge: Knowledge) -> None:
         self._person = person
@@ -63,12 +63,13 @@ class Follower:
             self._see(self._person.until(self.claim["id"], lambda status: status["stage"] != stage))
             return
         body = self._BODIES[action["action"]](self, action)
-        self._person.take(action, body)
-        self._see(self._person.claim(self.claim["id"]))
+        answer = self._person.take(action, body)
+        # Starting an attempt answers with its questions; everything else with the claim.
+        self._see(answer if "stage" in answer else self._person.claim(self.claim["id"]))
 
     def _see(self, claim: Json) -> None:
         self.claim = claim
-        if claim["stage"] != self.stages[-1]:
+        if claim["stage"] != self.stages[-1] and claim["waiting_for"] != "certificate":
             self.stages.append(claim["stage"])
 
     def _next(self) -> Json | None:

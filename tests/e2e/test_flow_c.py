@@ -1,28 +1,33 @@
 """Flow C of the learner wallet, line by line, over HTTP and e-mail, on the whole embedded stack."""
 
 import asyncio
+import csv
 import hashlib
+import io
 import re
 import time
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx2
+import pypdf
+import pytest
 from sqlalchemy import Engine, text
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
 
-from cli.demo import STORY
+from cli.demo import EXAMPLES, STORY
 from cli.learner import Json
+from storage.definitions import read_definition
 from tests.claims import PROVIDER, full_responses, right_answers, wrong_answers
+from tests.e2e.follower import Follower, Knowledge
+from tests.e2e.office import Office, own_example, problem
 from tests.e2e.people import POLICY, Person, Town, action
 
 LIVE_EVENT = "antimicrobial-stewardship-grand-rounds"
-
-
-def problem(answer: httpx2.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["code"]
+MIXED = "recognizing-sepsis-early"
+MIXED_ANSWERS = right_answers(read_definition((EXAMPLES / f"{MIXED}.yaml").read_text()).policy)
+PHARMACY = {"nabp_eprofile_id": "204417", "birth_month_day": "07-04"}
 
 
 async def shows(handle: WorkflowHandle[Any, Any], **attributes: Any) -> WorkflowExecutionDescription:
@@ -61,6 +66,54 @@ def test_a_live_event_is_verified_by_an_option_and_its_credit_waits_for_the_day_
     answer = learner.send("PUT", f"{claim['href']}/credit", body)
     assert problem(answer) == (409, "window_not_open")
     assert answer.json()["details"]["opens_at"].startswith("2027-10-15T")
+
+
+@pytest.mark.parametrize(
+    ("option", "learning_format", "stages", "units"),
+    [
+        ("virtual", "live_activity", ["awaiting_evaluation"], "1.50"),
+        ("recorded", "enduring_material", ["awaiting_test", "grading", "awaiting_evaluation"], "1.25"),
+    ],
+)
+def test_how_somebody_took_part_in_a_mixed_activity_decides_about_test_and_certificate(
+    option: str, learning_format: str, stages: list[str], units: str, learner: Person
+) -> None:
+    follower = Follower(learner, learner.open_claim(MIXED), Knowledge(option=option, answers=MIXED_ANSWERS))
+    assert "start_attempt" not in {each["action"] for each in follower.claim["next_actions"]}
+    claim = follower.follow()
+    assert follower.stages == ["verifying_participation", *stages, "ready_to_claim", "completed"]
+    assert (claim["award"]["units"], claim["ce_activity"]["format"]) == (units, learning_format)
+    if option == "virtual":
+        refused = learner.send("POST", f"{claim['href']}/attempts", {})
+        assert problem(refused) == (409, "step_not_required")
+    printed = words_of(learner.certificate(claim["id"]))
+    statement = f"designates this {learning_format.replace('_', ' ')} for a maximum of {units} AMA PRA Category 1"
+    assert statement in printed
+    (entry,) = learner.get("/v1/transcript")["entries"]
+    assert entry["learning_format"] == learning_format
+
+
+@pytest.mark.parametrize(
+    ("profession", "option", "number"),
+    [
+        ("pharmacist", "in_person", "0999-0000-26-031-L01-P"),
+        ("pharmacist", "recorded", "0999-0000-26-031-H01-P"),
+        ("pharmacy_technician", "virtual", "0999-0000-26-031-L01-T"),
+    ],
+)
+def test_pharmacy_credit_has_the_number_of_its_audience_and_format(
+    profession: str, option: str, number: str, town: Town
+) -> None:
+    learner = town.learner(profession, identifiers=PHARMACY)
+    knowledge = Knowledge(option=option, answers=MIXED_ANSWERS)
+    claim = Follower(learner, learner.open_claim(MIXED), knowledge).follow()
+    assert claim["award"]["credit_type"] == "acpe_contact_hours"
+    printed = re.findall(r"0999-0000-26-031-\S+", words_of(learner.certificate(claim["id"])))
+    assert printed == [number]
+
+
+def words_of(pdf: bytes) -> str:
+    return " ".join(" ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages).split())
 
 
 def test_the_evaluation_is_locked_while_the_test_is_graded_and_then_unlocks_by_itself(learner: Person) -> None:
@@ -177,6 +230,24 @@ def test_the_wallet_shows_the_credit_and_serves_the_same_certificate_every_time(
         assert browser.get(f"/claims/{claim['id']}/certificate.pdf").content == first.content
     completed = learner.get("/v1/claims?group=completed")["data"]
     assert [each["id"] for each in completed] == [claim["id"]]
+
+
+def test_the_wallet_adds_up_credit_by_type_and_year(learner: Person, office: Office) -> None:
+    for slug, option in ((MIXED, "in_person"), (office.publish(own_example(MIXED)), "virtual")):
+        claim = Follower(learner, learner.open_claim(slug), Knowledge(option=option)).follow()
+        assert claim["award"]["units"] == "1.50"
+    year = claim["award"]["completed_on"][:4]
+    transcript = learner.get("/v1/transcript")
+    (total,) = transcript["totals"]
+    assert (total["credit_name"], total["units"], total["awards"]) == ("AMA PRA Category 1 Credit(s)™", "3.00", 2)
+    assert [(each["year"], each["totals"][0]["units"]) for each in transcript["years"]] == [(int(year), "3.00")]
+    with learner.browser() as browser:
+        wallet = browser.get("/").text
+    shown = re.search(r'<ul class="totals".*?</ul>', wallet, re.DOTALL)
+    assert shown is not None
+    words = re.sub(r"<[^>]+>", " ", shown[0]).split()
+    assert " ".join(words) == f"3.00 AMA PRA Category 1 Credit(s)™ {year}"
+    assert wallet.count("View certificate") == 2
 
 
 def test_anyone_can_verify_a_certificate_by_its_code(holder: tuple[Person, Json]) -> None:
@@ -298,7 +369,7 @@ def test_the_history_tells_the_whole_story_in_sentences(learner: Person) -> None
     history = learner.get(f"{claim['href']}/history?limit=100")["data"]
     assert [entry["text"] for entry in history] == [
         "The claim was opened.",
-        "Participation was stated.",
+        "Participation was proved.",
         "Completing the evaluation was refused: this step is locked.",
         "An attempt at the post-test was started.",
         "The answers to the post-test were given.",
@@ -311,6 +382,49 @@ def test_the_history_tells_the_whole_story_in_sentences(learner: Person) -> None
     ]
     assert [entry["seq"] for entry in history] == list(range(1, 12))
     assert {entry["actor"] for entry in history} == {"you", "system"}
+
+
+def test_responses_are_exported_apart_from_awards_and_name_nobody(town: Town, office: Office, record: Engine) -> None:
+    slug = office.publish(own_example(MIXED))
+    learners = (
+        town.learner(family_name="Zyxwanda"),
+        town.learner("nurse", family_name="Quillfeather"),
+        town.learner("nurse", given_name="Bertolt"),
+    )
+    claims = []
+    for person, team in zip(learners, (5, 3, 4), strict=True):
+        claim = person.take_part(slug)
+        responses = {"objectives": 4, "team": team, "balance": "yes", "change": f"Lactate at minute {team}."}
+        claims.append(person.do(claim, "complete_evaluation", {"responses": responses}))
+    claims[0] = Follower(learners[0], claims[0], Knowledge()).follow()
+    outcomes = office.get(f"/v1/staff/ce-activities/{slug}/outcomes")
+    assert (outcomes["claims"], outcomes["awards"], outcomes["evaluation"]["responses"]) == (3, 1, 3)
+    by_code = {question["code"]: question for question in outcomes["evaluation"]["questions"]}
+    assert (by_code["team"]["mean"], by_code["team"]["median"]) == ("4.00", "4")
+    assert {each["code"]: each["count"] for each in by_code["balance"]["options"]} == {"yes": 3, "no": 0}
+    exported = office.send("GET", outcomes["responses_href"]).text
+    rows = list(csv.DictReader(exported.removeprefix("\ufeff").splitlines()))
+    texts = {row["change: What will you or your team do differently?"] for row in rows}
+    assert texts == {f"Lactate at minute {team}." for team in (3, 4, 5)}
+    assert sorted(row["Profession"] for row in rows) == ["nurse", "nurse", "physician"]
+    for private in ("Zyxwanda", "Quillfeather", "Bertolt", "Moreau", "@", "clm_", "lrn_", "acc_", "sub_", "T2"):
+        assert private not in exported
+        assert private not in str(outcomes)
+    for path in (f"/v1/staff/ce-activities/{slug}/outcomes", outcomes["responses_href"]):
+        assert problem(learners[0].send("GET", path)) == (403, "not_allowed")
+    assert stored_with_award(record, claims[0]["id"]).count("Lactate") == 0
+
+
+def stored_with_award(record: Engine, claim_id: str) -> str:
+    """Everything that the record keeps of an award and its certificate, as text."""
+    query = """
+        SELECT row_to_json(w)::text || coalesce(string_agg(row_to_json(x)::text, ''), '')
+          FROM awards w LEFT JOIN certificates x ON x.award_id = w.id WHERE w.claim_id = :id GROUP BY w.*
+    """
+    with record.connect() as connection:
+        stored = str(connection.execute(text(query), {"id": claim_id}).scalar_one())
+    assert "ama_pra_category_1" in stored
+    return stored
 
 
 async def test_operators_see_what_a_waiting_claim_waits_for(learner: Person, temporal: Client) -> None:

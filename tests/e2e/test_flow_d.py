@@ -371,3 +371,26 @@ def test_line_6_more_than_is_designated_is_refused(town: Town, office: Office, b
     assert (problem(part), details(part)) == ((409, "credit_total_differs"), {"total": "3.00"})
     present.person.send("DELETE", f"{claim['href']}/sessions/thu-forum")
     assert present.claim_credit()["credit"] == {"credit_type": "ama_pra_category_1", "units": "2.00"}
+
+
+def test_the_dashboard_shows_where_a_claim_of_a_meeting_is(town: Town, meeting: str, badges: Iterator[str]) -> None:
+    person = town.learner()
+
+    def shown() -> str:
+        words = re.search(r"<strong>([^<]+)</strong> · \d+ of \d+ steps done", browser.get("/").text)
+        assert words is not None
+        return words[1]
+
+    claim = person.open_claim(meeting)
+    with person.browser() as browser:
+        assert shown() == "Choose your statement of credit"
+        claim = person.do(claim, "choose_statement", {"credit_type": "ama_pra_category_1"})
+        assert shown() == "Say how you took part"
+        claim = person.do(claim, "state_participation", {"method": "badge_id", "value": next(badges)})
+        assert shown() == "Read the disclosures"
+        claim = person.do(claim, "acknowledge_disclosures", {"version": "2026-06-02"})
+        assert shown() == "Ready to claim"
+        present = Attendee(person, "", claim)
+        present.attend("thu-opening")
+        present.claim_credit()
+        assert shown() == "Make your statement final"
