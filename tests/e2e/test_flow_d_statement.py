@@ -4,22 +4,18 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
 import httpx2
 import pypdf
 import pytest
+from sqlalchemy import Engine, text
 
 from cli.learner import Json
 from cli.local import LocalStack
-from tests.e2e.meeting import (
-    MEETING,
-    RESPONSES,
-    Attendee,
-    finished,
-    meeting_with_badges,
-)
+from tests.e2e.meeting import MEETING, RESPONSES, Attendee, attendee, finished, meeting_with_badges
 from tests.e2e.office import Office, own_example, problem
 from tests.e2e.people import Town, action
 
@@ -68,6 +64,44 @@ def test_line_7_a_final_statement_cannot_be_changed(final: tuple[Attendee, Json]
         assert problem(refused) == (409, "finalized"), path
     assert present.status()["sessions"]["claimed"] == 4
     assert present.status()["award"] == claim["award"]
+
+
+def test_line_7_two_devices_that_finalize_at_once_get_one_award(present: Attendee, record: Engine) -> None:
+    present.attend("thu-opening")
+    path, claim = f"{present.claim['href']}/finalization", present.claim_credit()
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(present.person.send, "POST", path, {"confirmed": True}) for _ in range(4)]
+        answers = sorted((each.result() for each in sent), key=lambda answer: answer.status_code)
+    assert answers[0].status_code == 200
+    assert [problem(answer) for answer in answers[1:]] == [(409, "finalized")] * 3
+    present.person.until(claim["id"], lambda status: status["stage"] == "completed")
+    with record.connect() as connection:
+        query = """
+            SELECT (SELECT count(*) FROM awards WHERE claim_id = :id), (SELECT count(*) FROM outgoing_emails
+                     WHERE claim_id = :id AND purpose = 'award')
+        """
+        assert connection.execute(text(query), {"id": claim["id"]}).one() == (1, 1)
+
+
+def test_line_5_evaluations_of_sessions_add_up_for_the_office(
+    town: Town, office: Office, badges: Iterator[str]
+) -> None:
+    slug = meeting_with_badges(office, own_example(MEETING))
+    present = attendee(town.learner(), slug, next(badges))
+    present.attend("fri-plenary")
+    present.put("thu-opening", objectives=2, speakers=4, balance="no", comment="Slower, please.")
+    outcomes = office.get(f"/v1/staff/ce-activities/{slug}/outcomes")["session_evaluations"]
+    assert (outcomes["responses"], [each["session"] for each in outcomes["sessions"]]) == (
+        2,
+        ["thu-opening", "fri-plenary"],
+    )
+    assert [(question["code"], question["mean"]) for question in outcomes["questions"][:2]] == [
+        ("objectives", "3.50"),
+        ("speakers", "4.00"),
+    ]
+    opening = {question["code"]: question for question in outcomes["sessions"][0]["questions"]}
+    assert {each["code"]: each["count"] for each in opening["balance"]["options"]} == {"yes": 0, "no": 1}
+    assert opening["comment"]["answered"] == 1
 
 
 def test_line_7_staff_correct_a_mistake_and_the_history_is_kept(
