@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.tabular import (
@@ -167,6 +167,8 @@ def test_every_table_that_quotes_only_what_it_must_is_read_back_as_it_was_writte
     # The writer of Python 3.11 quotes no line end but its own.
     tame = [[cell.replace("\r", "") for cell in row] for row in rows]
     tame = [row for row in tame if any(cell.strip() for cell in row)]
+    # A single column shows no separator, so any that its cells hold may be taken for one.
+    assume(len(rows[0]) > 1 or not any(set(",;\t") & set(cell) for row in tame for cell in row))
     assert cells(read_table(written(tame, delimiter=separator, lineterminator="\n").encode())) == tame
 
 
