@@ -9,36 +9,23 @@ from sqlalchemy import Engine
 
 from cli.learner import Json
 from cli.local import LocalStack
-from domain.roles import Role
-from storage import people
 from tests import meetings
+from tests.e2e.office import Office
 from tests.e2e.people import Person, Town, action
 from tests.meetings import SLUG, STATEMENTS
 
-LEARNERS = 12
+LEARNERS = 8
 SESSIONS = 5
 PROGRAMME = meetings.programme()
 
 
 @pytest.fixture(scope="module")
-def meeting(stack: LocalStack) -> str:
+def large_meeting(stack: LocalStack) -> str:
     """The meeting as its office sets it up over HTTP: the definition, and the badges that were printed."""
-    town = Town(stack)
-    office = town.stranger()
-    people.add_staff(stack.database_url, office.email, Role.COORDINATOR)
-    path = f"/v1/staff/ce-activities/{SLUG}"
-    send_file(office, "PUT", path, meetings.definition().encode(), "application/yaml")
-    preview = send_file(office, "POST", f"{path}/roster", meetings.roster(LEARNERS), "text/csv")
-    applied = office.send("POST", preview["apply_href"])
-    assert (applied.status_code, applied.json()["applied_count"]) == (200, LEARNERS), applied.text
-    town.close()
-    return SLUG
-
-
-def send_file(person: Person, method: str, path: str, content: bytes, media_type: str) -> Json:
-    answer = person.send(method, path, content, content_type=media_type)
-    assert answer.is_success, answer.text
-    return dict(answer.json())
+    with Office.opened(stack) as office:
+        slug = office.publish(meetings.definition())
+        assert office.enrol(slug, meetings.roster(LEARNERS))["applied_count"] == LEARNERS
+        return slug
 
 
 def reach_sessions(person: Person, number: int) -> Json:
@@ -63,7 +50,7 @@ def claim_all(person: Person, number: int) -> Json:
 
 
 def test_learners_who_claim_their_sessions_at_the_same_time_each_get_exactly_what_they_claimed(
-    town: Town, meeting: str, record: Engine
+    town: Town, large_meeting: str, record: Engine
 ) -> None:
     with ThreadPoolExecutor(LEARNERS) as pool:
         learners = list(pool.map(town.learner, map(meetings.profession_of, range(LEARNERS))))
@@ -80,7 +67,7 @@ def test_learners_who_claim_their_sessions_at_the_same_time_each_get_exactly_wha
         assert choice.session.title in words
 
 
-def test_the_programme_is_read_in_pages_and_is_no_part_of_a_claims_status(town: Town, meeting: str) -> None:
+def test_the_programme_is_read_in_pages_and_is_no_part_of_a_claims_status(town: Town, large_meeting: str) -> None:
     person = town.learner()
     claim = person.open_claim(SLUG)
     pages: list[Json] = []
@@ -94,4 +81,4 @@ def test_the_programme_is_read_in_pages_and_is_no_part_of_a_claims_status(town: 
     assert claim["sessions"]["count"] == len(PROGRAMME)
     status = person.send("GET", claim["href"])
     assert "t01-0800" not in status.text
-    assert "t01-0800" not in person.send("GET", f"/v1/ce-activities/{meeting}").text
+    assert "t01-0800" not in person.send("GET", f"/v1/ce-activities/{large_meeting}").text
