@@ -180,7 +180,7 @@ class _Moment:
         """Why the learner can do no more steps of a claim that ends, or ended, without an award."""
         if self.stage is Stage.EXPIRED or self.is_overdue:
             return RefusalCode.DEADLINE_PASSED
-        if self.stage is Stage.DENIED and is_exhausted(self.policy, self.facts):
+        if is_exhausted(self.policy, self.facts):
             return RefusalCode.ATTEMPTS_EXHAUSTED
         return RefusalCode.WRONG_STATE if self.stage in (Stage.DENIED, Stage.WITHDRAWN) else None
 

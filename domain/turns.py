@@ -105,7 +105,7 @@ def _has_step(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind)
 
 
 def _refusal_out_of_turn(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> Refused:
-    if stage is Stage.DENIED and is_exhausted(policy, facts):
+    if is_exhausted(policy, facts):
         return Refused(RefusalCode.ATTEMPTS_EXHAUSTED, {"stage": stage})
     if stage in CLOSED_STAGES - {Stage.COMPLETED} or kind is SubmissionKind.WITHDRAWAL:
         return wrong_state(stage)

@@ -160,6 +160,7 @@ def test_a_session_counts_once_it_is_over() -> None:
         ("nasba_cpe", "0.75", Refused(RefusalCode.CREDIT_INCREMENT, {"limit": "0.5"})),
         ("california_rn_contact_hours", "1.50", None),
         ("california_rn_contact_hours", "1.25", Refused(RefusalCode.CREDIT_WHOLE_ONLY, {"limit": "1.50"})),
+        ("california_rn_contact_hours", "1.75", Refused(RefusalCode.CREDIT_MAXIMUM, {"limit": "1.50"})),
     ],
 )
 def test_a_session_is_claimed_in_the_steps_of_the_statement_up_to_its_own_maximum(
@@ -328,6 +329,8 @@ def test_content_that_is_whole_or_nothing_earns_all_that_is_designated() -> None
     assert accepted(WHOLE_VIDEOS, BOTH_WATCHED, credit_claimed(units="1.00")).credit == AMA
     decision = refused(WHOLE_VIDEOS, BOTH_WATCHED, credit_claimed(units="0.75"))
     assert decision == Refused(RefusalCode.CREDIT_WHOLE_ONLY, {"limit": "1.00"})
+    too_much = refused(WHOLE_VIDEOS, BOTH_WATCHED, credit_claimed(units="1.25"))
+    assert too_much == Refused(RefusalCode.CREDIT_MAXIMUM, {"limit": "1.00"})
 
 
 def test_credit_that_is_never_given_for_a_part_is_claimed_whole() -> None:
