@@ -13,6 +13,7 @@ from domain.merging import HeldAward, MergePlan, doubled_awards, plan_merge
 from storage import merges, platform_events
 from storage.audit import claim_stream, learner_stream
 from storage.merges import LockedMerge
+from storage.roster_wakeups import wake_claims_of_learner
 
 
 class PostgresPeopleActivities(PeopleActivities):
@@ -43,8 +44,9 @@ def _merge(connection: Connection, merge: LockedMerge) -> None:
         merges.withdraw(connection, merge, claim_id)
     kept_apart = merges.move_identifiers(connection, merge)
     merges.join_learners(connection, merge)
-    # What a platform sent about either of them is about one person now.
+    # What a platform or a roster says about either of them is about one person now.
     platform_events.retry_for_learner(connection, merge.kept_id)
+    wake_claims_of_learner(connection, merge.kept_id)
     details = {
         "claims_moved": list(plan.moved),
         "claims_left": list(plan.left),

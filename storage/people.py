@@ -23,6 +23,7 @@ from domain.roles import Role
 from storage.audit import AuditEntry, AuditStream, learner_stream
 from storage.database import create_sync_engine
 from storage.platform_events import retry_for_learner
+from storage.roster_wakeups import wake_claims_of_learner
 from storage.tables import (
     AccountRow,
     LearnerIdentifierRow,
@@ -291,7 +292,10 @@ async def change_profile(
     changes: Mapping[str, str | bool | None],
     identifiers: Mapping[str, str | None],
 ) -> None:
-    """Change fields of a profile; an identifier that is None is removed. Events that wait for them are applied."""
+    """Change fields of a profile; an identifier that is None is removed.
+
+    Events that wait for them are applied, and claims go on whose roster names the learner by them.
+    """
     changed = await connection.execute(
         update(LearnerRow)
         .where(LearnerRow.id == learner_id)
@@ -307,6 +311,7 @@ async def change_profile(
     for kind, value in sorted(identifiers.items()):
         await _change_identifier(connection, learner_id, kind, value)
     await connection.run_sync(retry_for_learner, learner_id)
+    await connection.run_sync(wake_claims_of_learner, learner_id)
 
 
 async def _change_identifier(connection: AsyncConnection, learner_id: str, kind: str, value: str | None) -> None:

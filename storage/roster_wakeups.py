@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,7 @@ from domain.roster_columns import EMAIL
 from domain.rosters import normalize_key
 from domain.submissions import ParticipationStated, SubmissionKind, to_json
 from storage.catalog import policy_of
+from storage.participation import find_learner
 
 # Addresses of accounts that were merged into the learner's own count as the learner's.
 _WAITING: Final = text(
@@ -75,6 +76,46 @@ async def wake_claims(connection: AsyncConnection, application: Application, cha
                 "kind": SubmissionKind.PARTICIPATION,
                 "body": to_json(ParticipationStated(method=ParticipationMethod.ROSTER)),
                 "request_id": application.request_id,
+            },
+        )
+
+
+_WAITING_OF_LEARNER: Final = text(
+    """
+    SELECT c.id, c.ce_activity_id, c.learner_id
+      FROM claims c JOIN ce_activity_versions v ON v.id = c.version_id
+     WHERE c.learner_id IN (SELECT id FROM learners WHERE id = :learner_id OR merged_into = :learner_id)
+       AND c.stage = :stage AND c.closed_at IS NULL
+       AND EXISTS (SELECT 1 FROM jsonb_array_elements(v.policy -> 'requirements') r
+                    WHERE r ->> 'kind' = 'participation' AND r -> 'methods' ? :method)
+    """
+)
+
+
+def wake_claims_of_learner(connection: Connection, learner_id: str) -> None:
+    """State participation for a learner's waiting claims whose roster names them by what their profile says now.
+
+    One statement per claim and entry, however often the profile changes.
+    """
+    parameters = {
+        "learner_id": learner_id,
+        "stage": Stage.VERIFYING_PARTICIPATION,
+        "method": ParticipationMethod.ROSTER,
+    }
+    for claim in connection.execute(_WAITING_OF_LEARNER, parameters).mappings().all():
+        match = find_learner(connection, claim["ce_activity_id"], learner_id)
+        if match is None or match.claim_id not in (None, claim["id"]):
+            continue
+        connection.execute(
+            _STATE,
+            {
+                "ids": [derived_id("sub", match.entry_id, claim["id"])],
+                "claim_ids": [claim["id"]],
+                "learner_ids": [claim["learner_id"]],
+                "actor": "laurel",
+                "kind": SubmissionKind.PARTICIPATION,
+                "body": to_json(ParticipationStated(method=ParticipationMethod.ROSTER)),
+                "request_id": None,
             },
         )
 

@@ -112,3 +112,16 @@ async def test_a_learner_proves_participation_with_a_badge_of_the_roster(
         assert shared.status_code == 200
     preview = await office.preview(table(["AB-001", "Alan", "Turing", "", ""]))
     assert preview["first_problems"][0]["problems"][0]["code"] == "key_used"
+
+
+async def test_a_claim_goes_on_when_its_learner_adds_the_number_by_which_the_roster_knows_them(
+    office: Office, learner: Person, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await waiting_claim(learner, office.slug)
+    await office.load(GRACE)
+    assert statements(office, claim["id"]) == []
+    for _ in range(2):
+        await learner.call("PATCH", "/v1/me", {"identifiers": {"npi": "1234567893"}})
+    assert len(statements(office, claim["id"])) == 1
+    await relayed(engine, ledger, claim["id"])
+    assert (await learner.get(f"/v1/claims/{claim['id']}")).json()["participation"] == "roster"
