@@ -6,11 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from cli.local.postgres import EmbeddedPostgres
 from storage.database import create_sync_engine
 from storage.migrate import upgrade
+
+# For measuring which branches are reached: the same examples each time, and as few as reach them.
+settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
+
+# Whole folders run side by side under ``-n``: each has fixtures that last for the run, and stacks look for free ports.
+_STARTING_STACKS = ("cli", "e2e", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a folder's tests in one process, and those of all folders that start stacks."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        group = "stacks" if folder in _STARTING_STACKS else folder
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
