@@ -322,8 +322,8 @@ class ReferenceClaim:
             return {"wrong_state"}
         if isinstance(body, (*CHANGES_CREDIT, StatementFinalized)) and self.awards:
             return {"finalized" if self.is_final else "already_claimed"}
-        if stage == "completed" or isinstance(body, Withdrawal):
-            return {"wrong_state"}
+        if self.awards:
+            return {"wrong_state"} | ({"already_done"} if is_done else set())
         if is_done:
             return {"already_done"}
         if stage == "awaiting_window":

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from domain import credit
 from domain.identifiers import IDENTIFIERS
-from domain.policy import CEActivityPolicy, Profession
+from domain.policy import CEActivityPolicy
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
@@ -34,7 +34,7 @@ from domain.submissions import (
     StepRetried,
     SubmissionBody,
 )
-from tests.domain.policies import BODIES, CODE, QUARTER
+from tests.domain.policies import BODIES, CODE, QUARTER, policies
 from tests.model.reference import Learner, ReferenceClaim, Rosters
 
 # How many claims are played on the whole product; the rules alone are played thirteen times as often.
@@ -50,11 +50,17 @@ PROOFS: Final = {
     "roster": "",
 }
 _NAMED: Final = frozenset({"given_name", "family_name", "credentials"})
-LEARNERS: Final = st.builds(
-    Learner,
-    profession=st.sampled_from([each.value for each in Profession]),
-    has=st.sampled_from([*5 * [_NAMED | IDENTIFIERS.keys()], _NAMED]),
-)
+ALL_OF_IT: Final = _NAMED | IDENTIFIERS.keys()
+HAS: Final = st.sampled_from([*5 * [ALL_OF_IT], _NAMED])
+
+
+def learner_of(policy: CEActivityPolicy, choice: int, has: frozenset[str]) -> Learner:
+    """A learner for whom one of the policy's offers is."""
+    rule = credit.rule_of(policy.credit[choice % len(policy.credit)])
+    professions = sorted(rule.professions)
+    return Learner(professions[choice % len(professions)], has)
+
+
 ROSTERS: Final = st.sampled_from([Rosters(), Rosters(listed="mine"), Rosters(listed="theirs")])
 # Two decimals, as the API takes them; what else a number can be is for the rules alone.
 AMOUNTS: Final = st.integers(-1, 30).map(lambda steps: steps * QUARTER) | st.sampled_from([Decimal("0.10")])
@@ -76,14 +82,16 @@ class Right:
         if stage == "awaiting_disclosures" and policy.disclosures:
             return DisclosuresAcknowledged(policy.disclosures.version)
         if stage == "awaiting_test":
-            return Answer((True, True))(claim, at) or AttemptStarted()
+            is_open = bool(claim.attempts) and claim.attempts[-1].answered_at is None
+            # Now and then learners do their best, and fail.
+            return Answer((self.choice % 4 > 0, self.choice % 3 > 0))(claim, at) if is_open else AttemptStarted()
         if stage == "awaiting_evaluation":
             return EvaluationCompleted(RESPONSES)
         if stage == "awaiting_finalization":
             return StatementFinalized(is_confirmed=True)
-        return self.claiming(claim) if stage == "ready_to_claim" else None
+        return self._claiming(claim) if stage == "ready_to_claim" else None
 
-    def claiming(self, claim: ReferenceClaim) -> SubmissionBody:
+    def _claiming(self, claim: ReferenceClaim) -> SubmissionBody:
         """What is still missing when credit may be claimed, or now and then one session more, and then the credit."""
         evaluation, is_each = claim.policy.evaluation, claim.policy.session_evaluation is not None
         if evaluation and evaluation.asked == "at_claim" and not claim.is_evaluated:
@@ -115,27 +123,70 @@ class Send:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer the open attempt, each question right or wrong."""
+    """Answer the newest attempt, or one before or after it, each question right or wrong."""
 
     right: tuple[bool, bool]
+    offset: int = 0
 
     def __call__(self, claim: ReferenceClaim, _at: datetime) -> SubmissionBody | None:
-        if not claim.attempts or claim.attempts[-1].answered_at is not None:
-            return None
         answers = {f"q{n}": "yes" if is_right else "no" for n, is_right in enumerate(self.right)}
-        return AnswersGiven(len(claim.attempts), answers)
+        return AnswersGiven(len(claim.attempts) + self.offset, answers)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Claim this amount of a type that the learner may claim, or of the statement's."""
+    """Claim credit of some type, for a few steps more or less than all of it, whether it is time for that or not."""
 
-    units: Decimal | None
+    off_by: Decimal | None
     choice: int
 
     def __call__(self, claim: ReferenceClaim, _at: datetime) -> SubmissionBody | None:
-        right = Right(3 * self.choice + 1).claiming(claim)
-        return replace(right, units=self.units) if isinstance(right, CreditClaimed) else right
+        types = [offer.credit_type for offer in claim.policy.credit]
+        credit_type = claim.statement if claim.statement and self.choice % 4 else types[self.choice % len(types)]
+        offer = claim.eligible(credit_type)[0] or claim.policy.credit[0]
+        most = sum(claim.sessions.values(), Decimal(0)) if claim.policy.sessions else claim.earned(offer)
+        units = None if self.off_by is None else most + self.off_by
+        return CreditClaimed(credit_type, units, credit.rule_of(offer).attestation_version, is_attested=True)
+
+
+@dataclass(frozen=True)
+class ClaimSession:
+    """Claim a session, for a few steps more or less than all of it; or not any more."""
+
+    off_by: Decimal | None
+    choice: int
+    is_evaluated: bool
+
+    def __call__(self, claim: ReferenceClaim, _at: datetime) -> SubmissionBody | None:
+        if not claim.policy.sessions:
+            return None
+        session = claim.policy.sessions[self.choice % len(claim.policy.sessions)]
+        units = None if self.off_by is None else session.maximum_units + self.off_by
+        return SessionClaimed(session.code, units, RESPONSES if self.is_evaluated else None)
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Choose a statement of one of the types that are offered."""
+
+    choice: int
+
+    def __call__(self, claim: ReferenceClaim, _at: datetime) -> SubmissionBody | None:
+        types = [offer.credit_type for offer in claim.policy.credit]
+        return StatementChosen(types[self.choice % len(types)]) if claim.policy.has_statement else None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Something that belongs to the stage, right or wrong; or else what belongs to claiming, too early or too late."""
+
+    proof: Step
+    answer: Step
+    claiming: Step
+
+    def __call__(self, claim: ReferenceClaim, at: datetime) -> SubmissionBody | None:
+        of_stage = {"verifying_participation": self.proof, "awaiting_test": self.answer}
+        return of_stage.get(claim.stage(at), self.claiming)(claim, at)
 
 
 @dataclass(frozen=True)
@@ -149,21 +200,24 @@ class Extend:
         return DeadlineExtended(today + timedelta(days=self.days), "illness")
 
 
-CHOICES = st.integers(0, 99)
+# Half of them ask for a lot, and of some learners for more than of others.
+POLICIES: Final = policies() | policies().filter(
+    lambda policy: len(policy.requirements) > 3 or any(getattr(each, "formats", ()) for each in policy.requirements)
+)
+CHOICES: Final = st.integers(0, 99)
 RIGHT: Final = st.builds(Right, CHOICES)
 PROOF: Final = st.builds(
     lambda method, value: Send(ParticipationStated(method, value)),
     st.sampled_from(list(PROOFS)),
     st.sampled_from([*PROOFS.values(), "recorded", f" {CODE.lower()}", "b 18", "B-19", "G-5"]),
 )
-ANSWER: Final = st.builds(Answer, st.sampled_from([(True, True), (True, False), (False, False)]))
-CLAIM: Final = st.builds(Claim, st.none() | AMOUNTS, CHOICES)
-SESSION: Final = st.builds(
-    lambda code, units, responses: Send(SessionClaimed(f"s{code}", units, responses)),
-    st.integers(1, 5),
-    st.none() | AMOUNTS,
-    st.sampled_from([None, RESPONSES, RESPONSES]),
+ANSWER: Final = st.builds(
+    Answer, st.sampled_from([(True, True), (True, False), (False, False)]), st.sampled_from([0, 0, 0, -1, 1])
 )
+OFF_BY: Final = st.none() | st.sampled_from([Decimal(text) for text in ("0", "0", "-0.25", "0.25", "-0.50", "0.10")])
+CLAIM: Final = st.builds(Claim, OFF_BY, CHOICES)
+SESSION: Final = st.builds(ClaimSession, OFF_BY, CHOICES, st.booleans())
+STATEMENT: Final = st.builds(Choose, CHOICES)
 OFFICE: Final = st.one_of(
     st.builds(Extend, st.sampled_from([-1, 0, 1, 40, 70, 2000])),
     st.sampled_from([Send(ExtensionRequested("illness")), Send(ExtensionRefused("too_late"))]),
@@ -172,6 +226,16 @@ CORRECTION: Final = st.builds(
     lambda units, sessions: Send(CreditCorrected("illness", units, sessions)),
     st.none() | AMOUNTS,
     st.none() | st.dictionaries(st.integers(1, 5).map(lambda number: f"s{number}"), AMOUNTS, max_size=2),
+)
+# What learners try although it may be wrong, or too early, or done.
+TRIED: Final = st.builds(Tried, proof=PROOF, answer=ANSWER, claiming=st.one_of(CLAIM, SESSION, STATEMENT))
+# Wrong, one after the other.
+GUESSES: Final = st.lists(
+    st.builds(
+        lambda method: Send(ParticipationStated(method, "B-19")), st.sampled_from(["code", "badge_id", "group_id"])
+    ),
+    min_size=4,
+    max_size=7,
 )
 # A retry is for a parked step, and changes nothing of a claim.
 ANYTHING: Final = st.builds(Send, BODIES.filter(lambda body: not isinstance(body, StepRetried)))

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,21 +23,21 @@ from domain.policy import CEActivityPolicy, Profession
 from domain.refusals import RefusalCode, Refused
 from domain.submissions import ParticipationStated, ProgressReported, SubmissionBody
 from tests.domain.played import PlayedClaim, claiming_day
-from tests.domain.policies import policies
-from tests.model.reference import Learner, ReferenceClaim, Rosters
+from tests.model.reference import ReferenceClaim, Rosters
 from tests.model.steps import (
-    ANSWER,
     ANYTHING,
-    CLAIM,
+    CHOICES,
     CORRECTION,
     EXAMPLES,
-    LEARNERS,
+    GUESSES,
+    HAS,
     OFFICE,
-    PROOF,
+    POLICIES,
     RIGHT,
     ROSTERS,
-    SESSION,
+    TRIED,
     Step,
+    learner_of,
 )
 
 CLAIM_ID = "clm_1"
@@ -80,9 +81,10 @@ def state_of(claim: PlayedClaim, at: datetime) -> Mapping[str, Any]:
 class ClaimsByTheRules(RuleBasedStateMachine):
     """One claim, in the model and by the product's rules."""
 
-    @initialize(policy=policies(), learner=LEARNERS, rosters=ROSTERS, is_early=st.integers(0, 3))
-    def open(self, policy: CEActivityPolicy, learner: Learner, rosters: Rosters, is_early: int) -> None:
-        day = policy.starts_on if is_early == 0 else claiming_day(policy)
+    @initialize(policy=POLICIES, choice=CHOICES, has=HAS, rosters=ROSTERS)
+    def open(self, policy: CEActivityPolicy, choice: int, has: frozenset[str], rosters: Rosters) -> None:
+        learner = learner_of(policy, choice, has)
+        day = claiming_day(policy) if choice % 4 else policy.starts_on
         self.at = start_of_day(day, policy.time_zone)
         self.wrong_tries: list[datetime] = []
         self.progress: dict[str, Watched] = {}
@@ -109,36 +111,28 @@ class ClaimsByTheRules(RuleBasedStateMachine):
     def do_what_is_right(self, step: Step) -> None:
         self.take(step)
 
-    @rule(steps=st.lists(RIGHT, min_size=2, max_size=5), is_each_sent_twice=st.booleans())
-    def do_what_is_right_for_a_while(self, steps: list[Step], is_each_sent_twice: bool) -> None:
+    @rule(steps=st.lists(RIGHT | TRIED, min_size=4, max_size=12), is_each_sent_twice=st.booleans())
+    def do_what_is_mostly_right_for_a_while(self, steps: list[Step], is_each_sent_twice: bool) -> None:
+        self.hear_of([(0, 0, 5400), (1, 0, 5400), (2, 0, 5400)])
         for step in steps:
             # The second time it is the same body, as after a double click.
             body = step(self.model, self.at)
             for _ in range(1 + is_each_sent_twice):
                 self.take(lambda *_, body=body: body)
+            self.go_on_at(self.at + timedelta(seconds=30))
 
     @rule(step=ANYTHING)
     def send_anything(self, step: Step) -> None:
         self.take(step)
 
     @precondition(lambda self: self.model.stage(self.at) == "verifying_participation")
-    @rule(step=PROOF)
-    def prove(self, step: Step) -> None:
-        self.take(step)
+    @rule(steps=GUESSES)
+    def guess(self, steps: list[Step]) -> None:
+        for step in steps:
+            self.take(step)
 
-    @precondition(lambda self: self.model.attempts)
-    @rule(step=ANSWER)
-    def answer(self, step: Step) -> None:
-        self.take(step)
-
-    @precondition(lambda self: self.model.policy.sessions)
-    @rule(step=SESSION)
-    def claim_a_session(self, step: Step) -> None:
-        self.take(step)
-
-    @precondition(lambda self: self.model.stage(self.at) in ("ready_to_claim", "awaiting_finalization"))
-    @rule(step=CLAIM)
-    def claim_credit(self, step: Step) -> None:
+    @rule(step=TRIED)
+    def try_something(self, step: Step) -> None:
         self.take(step)
 
     @rule(step=OFFICE)
@@ -148,15 +142,16 @@ class ClaimsByTheRules(RuleBasedStateMachine):
     @precondition(lambda self: self.model.policy.content)
     @rule(
         reports=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5400), st.integers(0, 5400)), max_size=3),
-        is_all=st.booleans(),
         order=st.randoms(use_true_random=False),
     )
-    def report_progress(self, reports: list[tuple[int, int, int]], is_all: bool, order: Any) -> None:
-        """Reports come twice and in another order than the model hears them."""
-        reports = [(0, 0, 5400), (1, 0, 5400), (2, 0, 5400)] if is_all else reports
+    def report_progress(self, reports: list[tuple[int, int, int]], order: Random) -> None:
+        """Reports come twice, and in another order than the model hears them."""
+        self.hear_of(reports, order.sample([*reports, *reports], 2 * len(reports)))
+
+    def hear_of(self, reports: list[tuple[int, int, int]], shuffled: list[tuple[int, int, int]] | None = None) -> None:
         for number, start, end in reports:
             self.model.watch(f"c{number}", start, end)
-        for number, start, end in order.sample([*reports, *reports], 2 * len(reports)):
+        for number, start, end in shuffled or reports:
             known = self.progress.get(f"c{number}", Watched())
             self.progress[f"c{number}"] = known.with_report([(start, end)], 0)
         seconds = {code: watched.seconds for code, watched in self.progress.items()}
