@@ -270,7 +270,7 @@ def _is_content_enough(content: Content, offers: Iterable[CreditOffer], facts: C
 def graded_at(policy: CEActivityPolicy, facts: ClaimFacts) -> datetime | None:
     """When the attempt in grading will have its result; None when nothing is being graded."""
     attempt = facts.last_attempt
-    if policy.post_test is None or attempt is None or attempt.submitted_at is None or not attempt.is_ungraded:
+    if policy.post_test is None or attempt is None or attempt.submitted_at is None or attempt.has_passed is not None:
         return None
     return attempt.submitted_at + policy.post_test.grading_delay
 

@@ -247,7 +247,7 @@ def test_the_amount_of_a_meeting_is_what_its_sessions_add_up_to() -> None:
     for stated in (None, "2.50", "2.5"):
         claimed = accepted(D, both, credit_claimed(units=stated)).credit
         assert claimed == ClaimedCredit(credit_type="ama_pra_category_1", units=Decimal("2.50"))
-    for stated in ("2.25", "NaN"):
+    for stated in ("2.25", "NaN", "sNaN", "Infinity"):
         decision = refused(D, both, credit_claimed(units=stated))
         assert decision == Refused(RefusalCode.CREDIT_TOTAL_DIFFERS, {"total": "2.50"})
 

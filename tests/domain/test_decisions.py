@@ -325,6 +325,18 @@ def test_an_extension_may_end_today_and_at_most_five_years_ahead(policy: CEActiv
     assert too_far == Refused(RefusalCode.DEADLINE_TOO_LATE, {"latest_on": last_day.isoformat()})
 
 
+def test_a_refused_extension_says_from_which_day_or_time_on_it_would_be_one(policy: CEActivityPolicy) -> None:
+    past = refused(policy, FRESH, DeadlineExtended(date(2026, 3, 31), "illness"))
+    assert past == Refused(RefusalCode.DEADLINE_NOT_LATER, {"earliest_on": "2026-04-01"})
+    same = refused(policy, FRESH, DeadlineExtended(date(2026, 6, 30), "illness"))
+    assert same == Refused(RefusalCode.DEADLINE_NOT_LATER, {"due_at": DUE_AT.isoformat()})
+
+
+def test_answers_that_come_out_of_turn_are_told_which_attempt_is_the_last(policy: CEActivityPolicy) -> None:
+    assert refused(policy, PARTICIPATED, ANSWERED).details == {"attempt": "0"}
+    assert refused(policy, FAILED, replace(ANSWERED, number=2)).details == {"attempt": "1"}
+
+
 def test_opening_and_retrying_change_no_facts(policy: CEActivityPolicy) -> None:
     assert accepted(policy, FRESH, Opening("cea_1", "version_1")) == FRESH
     assert accepted(policy, ISSUING, StepRetried("mail_server_back")) == ISSUING

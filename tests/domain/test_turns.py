@@ -232,6 +232,12 @@ def test_every_step_counts_at_the_deadline_even_when_the_claim_was_closed_meanwh
     accepted(policy, replace(facts, due_at=None), step, LATE)
 
 
+def test_an_expired_claim_takes_nothing_late_even_if_it_had_answers_in_grading() -> None:
+    expired = replace(GRADING, closed_as=Stage.EXPIRED)
+    assert refused(C, expired, Withdrawal("mistake"), LATE).code is RefusalCode.DEADLINE_PASSED
+    assert accepted(C, expired, Withdrawal("mistake"), DUE_AT).closed_as is Stage.WITHDRAWN
+
+
 def test_an_expired_claim_without_a_deadline_names_none() -> None:
     expired = replace(LEARNER, due_at=None, closed_as=Stage.EXPIRED)
     assert refused(A, expired, OPENED) == Refused(RefusalCode.DEADLINE_PASSED, {})
