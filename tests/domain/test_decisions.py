@@ -326,8 +326,8 @@ def test_an_extension_may_end_today_and_at_most_five_years_ahead(policy: CEActiv
 
 
 def test_a_refused_extension_says_from_which_day_or_time_on_it_would_be_one(policy: CEActivityPolicy) -> None:
-    past = refused(policy, FRESH, DeadlineExtended(date(2026, 3, 31), "illness"))
-    assert past == Refused(RefusalCode.DEADLINE_NOT_LATER, {"earliest_on": "2026-04-01"})
+    past = refused(policy, FRESH, DeadlineExtended(date(2026, 3, 30), "illness"))
+    assert past == Refused(RefusalCode.DEADLINE_NOT_LATER, {"earliest_on": "2026-03-31"})
     same = refused(policy, FRESH, DeadlineExtended(date(2026, 6, 30), "illness"))
     assert same == Refused(RefusalCode.DEADLINE_NOT_LATER, {"due_at": DUE_AT.isoformat()})
 
