@@ -8,7 +8,7 @@ and reset, and workers are away.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 
@@ -42,7 +42,7 @@ from tests.workflows.conftest import Workers
 
 A_MOMENT, A_MINUTE = timedelta(seconds=1), timedelta(seconds=61)
 A_SEASON = timedelta(days=100)
-WAITS = st.sampled_from([A_MOMENT, A_MOMENT, A_MOMENT, timedelta(hours=2), timedelta(days=5)])
+WAITS = st.sampled_from([A_MOMENT, A_MOMENT, timedelta(hours=2), timedelta(days=5)])
 
 
 @dataclass(frozen=True)
@@ -233,20 +233,30 @@ def longest(happening: Happening) -> timedelta:
 
 @dataclass(frozen=True)
 class Plot:
-    """All that is drawn: when the claims open, counted from the first days of claiming, and what happens then."""
+    """All that is drawn, with what happens.
+
+    The claims open so many days after the first day of claiming, or before the last one.
+    """
 
     policy: CEActivityPolicy
-    day: int
+    days: int
+    is_near_the_end: bool
     choices: tuple[int, int]
     has: tuple[frozenset[str], frozenset[str]]
     happenings: list[tuple[int, Happening]]
     afterwards: timedelta
 
+    def opened_on(self) -> date:
+        """The day on which the claims open, by the policy's own dates."""
+        closes_on, days = self.policy.claim_window.closes_on, timedelta(days=self.days)
+        return closes_on - days if closes_on and self.is_near_the_end else claiming_day(self.policy) + days
+
 
 PLOTS = st.builds(
     Plot,
     policy=POLICIES,
-    day=st.integers(-4, 8) | st.integers(8, 70),
+    days=st.integers(-3, 8),
+    is_near_the_end=st.booleans(),
     choices=st.tuples(CHOICES, CHOICES),
     has=st.tuples(HAS, HAS),
     happenings=st.lists(st.tuples(st.integers(0, 1), HAPPENINGS), min_size=4, max_size=12),
@@ -265,7 +275,7 @@ async def test_a_claim_comes_to_what_its_steps_amount_to_whatever_happens_to_its
     engine: Engine, environment: WorkflowEnvironment, workers: Workers, plot: Plot
 ) -> None:
     opened_at = datetime.now(UTC) - A_MINUTE - sum((longest(each) for _, each in plot.happenings), timedelta())
-    policy = moved(plot.policy, opened_at.date() - claiming_day(plot.policy) - timedelta(days=plot.day))
+    policy = moved(plot.policy, opened_at.date() - plot.opened_on())
     learners = [learner_of(policy, *each) for each in zip(plot.choices, plot.has, strict=True)]
     claims = two_claims(engine, environment.client, policy, learners, opened_at)
     story = Story(claims, Attendance(workers), opened_at)
