@@ -1,8 +1,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check coverage bench format lock
 
-# Two processes, which must see the same tests in the same order: sets are as chance has it in each, otherwise.
-PYTEST := PYTHONHASHSEED=0 .venv/bin/pytest -n 2
+# Folders run side by side. All processes must see the same tests in the same order, also where those come from sets.
+test coverage: export PYTHONHASHSEED := 0
+test: export PYTEST_ADDOPTS := -n 3 --dist loadgroup
+coverage: export PYTEST_ADDOPTS := -n 2
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,7 +16,7 @@ up: ## Set up and start everything without demo data (ARGS="--port 8080")
 	@bin/setup && .venv/bin/laurel up $(ARGS)
 
 test: ## Set up and run every test (ARGS="tests/domain -x")
-	@bin/setup --dev && $(PYTEST) --dist loadgroup $(ARGS)
+	@bin/setup --dev && .venv/bin/pytest $(ARGS)
 
 check: ## Set up and check style, types and the direction of imports
 	@bin/setup --dev
@@ -25,7 +27,7 @@ check: ## Set up and check style, types and the direction of imports
 
 coverage: ## Set up and check that the tests of the rules reach every branch
 	@bin/setup --dev
-	$(PYTEST) tests/domain -q --hypothesis-profile=coverage --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	.venv/bin/pytest tests/domain -q --hypothesis-profile=coverage --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 bench: ## Set up and measure: claims per second against the floor, latency, certificates
 	@bin/setup --dev
