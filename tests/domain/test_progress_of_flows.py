@@ -256,6 +256,13 @@ def test_a_certificate_that_another_system_issues_is_not_viewed_here() -> None:
     assert progress_of(B, awarded(READY_AT_B), NOW, Attention.EMAIL_FAILED).waiting_for is WaitingFor.OPERATOR
 
 
+def test_whatever_keeps_a_claim_parked_there_is_no_certificate_before_the_award() -> None:
+    for attention in Attention:
+        progress = progress_of(D, CLAIMED, NOW, attention)
+        assert Action.VIEW_CERTIFICATE not in progress.next_actions
+        assert states(progress)["certificate"] == "locked"
+
+
 def test_a_mixed_ce_activity_shows_each_learner_their_own_steps() -> None:
     assert "post_test" not in states(progress_of(C, IN_PERSON, NOW, None))
     assert "post_test" in states(progress_of(C, RECORDED, NOW, None))
