@@ -29,9 +29,10 @@ coverage: ## Set up and check that the tests of the rules reach every branch
 	@bin/setup --dev
 	.venv/bin/pytest tests/domain -q --hypothesis-profile=coverage --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
-bench: ## Set up and measure: claims per second against the floor, latency, certificates
+bench: ## Set up and measure: claims per second against the floor, latency, a large meeting, certificates
 	@bin/setup --dev
 	.venv/bin/python -m bench.claims $(ARGS)
+	.venv/bin/python -m bench.meeting
 	.venv/bin/python -m bench.certificate
 
 format: ## Set up and format the code
