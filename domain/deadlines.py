@@ -6,6 +6,7 @@ inclusive, and a deadline is the last microsecond of its day in that zone (R-TZ)
 
 import hashlib
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from domain.policy import ClaimWindow
@@ -23,6 +24,7 @@ def start_of_day(on: date, time_zone: str) -> datetime:
     return time_of_day(on, _FIRST_OF_DAY, time_zone)
 
 
+@lru_cache(maxsize=4096)
 def time_of_day(on: date, wall: time, time_zone: str) -> datetime:
     """The instant at which clocks in the zone first show this time of a day; after the jump if they skip it."""
     zone = ZoneInfo(time_zone)

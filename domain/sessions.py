@@ -31,12 +31,18 @@ def interval_of(session: Session, time_zone: str) -> Interval:
 
 
 def overlapping(policy: CEActivityPolicy, session: Session, claimed: Mapping[str, Decimal]) -> tuple[str, ...]:
-    """The claimed sessions that were held at the same time: nobody attends two at once (R-AMA-10)."""
+    """The claimed sessions that were held at the same time: nobody attends two at once (R-AMA-10).
+
+    No session goes on past midnight (``domain/session_checks.py``), so those of another day need no look.
+    """
     held = interval_of(session, policy.time_zone)
     return tuple(
         other.code
         for other in policy.sessions
-        if other.code in claimed and other.code != session.code and held.overlaps(interval_of(other, policy.time_zone))
+        if other.held_on == session.held_on
+        and other.code in claimed
+        and other.code != session.code
+        and held.overlaps(interval_of(other, policy.time_zone))
     )
 
 
