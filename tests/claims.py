@@ -115,6 +115,7 @@ class TestClaim:
     email: str = ""
     slug: str = ""
     claim_id: str = ""
+    received: set[datetime] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.slug = self.slug or f"activity-{self.learner_id[4:].replace('_', '-')}"
@@ -150,6 +151,10 @@ class TestClaim:
             "body": to_json(body),
         }
         if received_at is not None:
+            # Of two facts with one time either might come first: what is received later gets a later time.
+            while received_at in self.received:
+                received_at += timedelta(microseconds=1)
+            self.received.add(received_at)
             values["received_at"] = received_at
         with self.engine.begin() as connection:
             connection.execute(insert(SubmissionRow).values(**values))

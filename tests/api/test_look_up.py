@@ -218,10 +218,11 @@ async def test_people_who_are_no_employees_do_not_find_each_other(newcomer: Newc
 
 async def test_an_employee_id_that_is_not_on_the_list_is_refused(newcomer: Newcomer, engine: Engine) -> None:
     person = await newcomer()
-    with loaded(engine, Employee(employee_id="E-7", given_name="Grace", family_name="Quillfeather")):
-        refused = await look_up(person, "Quillfeather", "E-8")
-        in_profile = await set_employee_id(person, "E-8")
-        taken = await look_up(person, "Quillfeather", "e-7")
+    on_the_list, absent = f"E-{secrets.token_hex(6)}".upper(), f"E-{secrets.token_hex(6)}".upper()
+    with loaded(engine, Employee(employee_id=on_the_list, given_name="Grace", family_name="Quillfeather")):
+        refused = await look_up(person, "Quillfeather", absent)
+        in_profile = await set_employee_id(person, absent)
+        taken = await look_up(person, "Quillfeather", on_the_list.lower())
     assert (refused.status_code, refused.json()["code"]) == (422, "employee_id_unknown")
     assert refused.json()["errors"] == [{"pointer": "/employee_id", "code": "employee_id_unknown"}]
     assert (in_profile.status_code, in_profile.json()["code"]) == (422, "employee_id_unknown")
