@@ -48,7 +48,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links $(ARGS)
 
 lock: $(UV) ## Pin every dependency again from pyproject.toml (ARGS=--upgrade)
-	$(COMPILE) --extra local --extra dev pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --extra local --extra sign --extra dev pyproject.toml --output-file requirements-dev.lock
 	echo "hatchling>=1.27" | $(COMPILE) --extra local --constraint requirements-dev.lock pyproject.toml - \
 		--output-file requirements.lock
 

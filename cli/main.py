@@ -313,7 +313,9 @@ def print_schema() -> None:
 def add_staff(
     email: Annotated[str, typer.Argument(help="The address that signs in.")],
     *,
-    role: Annotated[Literal["coordinator", "administrator"], typer.Option(help="What the account may do.")],
+    role: Annotated[
+        Literal["coordinator", "approver", "auditor", "administrator"], typer.Option(help="What the account may do.")
+    ],
     data_dir: DataDir = None,
 ) -> None:
     """Give an address a staff role, making its account if it is new."""

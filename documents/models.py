@@ -32,6 +32,17 @@ class Paper(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture that is printed: its bytes are a stored document, named by its SHA-256 in hex; sizes in pixels."""
+
+    __pydantic_config__ = _STRICT
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderDetails:
     """The accredited organisation, as it stood on the day of issue (R-AMA-7, R-ANCC-1).
 
@@ -44,6 +55,7 @@ class ProviderDetails:
     address: str = ""
     website: str = ""
     acronym: str = ""
+    logo: Image | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +109,7 @@ class Signatory:
 
     name: Words
     title: str = ""
+    signature: Image | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +151,12 @@ class CertificateData:
     def learner(self) -> str:
         """The learner's name with the credentials, as it is set on the certificate: "Alice Moreau, MD"."""
         return f"{self.learner_name}, {self.learner_credentials}" if self.learner_credentials else self.learner_name
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Every picture that is printed."""
+        pictures = (self.provider.logo, *(signatory.signature for signatory in self.signatories))
+        return tuple(picture for picture in pictures if picture)
 
     @property
     def printed_text(self) -> str:

@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, text
 
+from storage.sealing import seal
 from storage.tables import AuditEventRow
 
 GENESIS: Final = bytes(32)
 _DOMAIN: Final = b"laurel-audit/v1\0"
 _APPEND: Final = text(
-    "INSERT INTO audit_events (stream, seq, step_key, body, prev_hash, hash) "
-    "VALUES (:stream, :seq, :step_key, :body, :prev_hash, :hash)"
+    "INSERT INTO audit_events (stream, seq, step_key, body, body_hash, prev_hash, hash) "
+    "VALUES (:stream, :seq, :step_key, :body, :body_hash, :prev_hash, :hash)"
 )
 
 
@@ -27,7 +28,9 @@ _APPEND: Final = text(
 class AuditEntry:
     """What happened: ``event`` is a code such as ``evaluation.accepted``; before and after hold what changed.
 
-    ``step_key`` names the step within its stream, so that a repeated write is refused by the database.
+    ``step_key`` names the step within its stream, so that a repeated write is refused by the database. ``rule`` names
+    the version of the rules that decided, ``evidence`` maps what it rested on to its SHA-256 in hex. ``private`` holds
+    what is personal (names, addresses, words that people wrote): it is sealed under the key of ``subject``, a learner.
     """
 
     step_key: str
@@ -37,11 +40,15 @@ class AuditEntry:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+    rule: str | None = None
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, Any] = field(default_factory=dict)
+    subject: str | None = None
     submission_id: str | None = None
     request_id: str | None = None
 
-    def body(self) -> bytes:
-        """The canonical bytes that are stored and hashed."""
+    def body(self, sealed: Mapping[str, str] | None = None) -> bytes:
+        """The canonical bytes that are stored and hashed; ``sealed`` is what became of ``private``."""
         values = {
             "v": 1,
             "event": self.event,
@@ -50,6 +57,9 @@ class AuditEntry:
             "before": dict(self.before),
             "after": dict(self.after),
             "reason": self.reason,
+            "rule": self.rule,
+            "evidence": dict(self.evidence),
+            "sealed": dict(sealed or {}),
             "submission": self.submission_id,
             "request_id": self.request_id,
         }
@@ -107,7 +117,8 @@ class AuditStream:
 
     def append(self, entry: AuditEntry) -> None:
         """Write the next entry; raises ``IntegrityError`` when the step was written before."""
-        body = entry.body()
+        is_private = bool(entry.private and entry.subject)
+        body = entry.body(seal(self._connection, entry.subject or "", entry.private) if is_private else None)
         seq, prev_hash = self._seq + 1, self._head
         self._head = chain_hash(self._stream, seq, prev_hash, body)
         self._seq = seq
@@ -118,6 +129,7 @@ class AuditStream:
                 "seq": seq,
                 "step_key": entry.step_key,
                 "body": body,
+                "body_hash": hashlib.sha256(body).digest(),
                 "prev_hash": prev_hash,
                 "hash": self._head,
             },

@@ -63,7 +63,10 @@ class AwardLineRow(Base):
 
 
 class CertificateRow(Base):
-    """One version of an award's certificate: reserved with the award, issued once its bytes are stored."""
+    """One version of an award's certificate: reserved with the award, issued once its bytes are stored.
+
+    ``superseded_by`` is the certificate that replaced it. ``revocation_class`` says publicly why it was revoked.
+    """
 
     __tablename__ = "certificates"
     __table_args__ = (
@@ -86,6 +89,9 @@ class CertificateRow(Base):
     sha256: Mapped[bytes | None] = mapped_column(ForeignKey("documents.sha256"))
     reserved_at: Mapped[datetime]
     issued_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    superseded_by: Mapped[str | None] = mapped_column(ForeignKey("certificates.id"))
+    revocation_class: Mapped[str | None]
 
 
 class DocumentRow(Base):

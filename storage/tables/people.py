@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables.base import Base
@@ -25,7 +25,8 @@ class AccountRow(Base):
 class LearnerRow(Base):
     """A person who earns credit. One that was merged into another keeps its row and says into which.
 
-    ``name_key`` is the name as people are compared (``domain/people.py``).
+    ``name_key`` is the name as people are compared (``domain/people.py``). ``shows_name`` says whether anyone who
+    verifies a certificate is told whose it is.
     """
 
     __tablename__ = "learners"
@@ -43,6 +44,7 @@ class LearnerRow(Base):
     profession: Mapped[str | None]
     time_zone: Mapped[str | None]
     wants_reminders: Mapped[bool] = mapped_column(server_default=text("true"))
+    shows_name: Mapped[bool] = mapped_column(server_default=text("true"))
     merged_into: Mapped[str | None] = mapped_column(ForeignKey("learners.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
@@ -57,6 +59,23 @@ class LearnerIdentifierRow(Base):
     learner_id: Mapped[str] = mapped_column(ForeignKey("learners.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
+
+
+class LearnerKeyRow(Base):
+    """The key under which one learner's personal data stands in the audit trail; destroyed to erase all of it at once.
+
+    ``purpose`` is a ``SealPurpose``: contact data can be erased earlier than what the record must keep.
+    """
+
+    __tablename__ = "learner_keys"
+    __table_args__ = (UniqueConstraint("learner_id", "purpose"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    learner_id: Mapped[str]
+    purpose: Mapped[str]
+    key: Mapped[bytes | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    destroyed_at: Mapped[datetime | None]
 
 
 class SignInLinkRow(Base):

@@ -210,7 +210,7 @@ def test_a_write_that_waited_for_another_answers_with_what_that_one_left(
 ) -> None:
     claim = brought_to(new_claim(grading_seconds=30), activities, Stage.AWAITING_TEST)
     now = datetime.now(UTC)
-    claim.receive(AttemptStarted(), now)
+    claim.receive(AttemptStarted(), now - timedelta(seconds=1))
     claim.receive(claim.answers(), now)
     with ThreadPoolExecutor(1) as pool:
         with activities.claims.ledger(claim.claim_id) as ledger:
