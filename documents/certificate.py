@@ -3,6 +3,7 @@
 import atexit
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from unicodedata import normalize
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from documents.jobs import CertificateJob
 from documents.models import TEMPLATE_VERSION, CertificateData, CertificateKind, CreditDetails
 from documents.qr import QrCode
 from documents.typefaces import SANS, SERIF, missing_glyphs, text_width
@@ -23,6 +25,7 @@ __all__ = [
     "TEMPLATE_VERSION",
     "certificate_stylesheet",
     "missing_glyphs",
+    "render_certificate",
     "render_certificate_html",
     "render_certificate_pdf",
     "warm_up",
@@ -30,6 +33,7 @@ __all__ = [
 
 _TEMPLATES = Path(__file__).parent / "templates" / "certificate"
 _QR_CODE = "picture:qr"  # its address in the page for the PDF, where the engine draws it without an image file
+_CREDENTIAL = "The signed machine-readable credential of this certificate"
 
 # Widths in points, for the narrower paper's text column; sizes as in certificate.css, largest first.
 _COLUMN = 610.0
@@ -50,16 +54,33 @@ class _Fit:
     title_lines: list[str]
 
 
-def render_certificate_pdf(data: CertificateData) -> bytes:
+def render_certificate(job: CertificateJob) -> bytes:
     """Return the certificate as a tagged PDF/A-3a that also identifies itself as PDF/UA-1.
 
-    Equal data gives equal bytes, in every process with the same libraries. Nothing is read from the network or from
+    Equal jobs give equal bytes, in every process with the same libraries. Nothing is read from the network or from
     files: whatever the data holds is text. Blocks for some 35 ms after ``warm_up``; calls from several threads queue.
     Check ``missing_glyphs(data.printed_text)`` first: characters that it names would be printed as empty boxes.
     """
+    from documents.pdf import AttachedFile  # noqa: PLC0415 - the web page must work where pango is not installed
+
+    data = job.data
     pages = (_page(data, _fit(data, air), qr=_QR_CODE) for air in _AIR)
     pictures = {_QR_CODE: QrCode(data.verification_url)}
-    return _pdf_engine().render(pages, identifier=f"{data.certificate_id}.{data.version}", pictures=pictures)
+    issued_at = datetime.combine(data.issued_on, time(), UTC)
+    credential = job.credential and AttachedFile(
+        name="credential.json", description=_CREDENTIAL, content=job.credential, made_at=issued_at
+    )
+    return _pdf_engine().render(
+        pages,
+        identifier=f"{data.certificate_id}.{data.version}",
+        pictures=pictures,
+        attachments=[credential] if credential else [],
+    )
+
+
+def render_certificate_pdf(data: CertificateData) -> bytes:
+    """Return what ``render_certificate`` makes of a job that has nothing but data."""
+    return render_certificate(CertificateJob(data=data))
 
 
 def render_certificate_html(data: CertificateData, *, stylesheet_url: str) -> str:

@@ -3,6 +3,8 @@
 import os
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +18,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pydyf  # type: ignore[import-untyped]
     from cssselect2 import ElementWrapper  # type: ignore[import-untyped]
-    from weasyprint import CSS, HTML
+    from weasyprint import CSS, HTML, Attachment
     from weasyprint.css import ColorProfile
     from weasyprint.document import Document
     from weasyprint.text.fonts import FontConfiguration
@@ -60,6 +62,19 @@ class Picture(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedFile:
+    """A file inside the PDF, as data that belongs to the whole of it (PDF/A-3).
+
+    Its name's ending says its media type; ``made_at``, in UTC, is printed into the bytes.
+    """
+
+    name: str
+    description: str
+    content: bytes
+    made_at: datetime
+
+
 class PdfEngine:
     """Turns our own HTML into PDF. Safe to share between threads: Pango's font map is not, so renders take turns."""
 
@@ -78,7 +93,13 @@ class PdfEngine:
         self._html_stylesheet = CSS(string=_HTML_CSS.read_text(encoding="utf-8"))
         self._stylesheet = CSS(string=stylesheet, url_fetcher=_fetch_font, font_config=self._fonts)
 
-    def render(self, pages: Iterable[str], identifier: str, pictures: Mapping[str, Picture] | None = None) -> bytes:
+    def render(
+        self,
+        pages: Iterable[str],
+        identifier: str,
+        pictures: Mapping[str, Picture] | None = None,
+        attachments: Iterable[AttachedFile] = (),
+    ) -> bytes:
         """Return the PDF of the first of these pages that is not crowded, or else of the last.
 
         A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
@@ -93,6 +114,7 @@ class PdfEngine:
                 pdf_variant=_VARIANT,
                 pdf_identifier=identifier,
                 output_intent=_OUTPUT_INTENT,
+                attachments=[_attachment(file) for file in attachments],
                 finisher=_finish,
             )
             return pdf
@@ -145,6 +167,17 @@ def _bundled_fonts_only() -> FontConfiguration:
             del os.environ["FONTCONFIG_FILE"]
         else:
             os.environ["FONTCONFIG_FILE"] = before
+
+
+def _attachment(file: AttachedFile) -> Attachment:
+    return Attachment(
+        string=file.content,
+        name=file.name,
+        description=file.description,
+        created=file.made_at,
+        modified=file.made_at,
+        relationship="Data",
+    )
 
 
 def _fetch_font(url: str) -> URLFetcherResponse:

@@ -293,7 +293,7 @@ class TestClaim:
         with self.engine.connect() as connection:
             query = select(AuditEventRow.body).where(AuditEventRow.stream == f"claim:{self.claim_id}")
             bodies = connection.execute(query.order_by(AuditEventRow.seq)).scalars()
-            return [json.loads(body) for body in bodies]
+            return [json.loads(body) for body in bodies if body]
 
     def opening(self) -> Opening:
         return Opening(self.published.ce_activity_id, self.published.version_id)

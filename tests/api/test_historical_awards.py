@@ -48,7 +48,7 @@ def audit_of(engine: Engine, learner_id: str) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         assert first_break(connection, stream) is None
         query = select(AuditEventRow.body).where(AuditEventRow.stream == stream).order_by(AuditEventRow.seq)
-        return [json.loads(body) for body in connection.execute(query).scalars()]
+        return [json.loads(body) for body in connection.execute(query).scalars() if body]
 
 
 async def test_a_historical_award_is_on_the_transcript_and_marked(learner: Person, coordinator: Person) -> None:
