@@ -99,15 +99,21 @@ class PdfEngine:
         identifier: str,
         pictures: Mapping[str, Picture] | None = None,
         attachments: Iterable[AttachedFile] = (),
+        stylesheet: str | None = None,
     ) -> bytes:
         """Return the PDF of the first of these pages that is not crowded, or else of the last.
 
         A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
-        An image whose address is a key of ``pictures`` is drawn by that picture.
+        An image whose address is a key of ``pictures`` is drawn by that picture. ``stylesheet`` is more CSS, for these
+        pages only; it can name the engine's fonts, and whatever it wants fetched is not.
         """
         with self._turn:
+            stylesheets = [self._stylesheet]
+            if stylesheet is not None:
+                # Without the fonts' configuration: no such style sheet can bring a typeface into later certificates.
+                stylesheets.append(CSS(string=stylesheet, url_fetcher=self._fetcher))
             for page in pages:
-                document = self._lay_out(page, pictures or {})
+                document = self._lay_out(page, pictures or {}, stylesheets)
                 if not _is_crowded(document):
                     break
             pdf: bytes = document.write_pdf(
@@ -119,9 +125,9 @@ class PdfEngine:
             )
             return pdf
 
-    def _lay_out(self, page: str, pictures: Mapping[str, Picture]) -> Document:
+    def _lay_out(self, page: str, pictures: Mapping[str, Picture], stylesheets: list[CSS]) -> Document:
         return _Page(page, self._fetcher, self._html_stylesheet).render(
-            stylesheets=[self._stylesheet],
+            stylesheets=stylesheets,
             font_config=self._fonts,
             color_profiles={_OUTPUT_INTENT: self._colour_profile()},
             pdf_variant=_VARIANT,
