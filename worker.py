@@ -29,7 +29,7 @@ from config import __version__
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from config.temporal import connect
-from documents.certificate import render_certificate_pdf, warm_up
+from documents.render_process import ProcessRenderer
 from domain.claims import Stage
 from domain.submissions import SubmissionKind
 from storage.database import create_sync_engine
@@ -60,7 +60,8 @@ class Activities:
         self.policies = PolicyCache()
         self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
         self.claims = PostgresClaimActivities(engine, self.policies, settings.public_url)
-        self.certificates = PostgresCertificateActivities(engine, self.claims, render_certificate_pdf)
+        self.renderer = ProcessRenderer(memory_mb=settings.render_memory_mb, seconds=settings.render_seconds)
+        self.certificates = PostgresCertificateActivities(engine, self.claims, self.renderer)
         self.people = PostgresPeopleActivities(engine)
         self.mail = PostgresMailActivities(engine, self.claims, self.policies, self.postman, settings.public_url)
 
@@ -100,8 +101,8 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
 
 
 def build_documents_worker(client: Client, activities: Activities) -> Worker:
-    """Certificates. One at a time: rendering holds the interpreter, so more capacity means more processes."""
-    warm_up()
+    """Certificates. One at a time, in a child process; more capacity means more workers."""
+    activities.renderer.start()
     return Worker(
         client,
         task_queue=DOCUMENTS_QUEUE,
@@ -156,6 +157,7 @@ async def main(role: str, settings: Settings | None = None) -> None:
     if role in (Role.DOCUMENTS, Role.ALL):
         workers.append(build_documents_worker(client, activities))
     await _run(workers, loops)
+    activities.renderer.close()
     engine.dispose()
 
 

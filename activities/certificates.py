@@ -1,7 +1,7 @@
 """Issuing certificates: render once, store the bytes under their hash, serve them unchanged for ever (R-PDF-1)."""
 
 import hashlib
-from collections.abc import Callable
+from typing import Final
 
 from sqlalchemy import Engine
 from temporalio import activity
@@ -10,38 +10,50 @@ from temporalio.exceptions import ApplicationError
 from activities.claims import PostgresClaimActivities
 from activities.contract import CertificateActivities, ClaimRef
 from documents.certificate import missing_glyphs
+from documents.jobs import CertificateJob, Renderer, RenderFailedError
 from documents.models import CertificateData
 from storage import awards
 
-Render = Callable[[CertificateData], bytes]
+# A render that ran out of time or memory is tried so often, in case the machine was busy; then a person looks.
+_MOST_TRIES: Final = 3
 
 
 class PostgresCertificateActivities(CertificateActivities):
-    """Renders with the injected function; nothing is rendered for a certificate that has its bytes."""
+    """Gives jobs to the renderer; nothing is rendered for a certificate that has its bytes."""
 
-    def __init__(self, engine: Engine, claims: PostgresClaimActivities, render: Render) -> None:
+    def __init__(self, engine: Engine, claims: PostgresClaimActivities, renderer: Renderer) -> None:
         self._engine = engine
         self._claims = claims
-        self._render = render
+        self._renderer = renderer
 
     @activity.defn(name="certificate.issue")
     def issue_certificate(self, claim: ClaimRef) -> None:
-        """See ``CertificateActivities``. A character that no bundled font has ends it at once: retrying can't help."""
+        """See ``CertificateActivities``. What retrying can't help ends it at once, and the claim is parked."""
         with self._engine.connect() as connection:
             certificate = awards.current_certificate(connection, claim.claim_id)
         if certificate is None:
-            raise ApplicationError("CertificateNotReserved", type="CertificateNotReserved", non_retryable=True)
+            raise _final("CertificateNotReserved")
         if certificate["state"] == "issued":
             return
-        content = self._content(certificate["data"])
+        content = self._rendered(CertificateData.from_json(certificate["data"]))
         sha256 = hashlib.sha256(content).digest()
         with self._claims.ledger(claim.claim_id) as ledger:
             if awards.issue_certificate(ledger.connection, certificate["id"], sha256, content):
                 ledger.certificate_issued(certificate["id"], sha256)
             ledger.close()
 
-    def _content(self, stored: dict[str, object]) -> bytes:
-        data = CertificateData.from_json(stored)
+    def _rendered(self, data: CertificateData) -> bytes:
         if missing_glyphs(data.printed_text):
-            raise ApplicationError("GlyphsMissing", type="GlyphsMissing", non_retryable=True)
-        return self._render(data)
+            raise _final("GlyphsMissing")
+        try:
+            return self._renderer.render(CertificateJob(data=data))
+        except RenderFailedError as error:
+            is_last_try = activity.in_activity() and activity.info().attempt >= _MOST_TRIES
+            if error.is_final or is_last_try:
+                raise _final(error.code) from None
+            raise ApplicationError(error.code, type=error.code) from None
+
+
+def _final(code: str) -> ApplicationError:
+    """What cannot get better by trying again; ``code`` says it in Temporal and in the claim's history."""
+    return ApplicationError(code, type=code, non_retryable=True)

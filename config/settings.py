@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
     workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
+    render_memory_mb: PositiveInt = Field(
+        default=512, description="Megabytes that rendering one certificate may take beyond what the libraries need."
+    )
+    render_seconds: PositiveInt = Field(default=10, description="Seconds that rendering one certificate may take.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line."
     )

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from activities.certificates import PostgresCertificateActivities
 from activities.mail import Postman
 from config.settings import Settings
-from documents.models import CertificateData
+from documents.jobs import CertificateJob
 from tests.claims import KeptMail, TestClaim, example_policy
 from worker import Activities
 
@@ -21,8 +21,8 @@ class CountedRender:
     def __init__(self) -> None:
         self.contents: list[bytes] = []
 
-    def __call__(self, data: CertificateData) -> bytes:
-        content = f"%PDF-1.7 {data.certificate_id} {len(self.contents)}".encode()
+    def render(self, job: CertificateJob) -> bytes:
+        content = f"%PDF-1.7 {job.data.certificate_id} {len(self.contents)}".encode()
         self.contents.append(content)
         return content
 

@@ -11,7 +11,7 @@ from activities.certificates import PostgresCertificateActivities
 from activities.mail import Postman
 from activities.smtp import AddressRejectedError
 from config.settings import Settings
-from documents.models import CertificateData
+from documents.jobs import CertificateJob
 from domain.claims import Attention, Stage
 from domain.submissions import StepRetried
 from tests.claims import KeptMail, TestClaim
@@ -132,9 +132,9 @@ class PassingFault:
     def __init__(self) -> None:
         self.is_broken = True
 
-    def __call__(self, data: CertificateData) -> bytes:
+    def render(self, job: CertificateJob) -> bytes:
         if self.is_broken:
-            raise MemoryError(data.learner_name)
+            raise MemoryError(job.data.learner_name)
         return b"%PDF-1.7 of a test"
 
 

@@ -24,7 +24,7 @@ from activities.mail import Postman
 from activities.privacy import PrivateFailures
 from activities.smtp import AddressRejectedError
 from config.settings import Settings
-from documents.models import CertificateData
+from documents.jobs import CertificateJob, Renderer
 from domain.claims import Attention, Stage
 from domain.identities import new_id
 from domain.policy import ClaimWindow
@@ -138,12 +138,13 @@ async def faulty(workers: Workers, engine: Engine, settings: Settings) -> AsyncI
         with open_ledger(claim_id) as opened:
             yield opened
 
-    def faulty_render(data: CertificateData) -> bytes:
-        render.raise_next()
-        return b"%PDF-1.7 of a test"
+    class FaultyRenderer(Renderer):
+        def render(self, job: CertificateJob) -> bytes:
+            render.raise_next()
+            return b"%PDF-1.7 of a test"
 
     activities.claims.ledger = faulty_ledger  # type: ignore[method-assign]  # stands for a failing database
-    activities.certificates = PostgresCertificateActivities(engine, activities.claims, faulty_render)
+    activities.certificates = PostgresCertificateActivities(engine, activities.claims, FaultyRenderer())
     async with workers.replaced(activities):
         yield FaultyParts(activities, ledger, render, mail, mailer)
 

@@ -1,0 +1,154 @@
+"""Rendering in a process of its own: what a template does wrong ends there, and costs nobody else anything."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from documents.certificate import render_certificate
+from documents.jobs import CertificateJob, RenderFailedError, TemplateSource
+from documents.models import CertificateData
+from documents.render_process import ProcessRenderer
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Iterator[ProcessRenderer]:
+    renderer = ProcessRenderer(memory_mb=256, seconds=5)
+    renderer.start()
+    yield renderer
+    renderer.close()
+
+
+@pytest.fixture
+def job(certificate: CertificateData) -> CertificateJob:
+    return CertificateJob(data=certificate, credential=b'{"type": ["VerifiableCredential"]}')
+
+
+def child_of(renderer: ProcessRenderer) -> psutil.Process:
+    renderer.start()
+    (child,) = (process for process in psutil.Process().children() if "documents.render_child" in process.cmdline())
+    return child
+
+
+def template(html: str) -> TemplateSource:
+    return TemplateSource(reference="bad@1", html=html, css="")
+
+
+def failure(renderer: ProcessRenderer, job: CertificateJob) -> RenderFailedError:
+    with pytest.raises(RenderFailedError) as raised:
+        renderer.render(job)
+    return raised.value
+
+
+def test_the_process_makes_the_same_bytes_as_the_function(renderer: ProcessRenderer, job: CertificateJob) -> None:
+    assert renderer.render(job) == render_certificate(job)
+
+
+def test_a_process_that_was_killed_is_replaced_without_a_word(renderer: ProcessRenderer, job: CertificateJob) -> None:
+    child = child_of(renderer)
+    child.kill()
+    assert renderer.render(job).startswith(b"%PDF")
+    assert child_of(renderer).pid != child.pid
+
+
+def test_a_render_that_never_ends_is_stopped_and_the_next_one_works(
+    renderer: ProcessRenderer, job: CertificateJob
+) -> None:
+    child = child_of(renderer)
+    impatient = ProcessRenderer(memory_mb=256, seconds=1)
+    impatient.start()
+    (slow,) = (
+        process
+        for process in psutil.Process().children()
+        if "documents.render_child" in process.cmdline() and process.pid != child.pid
+    )
+    slow.suspend()
+    error = failure(impatient, job)
+    assert (error.code, error.is_final) == ("RenderTimeout", False)
+    assert not slow.is_running()
+    assert impatient.render(job).startswith(b"%PDF")
+    impatient.close()
+
+
+def test_it_has_no_secret_of_its_parent_and_no_network(
+    renderer: ProcessRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAUREL_DATABASE_URL", "postgresql://laurel:secret@localhost/laurel")
+    own = ProcessRenderer()
+    own.start()
+    try:
+        child = max(
+            (process for process in psutil.Process().children() if "documents.render_child" in process.cmdline()),
+            key=lambda process: process.create_time(),
+        )
+        assert set(child.environ()) <= {"PATH", "LC_ALL", "PYTHONPATH", "TMPDIR", "HOME"}
+        if own.is_offline:
+            assert Path(f"/proc/{child.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+    finally:
+        own.close()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "open('/etc/passwd')",
+        "__import__('pathlib').Path('/etc/passwd').read_text()",
+        "__import__('os').open('/etc/passwd', 0)",
+        "__import__('socket').socket()",
+        "__import__('subprocess').run(['true'])",
+        "__import__('os').system('true')",
+        "__import__('os').fork()",
+    ],
+)
+def test_code_that_a_template_might_reach_can_do_nothing(act: str) -> None:
+    program = f"""
+import sys
+from documents.render_child import _own_folders, _refusal_outside
+sys.addaudithook(_refusal_outside(*_own_folders()))
+try:
+    {act}
+except PermissionError:
+    print("refused")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stdout == "refused\n", ended.stderr
+
+
+def test_what_takes_too_much_memory_ends_and_the_next_one_works(certificate: CertificateData) -> None:
+    small = ProcessRenderer(memory_mb=48, seconds=20)
+    job = CertificateJob(data=certificate)
+    try:
+        assert small.render(job).startswith(b"%PDF")
+        error = failure(small, replace(job, credential=bytes(80 * 1024 * 1024)))
+        assert (error.code, error.is_final) in {("RenderMemoryExhausted", False), ("RenderProcessDied", False)}
+        assert small.render(job).startswith(b"%PDF")
+    finally:
+        small.close()
+
+
+def test_it_ends_with_its_parent() -> None:
+    program = """
+import os, psutil
+from documents.render_process import ProcessRenderer
+renderer = ProcessRenderer()
+renderer.start()
+print(*(child.pid for child in psutil.Process().children()), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    (pid,) = ended.stdout.split()
+    _, left = psutil.wait_procs([psutil.Process(int(pid))] if psutil.pid_exists(int(pid)) else [], timeout=20)
+    assert left == []
+
+
+def test_a_failure_says_its_kind_and_nothing_of_the_certificate(renderer: ProcessRenderer, job: CertificateJob) -> None:
+    broken = replace(job, template=template("<html>{{ certificate.no_such_field }}</html>"))
+    error = failure(renderer, broken)
+    assert error.is_final
+    assert error.code.isalnum()
+    assert "Moreau" not in str(error)
+    assert renderer.render(job).startswith(b"%PDF")
