@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, text
 
-from storage.sealing import seal
+from storage.sealing import SealPurpose, seal
 from storage.tables import AuditEventRow
 
 GENESIS: Final = bytes(32)
@@ -30,7 +30,8 @@ class AuditEntry:
 
     ``step_key`` names the step within its stream, so that a repeated write is refused by the database. ``rule`` names
     the version of the rules that decided, ``evidence`` maps what it rested on to its SHA-256 in hex. ``private`` holds
-    what is personal (names, addresses, words that people wrote): it is sealed under the key of ``subject``, a learner.
+    what is personal (names, addresses, words that people wrote): it is sealed under a key of ``subject``, a learner, or
+    else of the stream. ``purpose`` says which key: contact data is erased earlier than what the record must keep.
     """
 
     step_key: str
@@ -44,6 +45,7 @@ class AuditEntry:
     evidence: Mapping[str, str] = field(default_factory=dict)
     private: Mapping[str, Any] = field(default_factory=dict)
     subject: str | None = None
+    purpose: SealPurpose = SealPurpose.RECORD
     submission_id: str | None = None
     request_id: str | None = None
 
@@ -117,8 +119,7 @@ class AuditStream:
 
     def append(self, entry: AuditEntry) -> None:
         """Write the next entry; raises ``IntegrityError`` when the step was written before."""
-        is_private = bool(entry.private and entry.subject)
-        body = entry.body(seal(self._connection, entry.subject or "", entry.private) if is_private else None)
+        body = entry.body(self._sealed(entry) if entry.private else None)
         seq, prev_hash = self._seq + 1, self._head
         self._head = chain_hash(self._stream, seq, prev_hash, body)
         self._seq = seq
@@ -134,6 +135,13 @@ class AuditStream:
                 "hash": self._head,
             },
         )
+
+    def _sealed(self, entry: AuditEntry) -> Mapping[str, str] | None:
+        """What is personal, sealed; None once its key was destroyed, because of the erased nothing more is kept."""
+        try:
+            return seal(self._connection, entry.subject or self._stream, entry.private, entry.purpose)
+        except LookupError:
+            return None
 
 
 def first_break(connection: Connection, stream: str) -> int | None:
