@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from contextlib import suppress
 from threading import Lock
 from typing import Final
@@ -94,7 +95,7 @@ class _Child:
     """One running process and the pipes to it."""
 
     def __init__(self, memory_mb: int, seconds: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="laurel-render-")
+        folder = tempfile.TemporaryDirectory(prefix="laurel-render-")
         # Twice the time: the child's own limit is for the case that this process has died.
         command = [sys.executable, "-W", "ignore", "-m", "documents.render_child", str(memory_mb), str(2 * seconds)]
         # The command is ours. Of the environment it gets nothing: no database, no mail server, no folder of keys.
@@ -106,13 +107,15 @@ class _Child:
                 "PATH": os.defpath,
                 "LC_ALL": "C.UTF-8",
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                "TMPDIR": self._folder.name,
-                "HOME": self._folder.name,
+                "TMPDIR": folder.name,
+                "HOME": folder.name,
             },
-            cwd=self._folder.name,
+            cwd=folder.name,
             start_new_session=True,
         )
         self.jobs = 0
+        # Also when nobody closes the renderer: no process, pipe or folder stays behind.
+        self._end = weakref.finalize(self, _end, self._process, folder)
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018 - both are pipes
         self._jobs, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._jobs, False)
@@ -136,12 +139,7 @@ class _Child:
         return self._receive(deadline)
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):
-                stream.close()  # type: ignore[union-attr]  # both are pipes
-        self._folder.cleanup()
+        self._end()
 
     def _send(self, content: bytes, deadline: float) -> None:
         left = memoryview(content)
@@ -162,6 +160,15 @@ class _Child:
                 raise EOFError
             parts += part
         return bytes(parts)
+
+
+def _end(process: "subprocess.Popen[bytes]", folder: "tempfile.TemporaryDirectory[str]") -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        with suppress(OSError):
+            stream.close()  # type: ignore[union-attr]  # both are pipes
+    folder.cleanup()
 
 
 def _wait(descriptor: int, event: int, deadline: float) -> None:
