@@ -41,6 +41,11 @@ class GrantedAward:
     number: int = 1
     supersedes: str | None = None
 
+    @property
+    def certificate_id(self) -> str:
+        """The certificate that was reserved with the award."""
+        return derived_id("crt", self.award_id, "1")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwardOrder:
@@ -143,7 +148,7 @@ def _lines(order: AwardOrder, award_id: str) -> list[dict[str, Any]]:
 def _reserve_documents(connection: Connection, order: AwardOrder, granted: GrantedAward) -> None:
     claim = order.claim
     recipient = awards.recipient_of(connection, claim.learner_id)
-    certificate_id, code = derived_id("crt", granted.award_id, "1"), verification_code()
+    certificate_id, code = granted.certificate_id, verification_code()
     data = CertificateData(
         certificate_id=certificate_id,
         version=granted.number,

@@ -8,19 +8,28 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities.accepted import participation_written, write_accepted
-from activities.awards import AwardOrder, GrantedAward, award_credit, correct_award
+from activities.awards import AwardOrder, GrantedAward, award_credit
 from activities.contract import ClaimState
 from domain import deadlines
 from domain.assessments import grade
-from domain.claims import CLOSED_STAGES, STAGES_WITH_DEADLINE, Attention, Stage, graded_at, is_overdue, stage_of
+from domain.claims import (
+    CLOSED_STAGES,
+    STAGES_WITH_DEADLINE,
+    Attention,
+    Stage,
+    completed_on,
+    graded_at,
+    is_overdue,
+    stage_of,
+)
 from domain.decisions import NO_EVIDENCE, decide
 from domain.notices import NoticePurpose, Reminder, due_reminder, next_reminder, reminders
 from domain.participation import ROSTER_METHODS, Evidence, Proof, judge
 from domain.policy import CEActivityPolicy, ParticipationMethod, PostTest
 from domain.refusals import Accepted, Decision, RefusalCode, Refused
+from domain.replay import changed
 from domain.submissions import (
     CreditClaimed,
-    CreditCorrected,
     ParticipationStated,
     Submission,
     SubmissionBody,
@@ -28,6 +37,7 @@ from domain.submissions import (
 )
 from storage import claims, emails, participation
 from storage.audit import AuditEntry
+from storage.canonical import sha256_of
 from storage.claims import LockedClaim, ReceivedSubmission
 
 SYSTEM = "laurel"
@@ -46,6 +56,8 @@ class ClaimLedger:
         self._changes: dict[str, Any] = {}
         self._reminded_at = claim.reminded_at or claim.opened_at
         self._is_unannounced = False
+        # The columns as the newest entry left them; before the first entry there is nothing.
+        self._entered: Mapping[str, Any] = claim.columns if claim.audit.seq else {}
 
     @property
     def connection(self) -> Connection:
@@ -56,6 +68,11 @@ class ClaimLedger:
     def claim(self) -> LockedClaim:
         """The claim as it was locked."""
         return self._claim
+
+    @property
+    def policy(self) -> CEActivityPolicy:
+        """The policy that the claim was opened with."""
+        return self._policy
 
     @property
     def stage(self) -> Stage:
@@ -70,7 +87,7 @@ class ClaimLedger:
         self._verify_by_roster()
 
     def _decide(self, received: ReceivedSubmission) -> None:
-        submission, before = received.submission, self._stage
+        submission = received.submission
         decision = decide(self._policy, self._facts, submission, self._evidence(submission))
         details: Mapping[str, Any] = decision.details if isinstance(decision, Refused) else {}
         award = None
@@ -79,22 +96,23 @@ class ClaimLedger:
             details = self._write_accepted(submission, decision) if isinstance(decision, Accepted) else decision.details
         refusal = decision.code if isinstance(decision, Refused) else None
         claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
-        after = ({"refusal": refusal} if refusal else {}) | dict(details)
+        reason = getattr(submission.body, "reason", None)
         self._enter(
             AuditEntry(
                 step_key=f"submission:{submission.id}",
                 event=f"{submission.kind}.{'refused' if refusal else 'accepted'}",
                 at=submission.received_at,
                 actor=received.actor,
-                after=after,
-                reason=getattr(submission.body, "reason", None),
+                after=({"refusal": refusal} if refusal else {}) | dict(details),
+                rule=self._claim.version_id,
+                evidence={"submission": received.sha256},
+                private={"reason": reason} if reason else {},
                 submission_id=submission.id,
                 request_id=received.request_id,
-            ),
-            before,
+            )
         )
         if award is not None:
-            self._enter_award(award, submission)
+            self._enter_award(award, received)
         if refusal is None:
             self._notify(submission)
 
@@ -145,9 +163,9 @@ class ClaimLedger:
 
     def _granted(self, decision: Accepted, submission: Submission) -> tuple[GrantedAward | None, Decision]:
         """Grant the credit once nothing is missing, in this same transaction; the database refuses it a second time."""
-        facts, is_correction = decision.facts, isinstance(submission.body, CreditCorrected)
+        facts = decision.facts
         is_complete = stage_of(self._policy, facts, submission.received_at) is Stage.AWARDING and not facts.is_awarded
-        if facts.credit is None or not (is_complete or is_correction):
+        if facts.credit is None or not is_complete:
             return None, decision
         claimed = submission.body
         order = AwardOrder(
@@ -157,10 +175,10 @@ class ClaimLedger:
             credit=facts.credit,
             attestation_version=self._attestation_version(claimed),
             attested_at=self._attested_at(submission),
-            at=submission.received_at,
+            completed_on=completed_on(self._policy, facts, submission.received_at),
             public_url=self._public_url,
         )
-        award = correct_award(self._connection, order) if is_correction else award_credit(self._connection, order)
+        award = award_credit(self._connection, order)
         if award is None:
             return None, Refused(RefusalCode.ALREADY_CLAIMED, {"credit_type": facts.credit.credit_type})
         self._changes |= {"awarded_at": self._claim.now}
@@ -174,23 +192,28 @@ class ClaimLedger:
         earlier = None if isinstance(submission.body, CreditClaimed) else self._claim.attested_at
         return earlier or submission.received_at
 
-    def _enter_award(self, award: GrantedAward, submission: Submission) -> None:
+    def _enter_award(self, award: GrantedAward, received: ReceivedSubmission) -> None:
         after = {
             "award": award.award_id,
+            "number": award.number,
             "credit_type": award.credit_type,
             "units": str(award.units),
             "rule_version": award.rule_version,
             "policy_version": self._claim.version_id,
-        } | ({"supersedes": award.supersedes} if award.supersedes else {})
+            "certificate": award.certificate_id,
+            "certificate_state": "reserved" if self._policy.certificate.is_here else "elsewhere",
+        }
         entry = AuditEntry(
             step_key=f"award:{award.award_id}",
             event="credit.awarded",
             at=self._claim.now,
             actor=SYSTEM,
             after=after,
-            submission_id=submission.id,
+            rule=f"{self._claim.version_id} {award.credit_type}@{award.rule_version}",
+            evidence={"submission": received.sha256},
+            submission_id=received.submission.id,
         )
-        self._enter(entry, self._stage)
+        self._enter(entry)
 
     def _notify(self, submission: Submission) -> None:
         """Queue the e-mail that tells the learner what staff decided about their deadline."""
@@ -218,6 +241,7 @@ class ClaimLedger:
             "attempt.graded",
             result_at,
             {"attempt": last.number, "correct": result.correct, "total": result.total, "has_passed": result.has_passed},
+            {"answers": sha256_of(self._claim.given_answers[last.number])},
         )
 
     def open_window_if_due(self, at: datetime) -> None:
@@ -266,12 +290,13 @@ class ClaimLedger:
         at = self._claim.now
         after = {"refusal": RefusalCode.FORM_INCOMPLETE}
         entry = AuditEntry(step_key=f"act:{step_key}", event=f"{kind}.refused", at=at, actor=actor, after=after)
-        self._enter(entry, self._stage)
+        self._enter(entry)
 
     def certificate_issued(self, certificate_id: str, sha256: bytes) -> None:
         """The certificate's bytes are stored."""
         after = {"certificate": certificate_id, "sha256": sha256.hex()}
-        self._happened(f"certificate:{certificate_id}", "certificate.issued", self._claim.now, after)
+        evidence = {"certificate": sha256.hex()}
+        self._happened(f"certificate:{certificate_id}", "certificate.issued", self._claim.now, after, evidence)
 
     def email_sent(self, email_id: str) -> None:
         """The award's e-mail was handed to the mail server; with it the claim is complete."""
@@ -279,19 +304,34 @@ class ClaimLedger:
         self._changes |= {"notified_at": self._claim.now}
         self._happened(f"email:{email_id}", "email.sent", self._claim.now, {"email": email_id})
 
-    def _happened(self, step_key: str, event: str, at: datetime, after: Mapping[str, Any] | None = None) -> None:
+    def _happened(
+        self,
+        step_key: str,
+        event: str,
+        at: datetime,
+        after: Mapping[str, Any] | None = None,
+        evidence: Mapping[str, str] | None = None,
+    ) -> None:
         """Enter what no submission caused."""
         self._is_unannounced = True
-        before = self._stage
         self._move(at)
-        self._enter(AuditEntry(step_key=step_key, event=event, at=at, actor=SYSTEM, after=after or {}), before)
+        entry = AuditEntry(
+            step_key=step_key,
+            event=event,
+            at=at,
+            actor=SYSTEM,
+            after=after or {},
+            rule=self._claim.version_id,
+            evidence=evidence or {},
+        )
+        self._enter(entry)
 
-    def _enter(self, entry: AuditEntry, stage_before: Stage) -> None:
-        """Append an entry, with the stages around it where it moved the claim; the first says where the claim began."""
-        if self._claim.audit.seq == 0:
-            entry = replace(entry, after={**entry.after, "stage": self._stage})
-        elif stage_before is not self._stage:
-            entry = replace(entry, before={"stage": stage_before}, after={**entry.after, "stage": self._stage})
+    def _enter(self, entry: AuditEntry) -> None:
+        """Append an entry, with all that changed of the claim's row since the entry before."""
+        columns = {**self._claim.columns, **self._changes}
+        before, after = changed(self._entered, columns)
+        self._entered = columns
+        entry = replace(entry, before=before, after={**entry.after, **after}, subject=self._claim.learner_id)
         self._claim.audit.append(entry)
 
     def _move(self, at: datetime) -> None:

@@ -14,8 +14,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from domain.assessments import Grade
 from domain.claims import Attempt, ClaimedCredit, ClaimFacts, Stage
 from domain.policy import Profession
+from domain.replay import COLUMNS
 from domain.submissions import Submission, SubmissionKind, from_json
 from storage.audit import GENESIS, AuditStream, claim_stream
+from storage.canonical import sha256_of
 from storage.database import CLAIMS_CHANNEL
 from storage.tables import AttemptRow, ClaimRow, ClaimSessionRow, EvaluationRow, SubmissionRow
 
@@ -26,16 +28,17 @@ class StaleReadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSubmission:
-    """An undecided submission, with who sent it and in which request."""
+    """An undecided submission, with who sent it and in which request. ``sha256`` is of its body, in hex."""
 
     submission: Submission
     actor: str
     request_id: str | None
+    sha256: str
 
 
 @dataclass(slots=True)
 class LockedClaim:
-    """One claim, locked until the transaction ends. ``now`` is the database's clock.
+    """One claim, locked until the transaction ends. ``now`` is the database's clock, ``columns`` the row as it was.
 
     ``learner_id`` is the person: who was merged into another learner is that learner, so that no credit counts twice.
     """
@@ -53,6 +56,7 @@ class LockedClaim:
     reminds_at: datetime | None
     attestation_version: str | None
     attested_at: datetime | None
+    columns: Mapping[str, Any]
     facts: ClaimFacts
     given_answers: Mapping[int, Mapping[str, str]]
     undecided: list[ReceivedSubmission]
@@ -119,6 +123,7 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         reminds_at=row["reminds_at"],
         attestation_version=row["attestation_version"],
         attested_at=row["attested_at"],
+        columns={name: row[name] for name in COLUMNS},
         facts=facts_of(row, attempts),
         given_answers={a["number"]: a["answers"] for a in attempts if a["answers"] is not None},
         undecided=[_received(values) for values in row["undecided"] or []],
@@ -163,7 +168,7 @@ def facts_of(row: Mapping[Any, Any], attempts: list[Mapping[str, Any]]) -> Claim
 def _received(values: Mapping[str, Any]) -> ReceivedSubmission:
     body = from_json(SubmissionKind(values["kind"]), values["body"])
     submission = Submission(values["id"], datetime.fromisoformat(values["received_at"]), body)
-    return ReceivedSubmission(submission, values["actor"], values["request_id"])
+    return ReceivedSubmission(submission, values["actor"], values["request_id"], sha256_of(values["body"]))
 
 
 def undecided_opening(connection: Connection, claim_id: str) -> tuple[ReceivedSubmission, str] | None:

@@ -1,7 +1,6 @@
 """A learner whose claim is driven without HTTP: facts go into the intake, and signals to the workflow."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,7 @@ from domain.submissions import (
 from storage.audit import claim_stream, first_break
 from storage.catalog import publish
 from storage.definitions import Definition, DefinitionStatus, read_definition
+from storage.sealing import open_entries
 from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, ClaimRow, LearnerRow, SubmissionRow
 from workflows.contract import claim_workflow_id
 from workflows.delivery import Delivery, deliver
@@ -269,7 +269,7 @@ class TestClaim:
         """The audit chain holds, and replayed it says the stage that the projection says."""
         with self.engine.connect() as connection:
             assert first_break(connection, claim_stream(self.claim_id)) is None
-        stage = ""
+        stage = None
         for entry in self.entries():
             assert entry.get("before", {}).get("stage", stage) == stage
             stage = entry.get("after", {}).get("stage", stage)
@@ -290,10 +290,12 @@ class TestClaim:
         return [entry["event"] for entry in self.entries()]
 
     def entries(self) -> list[dict[str, Any]]:
+        """The claim's audit entries, in order, with what is sealed in them."""
         with self.engine.connect() as connection:
             query = select(AuditEventRow.body).where(AuditEventRow.stream == f"claim:{self.claim_id}")
             bodies = connection.execute(query.order_by(AuditEventRow.seq)).scalars()
-            return [json.loads(body) for body in bodies if body]
+            entries = open_entries(connection, [body for body in bodies if body])
+        return [{**entry, **(entry.get("private") or {})} for entry in entries]
 
     def opening(self) -> Opening:
         return Opening(self.published.ce_activity_id, self.published.version_id)
