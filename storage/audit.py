@@ -6,7 +6,7 @@ An entry's body is canonical JSON (sorted keys, no white space, UTF-8), and exac
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -19,8 +19,17 @@ from storage.tables import AuditEventRow
 GENESIS: Final = bytes(32)
 _DOMAIN: Final = b"laurel-audit/v1\0"
 _APPEND: Final = text(
-    "INSERT INTO audit_events (stream, seq, step_key, body, body_hash, prev_hash, hash) "
-    "VALUES (:stream, :seq, :step_key, :body, :body_hash, :prev_hash, :hash)"
+    "INSERT INTO audit_events (stream, seq, step_key, recorded_at, body, body_hash, prev_hash, hash) "
+    "VALUES (:stream, :seq, :step_key, :recorded_at, :body, :body_hash, :prev_hash, :hash)"
+)
+_CHAIN: Final = text(
+    "SELECT seq, body, body_hash, prev_hash, hash FROM audit_events WHERE stream = :stream ORDER BY seq"
+)
+_END: Final = text(
+    """
+    SELECT e.seq, e.hash, clock_timestamp() AS now FROM (VALUES (1)) AS always
+      LEFT JOIN LATERAL (SELECT seq, hash FROM audit_events WHERE stream = :stream ORDER BY seq DESC LIMIT 1) e ON true
+    """
 )
 
 
@@ -49,10 +58,12 @@ class AuditEntry:
     submission_id: str | None = None
     request_id: str | None = None
 
-    def body(self, sealed: Mapping[str, str] | None = None) -> bytes:
+    def body(self, recorded_at: datetime, sealed: Mapping[str, str] | None = None) -> bytes:
         """The canonical bytes that are stored and hashed; ``sealed`` is what became of ``private``."""
         values = {
             "v": 1,
+            "step": self.step_key,
+            "recorded_at": recorded_at.isoformat(),
             "event": self.event,
             "at": self.at.isoformat(),
             "actor": self.actor,
@@ -79,20 +90,23 @@ def learner_stream(learner_id: str) -> str:
     return f"learner:{learner_id}"
 
 
-def chain_hash(stream: str, seq: int, prev_hash: bytes, body: bytes) -> bytes:
-    """The hash of one entry, from its place in the chain and its body."""
-    body_hash = hashlib.sha256(body).digest()
+def chain_hash(stream: str, seq: int, prev_hash: bytes, body_hash: bytes) -> bytes:
+    """The hash of one entry, from its place in the chain and the SHA-256 of its body."""
     return hashlib.sha256(_DOMAIN + stream.encode() + b"\0" + seq.to_bytes(8, "big") + prev_hash + body_hash).digest()
 
 
 class AuditStream:
-    """The end of one stream, ready to append to. Two writers of one stream exclude each other by the primary key."""
+    """The end of one stream, ready to append to. Two writers of one stream exclude each other by the primary key.
 
-    def __init__(self, connection: Connection, stream: str, seq: int, head: bytes) -> None:
+    What is appended was recorded at ``now``, the database's time when the end was read.
+    """
+
+    def __init__(self, connection: Connection, stream: str, seq: int, head: bytes, now: datetime) -> None:
         self._connection = connection
         self._stream = stream
         self._seq = seq
         self._head = head
+        self._now = now
 
     @property
     def seq(self) -> int:
@@ -102,13 +116,8 @@ class AuditStream:
     @classmethod
     def open(cls, connection: Connection, stream: str) -> "AuditStream":
         """Find the end of a stream; a new stream starts from 32 zero bytes."""
-        row = connection.execute(
-            select(AuditEventRow.seq, AuditEventRow.hash)
-            .where(AuditEventRow.stream == stream)
-            .order_by(AuditEventRow.seq.desc())
-            .limit(1)
-        ).one_or_none()
-        return cls(connection, stream, *(row or (0, GENESIS)))
+        row = connection.execute(_END, {"stream": stream}).one()
+        return cls(connection, stream, row.seq or 0, bytes(row.hash or GENESIS), row.now)
 
     def has(self, step_key: str) -> bool:
         """Whether a step was entered before."""
@@ -119,9 +128,10 @@ class AuditStream:
 
     def append(self, entry: AuditEntry) -> None:
         """Write the next entry; raises ``IntegrityError`` when the step was written before."""
-        body = entry.body(self._sealed(entry) if entry.private else None)
+        body = entry.body(self._now, self._sealed(entry) if entry.private else None)
+        body_hash = hashlib.sha256(body).digest()
         seq, prev_hash = self._seq + 1, self._head
-        self._head = chain_hash(self._stream, seq, prev_hash, body)
+        self._head = chain_hash(self._stream, seq, prev_hash, body_hash)
         self._seq = seq
         self._connection.execute(
             _APPEND,
@@ -129,8 +139,9 @@ class AuditStream:
                 "stream": self._stream,
                 "seq": seq,
                 "step_key": entry.step_key,
+                "recorded_at": self._now,
                 "body": body,
-                "body_hash": hashlib.sha256(body).digest(),
+                "body_hash": body_hash,
                 "prev_hash": prev_hash,
                 "hash": self._head,
             },
@@ -147,17 +158,10 @@ class AuditStream:
 def first_break(connection: Connection, stream: str) -> int | None:
     """The sequence number of the first entry whose chain does not hold; None when the whole stream does."""
     prev_hash, expected = GENESIS, 1
-    for seq, body, stored_prev, stored in _entries(connection, stream):
-        if seq != expected or stored_prev != prev_hash or stored != chain_hash(stream, seq, prev_hash, body):
-            return int(seq)
-        prev_hash, expected = stored, expected + 1
+    for row in connection.execute(_CHAIN, {"stream": stream}):
+        body_hash = row.body_hash if row.body is None else hashlib.sha256(row.body).digest()
+        wanted = (expected, prev_hash, body_hash, chain_hash(stream, expected, prev_hash, body_hash))
+        if (row.seq, row.prev_hash, row.body_hash, row.hash) != wanted:
+            return int(row.seq)
+        prev_hash, expected = row.hash, expected + 1
     return None
-
-
-def _entries(connection: Connection, stream: str) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-    rows = connection.execute(
-        select(AuditEventRow.seq, AuditEventRow.body, AuditEventRow.prev_hash, AuditEventRow.hash)
-        .where(AuditEventRow.stream == stream)
-        .order_by(AuditEventRow.seq)
-    )
-    return ((row.seq, bytes(row.body), bytes(row.prev_hash), bytes(row.hash)) for row in rows)

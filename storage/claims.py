@@ -127,7 +127,7 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         facts=facts_of(row, attempts),
         given_answers={a["number"]: a["answers"] for a in attempts if a["answers"] is not None},
         undecided=[_received(values) for values in row["undecided"] or []],
-        audit=AuditStream(connection, claim_stream(row["id"]), seq, bytes.fromhex(head)),
+        audit=AuditStream(connection, claim_stream(row["id"]), seq, bytes.fromhex(head), row["now"]),
         now=row["now"],
     )
 

@@ -6,7 +6,7 @@ Rows are read and written with SQLAlchemy Core statements; the mapped classes on
 
 from typing import Final
 
-from storage.tables.audit import AuditEventRow
+from storage.tables.audit import AuditCheckpointRow, AuditEventRow, AuditLeafRow
 from storage.tables.awards import AwardLineRow, AwardRow, CertificateRow, DocumentRow, HistoricalAwardRow
 from storage.tables.base import NAMING, UNITS_CHECK, Base
 from storage.tables.catalog import CEActivityRow, CEActivityVersionRow, ProviderRow
@@ -28,6 +28,7 @@ from storage.tables.evidence import (
     RosterLineRow,
     RosterRow,
 )
+from storage.tables.limits import RequestCountRow
 from storage.tables.mail import OutgoingEmailRow
 from storage.tables.people import (
     AccountRow,
@@ -47,7 +48,9 @@ __all__ = [
     "UNITS_CHECK",
     "AccountRow",
     "AttemptRow",
+    "AuditCheckpointRow",
     "AuditEventRow",
+    "AuditLeafRow",
     "AwardLineRow",
     "AwardRow",
     "Base",
@@ -75,6 +78,7 @@ __all__ = [
     "LoginSessionRow",
     "OutgoingEmailRow",
     "ProviderRow",
+    "RequestCountRow",
     "RosterEntryRow",
     "RosterKeyRow",
     "RosterLineRow",
@@ -89,7 +93,9 @@ __all__ = [
 PERSONAL_DATA: Final[dict[str, tuple[str, str] | None]] = {
     "accounts": ("e-mail address", "while the account exists"),
     "attempts": ("answers of a learner", "six years from the activity date (R-ACC-3)"),
+    "audit_checkpoints": None,
     "audit_events": ("ids of learners and staff, no names", "six years from the activity date (R-ACC-3)"),
+    "audit_leaves": None,
     "award_lines": None,
     "awards": ("credit of a learner", "six years from the activity date (R-ACC-3)"),
     "ce_activities": None,
@@ -116,6 +122,7 @@ PERSONAL_DATA: Final[dict[str, tuple[str, str] | None]] = {
     "login_sessions": ("who is signed in", "until the session expires"),
     "outgoing_emails": ("address of a recipient", "one year"),
     "providers": None,
+    "request_counts": ("hashes of network addresses", "one day"),
     "roster_entries": ("name of an attendee", "six years from the activity date (R-ACC-3)"),
     "roster_keys": ("badge ids, addresses and identifiers of attendees", "six years from the activity date (R-ACC-3)"),
     "roster_lines": ("what a roster says of attendees", "six years from the activity date (R-ACC-3)"),
