@@ -14,6 +14,7 @@ from documents.fit import fit
 from documents.jobs import CertificateJob
 from documents.models import TEMPLATE_VERSION, CertificateData, Image
 from documents.qr import QrCode
+from documents.template_layout import check_layout
 from documents.typefaces import missing_glyphs
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def render_certificate(job: CertificateJob) -> bytes:
         pictures=pictures,
         attachments=[credential] if credential else [],
         stylesheet=job.template.css if job.template else None,
+        # The built-in template is proved by tests; what a provider's own makes of these words is looked at now.
+        check=(lambda document: check_layout(document, data)) if job.template else None,
     )
 
 

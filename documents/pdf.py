@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -100,12 +100,14 @@ class PdfEngine:
         pictures: Mapping[str, Picture] | None = None,
         attachments: Iterable[AttachedFile] = (),
         stylesheet: str | None = None,
+        check: Callable[[Document], None] | None = None,
     ) -> bytes:
         """Return the PDF of the first of these pages that is not crowded, or else of the last.
 
         A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
         An image whose address is a key of ``pictures`` is drawn by that picture. ``stylesheet`` is more CSS, for these
-        pages only; it can name the engine's fonts, and whatever it wants fetched is not.
+        pages only; it can name the engine's fonts, and whatever it wants fetched is not. ``check`` looks at the pages
+        that were chosen, and raises when they must not be written.
         """
         with self._turn:
             stylesheets = [self._stylesheet]
@@ -116,6 +118,8 @@ class PdfEngine:
                 document = self._lay_out(page, pictures or {}, stylesheets)
                 if not _is_crowded(document):
                     break
+            if check is not None:
+                check(document)
             pdf: bytes = document.write_pdf(
                 pdf_variant=_VARIANT,
                 pdf_identifier=identifier,

@@ -1,0 +1,35 @@
+"""A provider's own template: its page, rendered where a template can reach nothing but the fields of a certificate."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from documents.jobs import TemplateSource
+from documents.template_fields import template_fields
+
+_KEPT_TEMPLATES: Final = 32
+
+
+def render_page(template: TemplateSource, values: Mapping[str, Any]) -> str:
+    """Return the page of one certificate; ``values`` are those of ``documents.certificate_view.certificate_view``.
+
+    Raises ``jinja2.UndefinedError`` where the template names a value that does not exist.
+    """
+    return _compiled(template.html).render(template_fields(values))
+
+
+@lru_cache(maxsize=_KEPT_TEMPLATES)
+def _compiled(html: str) -> Template:
+    return _environment().from_string(html)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """No filters, tests, functions or other templates: conditions, loops and values are all that there is."""
+    environment = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined, optimized=False)
+    environment.filters.clear()
+    environment.tests.clear()
+    environment.globals.clear()
+    return environment

@@ -1,0 +1,150 @@
+"""What a provider's own template may print: every value in words already, so that a template needs no filter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+from documents.certificate_view import FILTERS, PictureView, SignatoryView
+from documents.models import CertificateData, CertificateKind
+from documents.wording import day_range_words, day_words, unit_words
+
+WORDS: Final = frozenset(
+    {
+        "heading", "learner", "learner_name", "learner_credentials", "learning_format", "title", "occasion", "location",
+        "dates", "completed_on", "issued_on", "award_phrase", "units", "unit_name", "provider_name", "provider_address",
+        "provider_website", "particulars", "certificate_id", "version", "verification_code",
+    }
+)  # fmt: skip
+"""Plain words; they may stand in the text of any element, the page's title included."""
+
+SET_WORDS: Final = frozenset({"credit", "accreditation_statement", "designation_statement", "verification_link"})
+"""Words with the italics, the trade mark sign and the link that they must have; the title can't hold them."""
+
+PICTURES: Final = frozenset({"logo", "qr"})
+"""Whole ``img`` elements of the class of their name; an absent logo prints nothing."""
+
+SIGNALS: Final = frozenset({"kind", "paper"})
+"""``credit`` or ``participation``, ``letter`` or ``a4``: for conditions only."""
+
+LISTS: Final[Mapping[str, frozenset[str]]] = {
+    "signatories": frozenset({"name", "title", "signature"}),
+    "sessions": frozenset({"title", "date", "units"}),
+    "identifiers": frozenset({"label", "value"}),
+}
+"""What can be looped over, with the fields of each entry; ``signature`` is a picture."""
+
+ATTRIBUTES: Final[Mapping[str, str]] = {"class": "classes", "lang": "language"}
+"""The only values that may stand in an attribute, which are words of ours: attribute -> value."""
+
+DEMANDED: Final = (
+    "heading", "learner", "learning_format", "title", "occasion", "award_phrase", "credit", "provider_name",
+    "provider_address", "accreditation_statement", "designation_statement", "particulars", "verification_code",
+    "verification_link", "qr",
+)  # fmt: skip
+"""What every template prints, so that it serves each row of the certificate field matrix, and can be verified."""
+
+DEMANDED_OF_LISTS: Final[Mapping[str, frozenset[str]]] = {
+    "signatories": frozenset({"name", "title"}),
+    "sessions": frozenset({"title", "date", "units"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignatoryFields:
+    """A person who signs; without a picture ``signature`` is empty."""
+
+    name: str
+    title: str
+    signature: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFields:
+    """One session for which units were awarded."""
+
+    title: str
+    date: str
+    units: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierFields:
+    """A number that must appear; ``particulars`` holds all of them on one line."""
+
+    label: str
+    value: str
+
+
+def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
+    """The fields of one certificate, from the values of ``documents.certificate_view.certificate_view``."""
+    data: CertificateData = values["certificate"]
+    signatories: list[SignatoryView] = values["signatories"]
+    return {
+        **{name: str(values[name]) for name in ("heading", "occasion", "particulars")},
+        **_words(data),
+        "credit": _credit(data),
+        "accreditation_statement": FILTERS["set_credit_name"](data.accreditation_statement, data.credit),
+        "designation_statement": FILTERS["set_credit_name"](data.designation_statement, data.credit),
+        "verification_link": Markup('<a href="{}">{}</a>').format(
+            data.verification_url, FILTERS["short_url"](data.verification_url)
+        ),
+        "qr": _picture(
+            "qr", PictureView(values["qr"], f"QR code: verify this certificate at {data.verification_url}")
+        ),
+        "logo": _picture("logo", values["logo"]),
+        "signatories": [
+            SignatoryFields(each.name, each.title, _picture("signature", each.signature)) for each in signatories
+        ],
+        "sessions": [
+            SessionFields(each.title, day_words(each.held_on), unit_words(each.units)) for each in data.sessions
+        ],
+        "identifiers": [IdentifierFields(each.label, each.value) for each in data.identifiers],
+        "classes": f"{data.paper} {data.kind} {values['fit'].classes}",
+    }
+
+
+def _words(data: CertificateData) -> dict[str, str]:
+    is_participation = data.kind is CertificateKind.PARTICIPATION
+    return {
+        "kind": str(data.kind),
+        "paper": str(data.paper),
+        "language": data.language,
+        "learner": data.learner,
+        "learner_name": data.learner_name,
+        "learner_credentials": data.learner_credentials,
+        "learning_format": data.learning_format,
+        "title": data.ce_activity_title,
+        "location": data.location or "",
+        "dates": day_range_words(data.starts_on, data.ends_on) or "",
+        "completed_on": day_words(data.completed_on),
+        "issued_on": day_words(data.issued_on),
+        "award_phrase": "with a recorded participation of" if is_participation else "and is awarded",
+        "units": unit_words(data.credit.awarded_units),
+        "unit_name": data.credit.unit_name,
+        "provider_name": data.provider.name,
+        "provider_address": data.provider.address,
+        "provider_website": data.provider.website,
+        "certificate_id": data.certificate_id,
+        "version": str(data.version),
+        "verification_code": data.verification_code,
+    }
+
+
+def _credit(data: CertificateData) -> Markup:
+    """The amount and what it counts, set as the credit's owner asks for it (R-AMA-5)."""
+    credit, amount = data.credit, escape(unit_words(data.credit.awarded_units))
+    name = FILTERS["credit_name"](credit)
+    if credit.names_its_unit:
+        return Markup("{} {}").format(amount, name)
+    counted = Markup("{} {}").format(amount, credit.unit_name)
+    if data.kind is CertificateKind.PARTICIPATION:
+        return counted
+    return Markup('{}<br/><span class="credit-name">{}</span>').format(counted, name)
+
+
+def _picture(name: str, picture: PictureView | None) -> Markup:
+    if picture is None:
+        return Markup()
+    return Markup('<img class="{}" src="{}" alt="{}"/>').format(name, picture.address, picture.words)

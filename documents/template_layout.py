@@ -1,0 +1,165 @@
+"""Whether every word that a certificate must show can be read on the pages that a provider's own template makes.
+
+A template is looked at when it is published, with sample data; this looks at each certificate, before it is issued.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from unicodedata import normalize
+
+from documents.jobs import RenderFailedError
+from documents.models import CertificateData, CertificateKind, Paper
+from documents.wording import day_words, unit_words
+
+# In CSS pixels, 96 to an inch.
+_PAPERS: Final = {Paper.LETTER: (816.0, 1056.0), Paper.A4: (793.7, 1122.5)}
+_TOLERANCE: Final = 1.0
+_SMALLEST_LETTERS: Final = 5 * 96 / 72
+_SMALLEST_QR_CODE: Final = 0.6 * 96
+_PALEST: Final = 0.5
+_QR_CODE: Final = "picture:qr"
+# Some sheets for long words, and one for so many sessions.
+_SHEETS: Final = 3
+_SESSIONS_PER_SHEET: Final = 3
+# Of two lines that touch, each reaches a little into the other; of two in each other's way, half.
+_INNER: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Ink:
+    """Words or a picture on a page: where, in CSS pixels from its upper left corner, and whether it can be seen."""
+
+    words: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+    is_seen: bool
+    address: str = ""
+
+    @property
+    def core(self) -> tuple[float, float, float, float]:
+        """The rectangle without the edges that may touch others."""
+        height = self.bottom - self.top
+        return self.left + 1, self.top + _INNER * height, self.right - 1, self.bottom - _INNER * height
+
+
+def check_layout(document: Any, data: CertificateData) -> None:
+    """Look at the laid out pages (a ``weasyprint.document.Document``) of one certificate.
+
+    Raises ``RenderFailedError``, which is final, with ``TooManyPages``, ``PaperDiffers``, ``PageOverflows`` (something
+    reaches over the edge), ``WordsOverlap``, ``QrCodeNotReadable``, or the field that is not shown: ``LearnerNotShown``.
+    """
+    if len(document.pages) > _SHEETS + len(data.sessions) // _SESSIONS_PER_SHEET:
+        raise _failure("TooManyPages")
+    pages = [list(_inks(page)) for page in document.pages]
+    for page, inks in zip(document.pages, pages, strict=True):
+        _check_page(page, inks, data.paper)
+    _check_words(data, "".join(ink.words for inks in pages for ink in inks if ink.is_seen))
+    if not any(_is_readable_code(ink) for inks in pages for ink in inks):
+        raise _failure("QrCodeNotReadable")
+
+
+def _check_page(page: Any, inks: list[_Ink], paper: Paper) -> None:
+    expected = sorted(_PAPERS[paper])
+    if any(abs(real - wanted) > _TOLERANCE for real, wanted in zip(sorted((page.width, page.height)), expected)):  # noqa: B905 - both are pairs
+        raise _failure("PaperDiffers")
+    for ink in inks:
+        is_inside = ink.left >= -_TOLERANCE and ink.top >= -_TOLERANCE
+        if not is_inside or ink.right > page.width + _TOLERANCE or ink.bottom > page.height + _TOLERANCE:
+            raise _failure("PageOverflows")
+    if _overlap(ink for ink in inks if ink.words.strip() or ink.address):
+        raise _failure("WordsOverlap")
+
+
+def _overlap(inks: Iterable[_Ink]) -> bool:
+    """Whether any two are in each other's way: a sweep from top to bottom over those that reach this far down."""
+    open_cores: list[tuple[float, float, float, float]] = []
+    for core in sorted((ink.core for ink in inks), key=lambda core: core[1]):
+        left, top, right, bottom = core
+        open_cores = [other for other in open_cores if other[3] > top]
+        if any(other[0] < right and left < other[2] for other in open_cores):
+            return True
+        if right > left and bottom > top:
+            open_cores.append(core)
+    return False
+
+
+def _is_readable_code(ink: _Ink) -> bool:
+    return (
+        ink.address == _QR_CODE
+        and ink.is_seen
+        and min(ink.right - ink.left, ink.bottom - ink.top) >= _SMALLEST_QR_CODE - _TOLERANCE
+    )
+
+
+def _check_words(data: CertificateData, shown: str) -> None:
+    letters = _letters(shown)
+    for field, words in _must_show(data):
+        if _letters(words) not in letters:
+            raise _failure(f"{field}NotShown")
+
+
+def _must_show(data: CertificateData) -> Iterator[tuple[str, str]]:
+    """What must be readable, by the name of the field: each field on one stretch of the page."""
+    yield "Heading", "Participation" if data.kind is CertificateKind.PARTICIPATION else "Certificate of"
+    yield "Learner", data.learner
+    yield "Title", data.ce_activity_title
+    yield "LearningFormat", data.learning_format
+    yield "Location", data.location or ""
+    yield "CompletionDate", day_words(data.completed_on)
+    yield "Units", unit_words(data.credit.awarded_units)
+    if data.kind is CertificateKind.CREDIT:
+        yield "CreditName", data.credit.name
+    yield "Provider", data.provider.name
+    yield "ProviderAddress", data.provider.address
+    yield "AccreditationStatement", data.accreditation_statement
+    yield "DesignationStatement", data.designation_statement
+    yield "VerificationCode", data.verification_code
+    yield "CertificateId", data.certificate_id
+    yield "IssueDate", day_words(data.issued_on)
+    for identifier in data.identifiers:
+        yield "Identifier", identifier.value
+    for signatory in data.signatories:
+        yield "Signatory", signatory.name
+
+
+def _letters(text: str) -> str:
+    """Letters and digits only: lines, hyphens, capitals and typographic marks are the template's own business."""
+    plain = normalize("NFKC", text.replace("\u2122", "")).casefold()
+    return "".join(character for character in plain if character.isalnum())
+
+
+def _inks(page: Any) -> Iterator[_Ink]:
+    """Everything that is printed on a page, in the order of the text."""
+    waiting: list[tuple[Any, float]] = [(page._page_box, 1.0)]  # noqa: SLF001 - WeasyPrint shows its boxes to nobody
+    while waiting:
+        box, opacity = waiting.pop()
+        opacity *= box.style["opacity"]
+        words = getattr(box, "text", None)
+        address = box.element.get("src", "") if box.element is not None and box.element_tag == "img" else ""
+        if words is not None or (address and hasattr(box, "replacement")):
+            yield _ink(box, words or "", address, opacity)
+        waiting += [(child, opacity) for child in reversed(getattr(box, "children", ()))]
+
+
+def _ink(box: Any, words: str, address: str, opacity: float) -> _Ink:
+    size = box.style["font_size"]
+    is_pale = opacity * box.style["color"].alpha < _PALEST
+    left, top = (box.position_x, box.position_y) if words else (box.content_box_x(), box.content_box_y())
+    return _Ink(
+        words=words,
+        left=left,
+        top=top,
+        right=left + box.width,
+        bottom=top + box.height,
+        size=size,
+        is_seen=box.style["visibility"] == "visible" and not is_pale and (size >= _SMALLEST_LETTERS or bool(address)),
+        address=address,
+    )
+
+
+def _failure(code: str) -> RenderFailedError:
+    return RenderFailedError(code, is_final=True)
