@@ -13,7 +13,6 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -66,8 +65,8 @@ def write_accepted(
         case SessionClaimed() as session:
             is_undone = before.credit is not None and facts.credit is None
             return _write_session(connection, claim, session, at, is_credit_undone=is_undone)
-        case StatementChosen() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
-            return _write_claiming(connection, claim, facts, body, at)
+        case StatementChosen() | CreditClaimed() | StatementFinalized() as body:
+            return _claiming_written(facts, body, at)
         case _:
             return _write_office_work(connection, claim, facts, submission)
 
@@ -110,12 +109,8 @@ def _write_session(
     )
 
 
-def _write_claiming(
-    connection: Connection,
-    claim: LockedClaim,
-    facts: ClaimFacts,
-    body: StatementChosen | CreditClaimed | StatementFinalized | CreditCorrected,
-    at: datetime,
+def _claiming_written(
+    facts: ClaimFacts, body: StatementChosen | CreditClaimed | StatementFinalized, at: datetime
 ) -> Writing:
     match body:
         case StatementChosen(credit_type=credit_type):
@@ -123,11 +118,6 @@ def _write_claiming(
             return Writing({"statement": credit_type, **no_credit}, {"credit_type": credit_type})
         case StatementFinalized():
             return Writing({"finalized_at": at})
-        case CreditCorrected(sessions=corrected):
-            units = facts.credit.units if facts.credit else None
-            if corrected is not None:
-                claims.replace_sessions(connection, claim.id, corrected, at)
-            return Writing({"claimed_units": units, "notified_at": None}, {"units": str(units)})
         case CreditClaimed() as credit:  # pragma: no branch -- mypy proves that no other case is left
             units = facts.credit.units if facts.credit else None
             columns = {

@@ -1,4 +1,8 @@
-"""Granting credit: award, lines, reserved certificate and outgoing e-mail, in the caller's one transaction."""
+"""Granting credit: award, lines, reserved certificate and outgoing e-mail, in the caller's one transaction.
+
+What is granted is never changed. A correction (``activities.corrections``) grants anew, or reserves another version of
+the certificate, with the same functions.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ from documents.models import (
 )
 from domain import credit
 from domain.claims import ClaimedCredit, ClaimFacts, format_of, offer_of
+from domain.corrections import AwardState
 from domain.deadlines import local_date
 from domain.identifiers import IDENTIFIERS
 from domain.identities import derived_id, verification_code
@@ -32,24 +37,19 @@ from storage.claims import LockedClaim
 
 @dataclass(frozen=True, slots=True)
 class GrantedAward:
-    """An award that was just granted, and the one that it corrects, if any."""
+    """An award that was just granted, and the certificate that is reserved with it."""
 
     award_id: str
     credit_type: str
     units: Decimal
     rule_version: str
-    number: int = 1
-    supersedes: str | None = None
-
-    @property
-    def certificate_id(self) -> str:
-        """The certificate that was reserved with the award."""
-        return derived_id("crt", self.award_id, "1")
+    number: int
+    certificate_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwardOrder:
-    """What is to be granted: the credit that a claim's facts amount to, as of ``at``, under the pinned policy."""
+    """What is to be granted: the credit that a claim's facts amount to, under a policy, to whom the claim is."""
 
     claim: LockedClaim
     policy: CEActivityPolicy
@@ -57,7 +57,7 @@ class AwardOrder:
     credit: ClaimedCredit
     attestation_version: str
     attested_at: datetime
-    at: datetime
+    completed_on: date
     public_url: str
 
     @property
@@ -79,13 +79,9 @@ class AwardOrder:
         return tuple(session for session in self.policy.sessions if session.code in self.facts.sessions)
 
     @property
-    def completed_on(self) -> date:
-        """The local date of completion (R-TZ); what was live was completed when it was held (R-CPE-4)."""
-        claimed_on = local_date(self.at, self.policy.time_zone)
-        if self.sessions:
-            return min(claimed_on, max(session.held_on for session in self.sessions))
-        is_live = self.learning_format is LearningFormat.LIVE_ACTIVITY
-        return min(claimed_on, self.policy.ends_on) if is_live else claimed_on
+    def issued_on(self) -> date:
+        """The local date of today (R-TZ)."""
+        return local_date(self.claim.now, self.policy.time_zone)
 
 
 def award_credit(connection: Connection, order: AwardOrder) -> GrantedAward | None:
@@ -93,19 +89,18 @@ def award_credit(connection: Connection, order: AwardOrder) -> GrantedAward | No
 
     The claimed units are what is recorded, printed and reported, not the designated maximum (R-AMA-1).
     """
-    return _grant(connection, order, number=1, supersedes=None)
-
-
-def correct_award(connection: Connection, order: AwardOrder) -> GrantedAward | None:
-    """Grant the corrected credit in place of the claim's award, which stays in the record as superseded."""
-    earlier = awards.supersede_award(connection, order.claim.id)
-    if earlier is None:
+    award_id = grant(connection, order, number=1)
+    if award_id is None:
         return None
-    return _grant(connection, order, number=earlier["number"] + 1, supersedes=earlier["id"])
+    data = draw_up(connection, order, version=1)
+    reserve_certificate(connection, order, award_id, data)
+    rule = credit.rule_of(order.offer)
+    return GrantedAward(award_id, rule.code, order.credit.units, rule.version, 1, data.certificate_id)
 
 
-def _grant(connection: Connection, order: AwardOrder, number: int, supersedes: str | None) -> GrantedAward | None:
-    rule, claim, units = credit.rule_of(order.offer), order.claim, order.credit.units
+def grant(connection: Connection, order: AwardOrder, number: int) -> str | None:
+    """Add the claim's award of this number with its lines, and answer with its id; None as for ``award_credit``."""
+    rule, claim = credit.rule_of(order.offer), order.claim
     award_id = derived_id("awd", claim.id, rule.code, *([str(number)] if number > 1 else []))
     is_new = awards.add_award(
         connection,
@@ -118,8 +113,8 @@ def _grant(connection: Connection, order: AwardOrder, number: int, supersedes: s
             "version_id": claim.version_id,
             "credit_type": rule.code,
             "rule_version": rule.version,
-            "units": units,
-            "state": "active",
+            "units": order.credit.units,
+            "state": AwardState.ACTIVE,
             "completed_on": order.completed_on,
             "attestation_version": order.attestation_version,
             "attested_at": order.attested_at,
@@ -127,11 +122,7 @@ def _grant(connection: Connection, order: AwardOrder, number: int, supersedes: s
         },
         _lines(order, award_id),
     )
-    if not is_new:
-        return None
-    granted = GrantedAward(award_id, rule.code, units, rule.version, number, supersedes)
-    _reserve_documents(connection, order, granted)
-    return granted
+    return award_id if is_new else None
 
 
 def _lines(order: AwardOrder, award_id: str) -> list[dict[str, Any]]:
@@ -145,39 +136,58 @@ def _lines(order: AwardOrder, award_id: str) -> list[dict[str, Any]]:
     return [{"award_id": award_id, "number": number, **line} for number, line in enumerate(lines or [whole], start=1)]
 
 
-def _reserve_documents(connection: Connection, order: AwardOrder, granted: GrantedAward) -> None:
-    claim = order.claim
-    recipient = awards.recipient_of(connection, claim.learner_id)
-    certificate_id, code = granted.certificate_id, verification_code()
-    data = CertificateData(
-        certificate_id=certificate_id,
-        version=granted.number,
-        verification_code=code,
-        verification_url=f"{order.public_url}/verify/{code}",
-        learner_name=f"{recipient['given_name']} {recipient['family_name']}",
-        learner_credentials=recipient["credentials"] or "",
-        completed_on=order.completed_on,
-        issued_on=local_date(claim.now, order.policy.time_zone),
-        identifiers=_identifiers(order, recipient["identifiers"]),
+def draw_up(connection: Connection, order: AwardOrder, version: int) -> CertificateData:
+    """What this version of the claim's certificate prints: everything as it is today."""
+    return CertificateData(
+        **new_version(order, version),
+        **printed_learner(connection, order),
+        **printed_credit(order),
         **_printed_policy(order),
     )
+
+
+def new_version(order: AwardOrder, version: int) -> dict[str, Any]:
+    """What is each version's own."""
+    code = verification_code()
+    return {
+        "certificate_id": derived_id("crt", order.claim.id, str(version)),
+        "version": version,
+        "verification_code": code,
+        "verification_url": f"{order.public_url}/verify/{code}",
+        "issued_on": order.issued_on,
+    }
+
+
+def printed_learner(connection: Connection, order: AwardOrder) -> dict[str, Any]:
+    """What a certificate prints of the learner, as the profile has it now."""
+    recipient = awards.recipient_of(connection, order.claim.learner_id)
+    return {
+        "learner_name": f"{recipient['given_name']} {recipient['family_name']}",
+        "learner_credentials": recipient["credentials"] or "",
+        "identifiers": _identifiers(order, recipient["identifiers"]),
+    }
+
+
+def reserve_certificate(connection: Connection, order: AwardOrder, award_id: str, data: CertificateData) -> None:
+    """Reserve a version of the certificate, and the e-mail that announces it; its bytes follow."""
+    claim = order.claim
     certificate = {
-        "id": certificate_id,
-        "award_id": granted.award_id,
-        "version": granted.number,
+        "id": data.certificate_id,
+        "award_id": award_id,
+        "version": data.version,
         # Kept as what the award's e-mail says, and never rendered, when another system issues the certificate.
         "state": "reserved" if order.policy.certificate.is_here else "elsewhere",
-        "verification_code": code,
+        "verification_code": data.verification_code,
         "data": data.to_json(),
         "template_version": TEMPLATE_VERSION,
         "reserved_at": claim.now,
     }
     email = {
-        "id": derived_id("eml", "award", granted.award_id),
+        "id": derived_id("eml", "award", data.certificate_id),
         "purpose": NoticePurpose.AWARD,
-        "subject_id": granted.award_id,
+        "subject_id": data.certificate_id,
         "claim_id": claim.id,
-        "recipient": recipient["email"],
+        "recipient": awards.recipient_of(connection, claim.learner_id)["email"],
         "state": "reserved",
     }
     awards.reserve_certificate(connection, certificate)
@@ -192,6 +202,25 @@ def _identifiers(order: AwardOrder, profile: Mapping[str, str]) -> tuple[Identif
         *(Identifier(label=each.label, value=each.code) for each in offered),
         *(Identifier(label=IDENTIFIERS[kind].label, value=profile[kind]) for kind in own),
     )
+
+
+def printed_credit(order: AwardOrder) -> dict[str, Any]:
+    """What a certificate prints of the credit that was awarded."""
+    rule = credit.rule_of(order.offer)
+    return {
+        "completed_on": order.completed_on,
+        "credit": CreditDetails(
+            name=rule.name.removesuffix("\u2122"),
+            awarded_units=order.credit.units,
+            unit_name=rule.unit,
+            is_italic=rule.is_italic,
+            has_trademark=rule.name.endswith("\u2122"),
+        ),
+        "sessions": tuple(
+            SessionLine(title=each.title, held_on=each.held_on, units=order.facts.sessions[each.code])
+            for each in order.sessions
+        ),
+    }
 
 
 def _printed_policy(order: AwardOrder) -> dict[str, Any]:
@@ -213,19 +242,8 @@ def _printed_policy(order: AwardOrder) -> dict[str, Any]:
         # R-AMA-7: a live activity prints its dates, other formats the day of completion only.
         "starts_on": policy.starts_on if is_live else None,
         "ends_on": policy.ends_on if is_live else None,
-        "credit": CreditDetails(
-            name=rule.name.removesuffix("\u2122"),
-            awarded_units=order.credit.units,
-            unit_name=rule.unit,
-            is_italic=rule.is_italic,
-            has_trademark=rule.name.endswith("\u2122"),
-        ),
         "accreditation_statement": provider.accreditation_statement,
         "designation_statement": offer.designation_statement,
-        "sessions": tuple(
-            SessionLine(title=each.title, held_on=each.held_on, units=order.facts.sessions[each.code])
-            for each in order.sessions
-        ),
         "signatories": tuple(Signatory(name=s.name, title=s.title) for s in policy.signatories),
         "paper": Paper(policy.paper),
     }

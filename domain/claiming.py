@@ -16,12 +16,13 @@ from domain.claims import (
     offer_of,
     offers_of,
 )
+from domain.corrections import CreditChange
 from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy, CreditOffer, EvaluationTime, Session
 from domain.refusals import Accepted, Decision, RefusalCode, Refused, incomplete
-from domain.submissions import CreditClaimed, CreditCorrected, SessionClaimed, StatementChosen, StatementFinalized
+from domain.submissions import CreditClaimed, SessionClaimed, StatementChosen, StatementFinalized
 
-Claiming = StatementChosen | SessionClaimed | CreditClaimed | StatementFinalized | CreditCorrected
+Claiming = StatementChosen | SessionClaimed | CreditClaimed | StatementFinalized
 
 # What an amount is a multiple of as long as nobody knows the credit type: the record keeps two decimals.
 _FINEST_STEP: Final = Decimal("0.01")
@@ -36,11 +37,28 @@ def decide(policy: CEActivityPolicy, facts: ClaimFacts, body: Claiming, at: date
             return _decide_session(policy, facts, body, at)
         case CreditClaimed():
             return _decide_credit(policy, facts, body, at)
-        case CreditCorrected():
-            return _decide_correction(policy, facts, body, at)
         case StatementFinalized():  # pragma: no branch -- mypy proves that no other case is left
             final = replace(facts, is_final=True)
             return Accepted(final) if body.is_confirmed else Refused(RefusalCode.CONFIRMATION_REQUIRED)
+
+
+def correct(policy: CEActivityPolicy, facts: ClaimFacts, change: CreditChange, at: datetime) -> Decision:
+    """Decide another amount, or other sessions, for credit that was awarded: within what its credit type allows.
+
+    The most is what is designated, whatever content the learner completed: staff know better than progress reports.
+    """
+    awarded = facts.credit
+    offer = offer_of(policy, facts, awarded.credit_type) if awarded else None
+    if awarded is None or offer is None:
+        return Refused(RefusalCode.CREDIT_MISSING)
+    claimed = facts.sessions if change.sessions is None else change.sessions
+    units = _units(policy, claimed, change.units, credit.rule_of(offer), at)
+    if isinstance(units, Refused):
+        return units
+    corrected = replace(facts, sessions=dict(claimed), credit=replace(awarded, units=units))
+    if corrected == facts:
+        return Refused(RefusalCode.NOTHING_TO_CORRECT)
+    return _refusal_of_units(policy, facts, offer, units, offer.designated_units) or Accepted(corrected)
 
 
 def claimable_units(policy: CEActivityPolicy, facts: ClaimFacts, offer: CreditOffer) -> Decimal:
@@ -228,21 +246,3 @@ def _refusal_of_amount(units: Decimal, least: Decimal, most: Decimal, step: Deci
     if units < least:
         return Refused(RefusalCode.CREDIT_MINIMUM, {"limit": str(least)})
     return Refused(RefusalCode.CREDIT_INCREMENT, {"limit": str(step)}) if units % step else None
-
-
-def _decide_correction(
-    policy: CEActivityPolicy, facts: ClaimFacts, corrected: CreditCorrected, at: datetime
-) -> Decision:
-    """Staff may correct what an award is for, within what its credit type allows; it is awarded and told anew."""
-    awarded = facts.credit
-    offer = offer_of(policy, facts, awarded.credit_type) if awarded else None
-    if awarded is None or offer is None:
-        return Refused(RefusalCode.CREDIT_MISSING)
-    claimed = facts.sessions if corrected.sessions is None else corrected.sessions
-    stated = awarded.units if corrected.units is None and not policy.sessions else corrected.units
-    units = _units(policy, claimed, stated, credit.rule_of(offer), at)
-    if isinstance(units, Refused):
-        return units
-    changed = ClaimedCredit(credit_type=awarded.credit_type, units=units)
-    accepted = Accepted(replace(facts, sessions=dict(claimed), credit=changed, is_notified=False))
-    return _refusal_of_units(policy, facts, offer, units, offer.designated_units) or accepted

@@ -6,12 +6,12 @@ claim can be resumed from the record at any point.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from domain import credit
-from domain.deadlines import opens_at
+from domain.deadlines import local_date, opens_at
 from domain.policy import (
     CEActivityPolicy,
     Content,
@@ -265,6 +265,19 @@ def _is_content_enough(content: Content, offers: Iterable[CreditOffer], facts: C
     """All of it, or as much as earns credit of one of these offers where part of it will do."""
     is_some_earned = any(earned_units(content, facts, offer) > 0 for offer in offers)
     return is_content_complete(content, facts) or (content.allows_partial and is_some_earned)
+
+
+def completed_on(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> date:
+    """The local date of completion of credit that is claimed at this time (R-TZ).
+
+    What was live was completed when it was held (R-CPE-4).
+    """
+    claimed_on = local_date(at, policy.time_zone)
+    held_on = [session.held_on for session in policy.sessions if session.code in facts.sessions]
+    if held_on:
+        return min(claimed_on, max(held_on))
+    is_live = format_of(policy, facts) is LearningFormat.LIVE_ACTIVITY
+    return min(claimed_on, policy.ends_on) if is_live else claimed_on
 
 
 def graded_at(policy: CEActivityPolicy, facts: ClaimFacts) -> datetime | None:

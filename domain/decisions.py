@@ -13,7 +13,6 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -77,7 +76,7 @@ def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submis
             return _decide_answers(policy.post_test, facts, given, submission.received_at)
         case EvaluationCompleted() as completed if policy.evaluation:
             return _decide_evaluation(policy.evaluation, facts, completed)
-        case StatementChosen() | SessionClaimed() | CreditClaimed() | StatementFinalized() | CreditCorrected() as body:
+        case StatementChosen() | SessionClaimed() | CreditClaimed() | StatementFinalized() as body:
             return claiming.decide(policy, facts, body, submission.received_at)
         case _:
             return _decide_office_work(policy, facts, submission)

@@ -28,7 +28,6 @@ class SubmissionKind(StrEnum):
     EXTENSION_REQUEST = "extension_request"
     EXTENSION = "extension"
     EXTENSION_REFUSAL = "extension_refusal"
-    CORRECTION = "correction"
     RETRY = "retry"
 
 
@@ -36,7 +35,6 @@ STAFF_KINDS = frozenset(
     {
         SubmissionKind.EXTENSION,
         SubmissionKind.EXTENSION_REFUSAL,
-        SubmissionKind.CORRECTION,
         SubmissionKind.RETRY,
     }
 )
@@ -156,18 +154,6 @@ class ExtensionRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class CreditCorrected:
-    """Staff correct a completed claim: its amount, the amounts of its sessions, or neither when only a name changed.
-
-    The certificate is issued anew with the learner's name as the profile has it; what was issued before stays.
-    """
-
-    reason: str
-    units: Decimal | None = None
-    sessions: Mapping[str, Decimal] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DeadlineExtended:
     """Staff move one claim's deadline to the end of a local day."""
 
@@ -198,7 +184,6 @@ SubmissionBody = (
     | ExtensionRequested
     | DeadlineExtended
     | ExtensionRefused
-    | CreditCorrected
     | StepRetried
 )
 
@@ -218,7 +203,6 @@ _BODIES: dict[SubmissionKind, type[SubmissionBody]] = {
     SubmissionKind.EXTENSION_REQUEST: ExtensionRequested,
     SubmissionKind.EXTENSION: DeadlineExtended,
     SubmissionKind.EXTENSION_REFUSAL: ExtensionRefused,
-    SubmissionKind.CORRECTION: CreditCorrected,
     SubmissionKind.RETRY: StepRetried,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
@@ -261,7 +245,4 @@ def from_json(kind: SubmissionKind, values: Mapping[str, object]) -> SubmissionB
         read["units"] = Decimal(str(read["units"]))
     if "due_on" in read:
         read["due_on"] = date.fromisoformat(str(read["due_on"]))
-    sessions = read.get("sessions")
-    if isinstance(sessions, dict):
-        read["sessions"] = {code: Decimal(str(units)) for code, units in sessions.items()}
     return _BODIES[kind](**read)  # type: ignore[arg-type]  # the field names are checked by the call itself

@@ -89,7 +89,6 @@ def _is_office_work_due(facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -
         SubmissionKind.EXTENSION_REQUEST: facts.due_at is not None and stage in STAGES_UNDERWAY | {Stage.EXPIRED},
         SubmissionKind.EXTENSION: stage in STAGES_UNDERWAY,
         SubmissionKind.EXTENSION_REFUSAL: facts.is_extension_requested,
-        SubmissionKind.CORRECTION: stage is Stage.COMPLETED,
     }.get(kind, stage in _OPEN)
 
 

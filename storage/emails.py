@@ -21,7 +21,7 @@ _SENDING_LIMIT: Final = timedelta(minutes=2)
 
 
 def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
-    """What the e-mail about a claim's newest award says and to whom.
+    """What the e-mail about a claim's current certificate says and to whom.
 
     None until the certificate is issued; one that is issued elsewhere is not waited for.
     """
@@ -36,8 +36,8 @@ def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
                 AwardRow.version_id,
                 CertificateRow.data,
             )
-            .join(AwardRow, AwardRow.id == OutgoingEmailRow.subject_id)
-            .join(CertificateRow, CertificateRow.award_id == AwardRow.id)
+            .join(CertificateRow, CertificateRow.id == OutgoingEmailRow.subject_id)
+            .join(AwardRow, AwardRow.id == CertificateRow.award_id)
             .join(CEActivityRow, CEActivityRow.id == AwardRow.ce_activity_id)
             .where(
                 AwardRow.claim_id == claim_id,

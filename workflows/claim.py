@@ -237,11 +237,6 @@ class ClaimWorkflow:
         """The learner asked for more time."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.CORRECTION])
-    def correct_credit(self, signal: OperatorSignal) -> None:
-        """Staff corrected what was awarded; typed into the Temporal UI it is recorded as refused."""
-        self._take(SubmissionKind.CORRECTION, signal)
-
     @workflow.signal(
         name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION],
         description='Move the deadline: {"operator": "j.doe", "reason": "illness", "due_on": "2027-01-31"}',

@@ -47,7 +47,6 @@ SIGNAL_OF_KIND: Final = {
     SubmissionKind.EXTENSION_REQUEST: "extension_requested",
     SubmissionKind.EXTENSION: "extend_deadline",
     SubmissionKind.EXTENSION_REFUSAL: "refuse_extension",
-    SubmissionKind.CORRECTION: "correct_credit",
     SubmissionKind.RETRY: "retry_step",
 }
 

@@ -48,7 +48,6 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -310,12 +309,6 @@ BODIES: st.SearchStrategy[SubmissionBody] = st.one_of(
     st.sampled_from([Opening("cea_1", "version_1"), Withdrawal("mistake"), ExtensionRequested("illness")]),
     st.sampled_from([StepRetried("repaired"), ExtensionRefused("too_late")]),
     st.builds(DeadlineExtended, due_on=st.dates(date(2026, 2, 1), date(2031, 12, 31)), reason=st.just("illness")),
-    st.builds(
-        CreditCorrected,
-        reason=st.just("illness"),
-        units=_MAYBE_UNITS,
-        sessions=st.none() | st.dictionaries(_SESSION_CODES, UNITS, max_size=3),
-    ),
 )
 EVIDENCE = st.builds(
     Evidence,

@@ -124,10 +124,9 @@ def test_whatever_is_received_is_decided_and_what_counted_goes_on_counting(recei
     assert (after.profession, after.identifiers) == (before.profession, before.identifiers)
     assert after.content_seconds == before.content_seconds
     assert before.due_at is None or (after.due_at is not None and after.due_at >= before.due_at)
-    if kind not in OF_CREDIT | {SubmissionKind.CORRECTION}:
+    if kind not in OF_CREDIT:
         assert (after.statement, after.sessions, after.credit) == (before.statement, before.sessions, before.credit)
-    if kind is not SubmissionKind.CORRECTION:
-        assert after.is_notified == before.is_notified
+    assert after.is_notified == before.is_notified
 
 
 @given(received=received())
@@ -140,15 +139,13 @@ def test_what_was_accepted_and_comes_again_is_refused_or_changes_nothing(receive
 
 
 @given(received=received())
-def test_a_closed_claim_takes_only_what_reopens_or_corrects_it_or_asks_for_that(received: Received) -> None:
+def test_a_closed_claim_takes_only_what_reopens_it_or_asks_for_that(received: Received) -> None:
     claim, submission, evidence = received
     facts, at = claim.facts, submission.received_at
     stage = stage_of(claim.policy, facts, at)
     if stage not in CLOSED_STAGES or isinstance(decide(claim.policy, facts, submission, evidence), Refused):
         return
     allowed = {SubmissionKind.EXTENSION_REFUSAL} if facts.is_extension_requested else set()
-    if stage is Stage.COMPLETED:
-        allowed |= {SubmissionKind.CORRECTION}
     if stage is Stage.EXPIRED:
         allowed |= {SubmissionKind.EXTENSION, SubmissionKind.EXTENSION_REQUEST}
         is_in_time = facts.due_at is None or at <= facts.due_at
@@ -170,7 +167,7 @@ def test_what_is_received_after_the_deadline_of_a_claim_that_waits_for_its_learn
 
 
 @given(received=received())
-def test_a_final_statement_is_changed_by_a_correction_only(received: Received) -> None:
+def test_a_final_statement_is_not_changed(received: Received) -> None:
     claim, submission, evidence = received
     credited = claim.facts.credit or ClaimedCredit(credit_type="participation", units=Decimal("0.25"))
     final = replace(claim.facts, credit=credited, is_final=True, is_awarded=True)

@@ -8,11 +8,12 @@ from itertools import permutations
 import pytest
 
 from domain import credit
-from domain.claiming import claimable_units, is_whole_only, missing_in_profile
+from domain.claiming import claimable_units, correct, is_whole_only, missing_in_profile
 from domain.claims import ClaimedCredit, ClaimFacts, Stage, stage_of
+from domain.corrections import CreditChange
 from domain.policy import CEActivityPolicy, CreditOffer, Option, Profession
-from domain.refusals import RefusalCode, Refused
-from domain.submissions import CreditCorrected, EvaluationCompleted, SessionClaimed, StatementChosen, StatementFinalized
+from domain.refusals import Accepted, RefusalCode, Refused
+from domain.submissions import EvaluationCompleted, SessionClaimed, StatementChosen, StatementFinalized
 from tests.domain.flows import (
     AT_MEETING,
     CONFERENCE_VIDEOS,
@@ -366,27 +367,30 @@ def test_until_it_is_final_credit_may_be_claimed_anew() -> None:
     assert accepted(D, again, credit_claimed()) == again
 
 
-def test_staff_correct_the_sessions_of_an_award_and_it_is_told_anew() -> None:
-    correction = CreditCorrected("forgotten", sessions={"keynote": ONE, "sepsis": HALF})
-    corrected = accepted(D, COMPLETED, correction)
-    assert corrected.credit == replace(AMA, units=Decimal("1.50"))
-    assert corrected.sessions == {"keynote": ONE, "sepsis": HALF}
-    assert stage_of(D, corrected, NOW) is Stage.ISSUING
-    assert corrected.is_final
+def corrected(policy: CEActivityPolicy, facts: ClaimFacts, change: CreditChange) -> ClaimFacts:
+    decision = correct(policy, facts, change, NOW)
+    assert isinstance(decision, Accepted)
+    return decision.facts
+
+
+def test_staff_correct_the_sessions_of_an_award() -> None:
+    sessions = {"keynote": ONE, "sepsis": HALF}
+    facts = corrected(D, COMPLETED, CreditChange(sessions=sessions))
+    assert facts == replace(COMPLETED, sessions=sessions, credit=replace(AMA, units=Decimal("1.50")))
+    assert corrected(D, COMPLETED, CreditChange(Decimal("1.5"), sessions)) == facts
+    assert stage_of(D, facts, NOW) is Stage.COMPLETED
 
 
 def test_staff_correct_an_amount_where_there_are_no_sessions() -> None:
     completed = replace(READY, credit=AMA, is_awarded=True, is_notified=True)
-    corrected = accepted(A, completed, CreditCorrected("slip", units=HALF))
-    assert corrected == replace(completed, credit=replace(AMA, units=HALF), is_notified=False)
+    assert corrected(A, completed, CreditChange(HALF)) == replace(completed, credit=replace(AMA, units=HALF))
 
 
-@pytest.mark.parametrize(("policy", "facts"), [(D, COMPLETED), (A, replace(READY, credit=AMA, is_awarded=True))])
-def test_a_certificate_with_a_corrected_name_is_for_the_same_credit(
-    policy: CEActivityPolicy, facts: ClaimFacts
-) -> None:
-    completed = replace(facts, is_notified=True)
-    assert accepted(policy, completed, CreditCorrected("misspelt")) == replace(completed, is_notified=False)
+def test_a_correction_that_changes_nothing_is_refused() -> None:
+    completed = replace(READY, credit=AMA, is_awarded=True, is_notified=True)
+    same = CreditChange(sessions=dict(COMPLETED.sessions))
+    for policy, facts, change in ((A, completed, CreditChange(AMA.units)), (D, COMPLETED, same)):
+        assert correct(policy, facts, change, NOW) == Refused(RefusalCode.NOTHING_TO_CORRECT)
 
 
 @pytest.mark.parametrize(
@@ -427,15 +431,15 @@ def test_a_correction_stays_within_what_the_policy_and_the_credit_type_allow(
 ) -> None:
     completed = COMPLETED if policy is D else replace(READY, credit=AMA, is_awarded=True, is_notified=True)
     units, claimed = correction.get("units"), correction.get("sessions")
-    body = CreditCorrected(
-        "slip",
+    change = CreditChange(
         units=None if units is None else Decimal(str(units)),
         sessions={code: Decimal(each) for code, each in claimed.items()} if isinstance(claimed, dict) else None,
     )
-    assert refused(policy, completed, body) == refusal
+    assert correct(policy, completed, change, NOW) == refusal
 
 
 def test_a_correction_needs_credit_that_there_is() -> None:
-    assert refused(D, replace(COMPLETED, credit=None), CreditCorrected("slip")) == Refused(RefusalCode.CREDIT_MISSING)
+    missing, change = Refused(RefusalCode.CREDIT_MISSING), CreditChange(HALF)
+    assert correct(D, replace(COMPLETED, credit=None), change, NOW) == missing
     foreign = replace(COMPLETED, credit=replace(AMA, credit_type="gold_stars"))
-    assert refused(D, foreign, CreditCorrected("slip")) == Refused(RefusalCode.CREDIT_MISSING)
+    assert correct(D, foreign, change, NOW) == missing

@@ -8,7 +8,6 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -46,7 +45,6 @@ BODIES: dict[SubmissionKind, SubmissionBody] = {
     SubmissionKind.EXTENSION_REQUEST: ExtensionRequested("illness"),
     SubmissionKind.EXTENSION: DeadlineExtended(date(2026, 12, 31), "illness"),
     SubmissionKind.EXTENSION_REFUSAL: ExtensionRefused("too_late"),
-    SubmissionKind.CORRECTION: CreditCorrected("slip", Decimal("1.50"), {"keynote": Decimal("0.50"), "tb": Decimal(1)}),
     SubmissionKind.RETRY: StepRetried("mail_server_back"),
 }
 
@@ -62,8 +60,6 @@ def test_there_is_a_body_for_every_kind() -> None:
         (SubmissionKind.PARTICIPATION, ParticipationStated("roster")),
         (SubmissionKind.SESSION, SessionClaimed("keynote", None)),
         (SubmissionKind.CREDIT, CreditClaimed("participation", None, "participation-2026-1", is_attested=False)),
-        (SubmissionKind.CORRECTION, CreditCorrected("misspelt")),
-        (SubmissionKind.CORRECTION, CreditCorrected("slip", sessions={})),
     ],
 )
 def test_a_body_knows_its_kind_and_reads_back_from_json_as_it_was(kind: SubmissionKind, body: SubmissionBody) -> None:
@@ -73,10 +69,6 @@ def test_a_body_knows_its_kind_and_reads_back_from_json_as_it_was(kind: Submissi
 
 def test_amounts_keep_their_digits_in_json() -> None:
     assert to_json(BODIES[SubmissionKind.CREDIT])["units"] == "1.00"
-
-
-def test_amounts_of_sessions_keep_their_digits_too() -> None:
-    assert to_json(BODIES[SubmissionKind.CORRECTION])["sessions"] == {"keynote": "0.50", "tb": "1"}
 
 
 def test_a_field_that_a_kind_does_not_have_is_an_error() -> None:

@@ -14,7 +14,6 @@ from domain.submissions import (
     STAFF_KINDS,
     AnswersGiven,
     AttemptStarted,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -310,13 +309,6 @@ def test_staff_extend_what_waits_for_the_learner_or_expired() -> None:
         assert (extended.closed_as, extended.is_extension_requested) == (None, False)
     for facts in (ISSUING, COMPLETED, replace(LEARNER, closed_as=Stage.WITHDRAWN)):
         assert refused(D, facts, EXTENDED).code is RefusalCode.WRONG_STATE
-
-
-def test_staff_correct_what_is_completed() -> None:
-    correction = CreditCorrected("misspelt")
-    assert not accepted(D, COMPLETED, correction).is_notified
-    for facts in (LEARNER, CLAIMED, ISSUING, replace(LEARNER, closed_as=Stage.WITHDRAWN)):
-        assert refused(D, facts, correction).code is RefusalCode.WRONG_STATE
 
 
 @pytest.mark.parametrize("stage", sorted(CLOSED_STAGES - {Stage.COMPLETED}))
