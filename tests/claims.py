@@ -246,8 +246,7 @@ class TestClaim:
             "awards": "SELECT count(*) FROM awards WHERE claim_id = :id",
             "award_lines": "SELECT count(*) FROM award_lines JOIN awards a ON a.id = award_id WHERE a.claim_id = :id",
             "certificates": "SELECT count(*) FROM certificates JOIN awards a ON a.id = award_id WHERE a.claim_id = :id",
-            "outgoing_emails": "SELECT count(*) FROM outgoing_emails JOIN awards a ON a.id = subject_id "
-            "WHERE a.claim_id = :id",
+            "outgoing_emails": "SELECT count(*) FROM outgoing_emails WHERE claim_id = :id AND purpose = 'award'",
             "attempts": "SELECT count(*) FROM attempts WHERE claim_id = :id",
             "submissions": "SELECT count(*) FROM submissions WHERE claim_id = :id",
             "documents": "SELECT count(*) FROM certificates c JOIN awards a ON a.id = c.award_id "

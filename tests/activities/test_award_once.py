@@ -102,8 +102,9 @@ def test_an_award_whose_e_mail_cannot_be_reserved_is_not_granted_at_all(
 ) -> None:
     claim = brought_to(new_claim(), activities, Stage.READY_TO_CLAIM)
     before, events = claim.row(), claim.events()
-    award_id = derived_id("awd", claim.claim_id, CREDIT)
-    blocking = {"id": new_id("eml"), "purpose": "award", "subject_id": award_id, "recipient": "x", "state": "reserved"}
+    certificate_id = derived_id("crt", claim.claim_id, "1")
+    blocking = {"id": new_id("eml"), "purpose": "award", "subject_id": certificate_id, "recipient": "x"}
+    blocking["state"] = "reserved"
     with engine.begin() as connection:
         connection.execute(insert(OutgoingEmailRow).values(blocking))
     claim.receive(claim.credit())

@@ -31,8 +31,8 @@ _NEVER = {
     "WHERE a.units IS DISTINCT FROM (SELECT sum(l.units) FROM award_lines l WHERE l.award_id = a.id)",
     "awards have not exactly one certificate, issued": "SELECT a.id FROM awards a "
     "WHERE (SELECT string_agg(state, ',') FROM certificates c WHERE c.award_id = a.id) IS DISTINCT FROM 'issued'",
-    "awards have not exactly one e-mail, sent": "SELECT a.id FROM awards a "
-    "WHERE (SELECT string_agg(state, ',') FROM outgoing_emails e WHERE e.subject_id = a.id) IS DISTINCT FROM 'sent'",
+    "certificates have not exactly one e-mail, sent": "SELECT c.id FROM certificates c "
+    "WHERE (SELECT string_agg(state, ',') FROM outgoing_emails e WHERE e.subject_id = c.id) IS DISTINCT FROM 'sent'",
     "documents do not hash to their name": "SELECT encode(sha256, 'hex') FROM documents "
     "WHERE sha256 <> sha256(content)",
     "documents belong to no certificate": "SELECT encode(sha256, 'hex') FROM documents d "
@@ -120,7 +120,7 @@ def of_mail(connection: Connection, letters: Letters) -> list[str]:
     for message in letters.messages:
         for recipient in message.to if "/certificate" in (message.text or "") else ():
             ids[recipient].add(message.message_id.strip("<>").partition("@")[0])
-    query = text("SELECT e.recipient, e.id FROM outgoing_emails e JOIN awards a ON a.id = e.subject_id")
+    query = text("SELECT e.recipient, e.id FROM outgoing_emails e JOIN certificates c ON c.id = e.subject_id")
     expected = {recipient: {email_id} for recipient, email_id in connection.execute(query)}
     return [
         f"{recipient} got the award mails {ids.get(recipient)}, and should get {expected.get(recipient)}"

@@ -26,13 +26,14 @@ INVARIANTS: Final = {
         SELECT a.id FROM awards a LEFT JOIN certificates t ON t.award_id = a.id WHERE a.claim_id = ANY(:claims)
          GROUP BY a.id HAVING count(t.id) <> 1 OR bool_or((t.state = 'superseded') <> (a.state = 'superseded'))
     """,
-    "every award has one e-mail": """
-        SELECT a.id FROM awards a LEFT JOIN outgoing_emails e ON e.subject_id = a.id AND e.purpose = 'award'
-         WHERE a.claim_id = ANY(:claims) GROUP BY a.id HAVING count(e.id) <> 1
+    "every certificate has one e-mail": """
+        SELECT t.id FROM awards a JOIN certificates t ON t.award_id = a.id
+          LEFT JOIN outgoing_emails e ON e.subject_id = t.id AND e.purpose = 'award'
+         WHERE a.claim_id = ANY(:claims) GROUP BY t.id HAVING count(e.id) <> 1
     """,
     "a claim is complete when its certificate is stored and its e-mail is sent": """
         SELECT c.id FROM claims c JOIN awards a ON a.claim_id = c.id AND a.state = 'active'
-          JOIN certificates t ON t.award_id = a.id JOIN outgoing_emails e ON e.subject_id = a.id
+          JOIN certificates t ON t.award_id = a.id JOIN outgoing_emails e ON e.subject_id = t.id
          WHERE c.id = ANY(:claims)
            AND (c.stage = 'completed')
                <> ((t.state = 'elsewhere' OR (t.state = 'issued' AND t.sha256 IS NOT NULL)) AND e.state = 'sent')

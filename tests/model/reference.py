@@ -13,6 +13,7 @@ from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from domain.corrections import CreditChange
 from domain.credit import CreditRule, rule_of
 from domain.policy import (
     CEActivityPolicy,
@@ -31,7 +32,6 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -287,8 +287,6 @@ class ReferenceClaim:
                 return set() if stage in UNDERWAY | {"expired"} else {"wrong_state"}
             case ExtensionRefused():
                 return set() if self.is_time_asked else {"wrong_state"}
-            case CreditCorrected():
-                return set() if stage == "completed" else {"wrong_state"}
         if stage == "expired":
             return {"deadline_passed"}
         if not self._has_step(body):
@@ -359,8 +357,6 @@ class ReferenceClaim:
                 return set() if body.is_confirmed else {"confirmation_required"}
             case DeadlineExtended():
                 return self._wrong_extension(body.due_on, at)
-            case CreditCorrected():
-                return self._wrong_correction(body, at)
         return set()
 
     def _wrong_proof(self, body: ParticipationStated, at: datetime) -> set[str]:
@@ -449,12 +445,19 @@ class ReferenceClaim:
             reasons.add("evaluations_missing")
         return reasons | self._wrong_total(offer, self.sessions, body.units, self.earned(offer), at)
 
-    def _wrong_correction(self, body: CreditCorrected, at: datetime) -> set[str]:
+    def correct(self, change: CreditChange, at: datetime) -> set[str]:
+        """Every reason for which staff may not correct the award like this; it is corrected when there is none."""
         credit_type, units = self.awards[-1]
         offer = next(each for each in self._offers() if each.credit_type == credit_type)
-        sessions = self.sessions if body.sessions is None else dict(body.sessions)
-        stated = units if body.units is None and not self.policy.sessions else body.units
-        return self._wrong_total(offer, sessions, stated, offer.designated_units, at)
+        sessions = self.sessions if change.sessions is None else dict(change.sessions)
+        reasons = self._wrong_total(offer, sessions, change.units, offer.designated_units, at)
+        if not reasons and (sessions, self._total(sessions, change.units)) == (self.sessions, units):
+            return {"nothing_to_correct"}
+        if not reasons:
+            self.sessions = sessions
+            self.credit = (credit_type, self._total(sessions, change.units))
+            self.awards.append(self.credit)
+        return reasons
 
     def _wrong_total(
         self, offer: CreditOffer, sessions: dict[str, Decimal], stated: Decimal | None, most: Decimal, at: datetime
@@ -529,12 +532,6 @@ class ReferenceClaim:
                 self.credit = (body.credit_type, self._total(self.sessions, body.units))
             case StatementFinalized():
                 self.is_final = True
-            case CreditCorrected():
-                self.sessions = self.sessions if body.sessions is None else dict(body.sessions)
-                credit_type, units = self.awards[-1]
-                self.credit = (credit_type, self._total(self.sessions, units if body.units is None else body.units))
-                self.awards.append(self.credit)
-                self.is_told = False
 
     def _total(self, sessions: dict[str, Decimal], stated: Decimal | None) -> Decimal:
         return sum(sessions.values(), Decimal(0)) if sessions or stated is None else stated

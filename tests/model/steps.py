@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from domain import credit
+from domain.corrections import CreditChange
 from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    CreditCorrected,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
@@ -223,7 +223,7 @@ OFFICE: Final = st.one_of(
     st.sampled_from([Send(ExtensionRequested("illness")), Send(ExtensionRefused("too_late"))]),
 )
 CORRECTION: Final = st.builds(
-    lambda units, sessions: Send(CreditCorrected("illness", units, sessions)),
+    CreditChange,
     st.none() | AMOUNTS,
     st.none() | st.dictionaries(st.integers(1, 5).map(lambda number: f"s{number}"), AMOUNTS, max_size=2),
 )

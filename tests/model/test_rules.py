@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from domain.claiming import correct
 from domain.claims import graded_at, is_overdue, stage_of
+from domain.corrections import CreditChange
 from domain.deadlines import opens_at, start_of_day
 from domain.identifiers import IDENTIFIERS
 from domain.intervals import Watched
@@ -159,12 +161,18 @@ class ClaimsByTheRules(RuleBasedStateMachine):
         self.take(lambda *_: ProgressReported("c0"))
 
     @precondition(lambda self: self.model.awards)
-    @rule(step=CORRECTION, is_told=st.booleans())
-    def tell_and_correct(self, step: Step, is_told: bool) -> None:
+    @rule(change=CORRECTION, is_told=st.booleans())
+    def tell_and_correct(self, change: CreditChange, is_told: bool) -> None:
         if is_told:
             self.model.tell()
             self.claim.facts = replace(self.claim.facts, is_notified=True)
-        self.take(step)
+        reasons = self.model.correct(change, self.at)
+        decision = correct(self.claim.policy, self.claim.facts, change, self.at)
+        if isinstance(decision, Refused):
+            assert decision.code.value in reasons, change
+        else:
+            assert not reasons, change
+            self.claim.facts = decision.facts
 
     @rule(wait=WAITS)
     def let_time_pass(self, wait: timedelta) -> None:

@@ -19,14 +19,13 @@ from sqlalchemy import Engine
 from temporalio.testing import WorkflowEnvironment
 
 from domain.policy import CEActivityPolicy
-from domain.submissions import AnswersGiven, CreditCorrected, Opening, ProgressReported
+from domain.submissions import AnswersGiven, Opening, ProgressReported
 from tests.domain.played import claiming_day
 from tests.model.invariants import assert_invariants
 from tests.model.stack import ModelledClaim, two_claims
 from tests.model.steps import (
     ANYTHING,
     CHOICES,
-    CORRECTION,
     EXAMPLES,
     HAS,
     OFFICE,
@@ -76,27 +75,20 @@ class Diligent:
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """Staff correct what was awarded."""
-
-    step: Step
-
-
-@dataclass(frozen=True)
 class Broken:
     """Something of the engine goes away: a claim's run, its history, or the workers for a while."""
 
     what: str
 
 
-Happening = Sent | Delivered | Watched | Diligent | Corrected | Broken
+Happening = Sent | Delivered | Watched | Diligent | Broken
 
 
 def is_writable(step: Send) -> bool:
     """Whether the API would take it: amounts with two decimals. What others send has happenings of its own."""
     units: Decimal | None = getattr(step.body, "units", None)
     is_read = units is None or (units.is_finite() and units.as_tuple().exponent in (0, -1, -2))
-    return is_read and not isinstance(step.body, Opening | ProgressReported | CreditCorrected)
+    return is_read and not isinstance(step.body, Opening | ProgressReported)
 
 
 ANY_STEP = st.one_of(RIGHT, RIGHT, RIGHT, TRIED, OFFICE, ANYTHING.filter(is_writable))
@@ -113,7 +105,6 @@ HAPPENINGS = st.one_of(
     st.builds(Watched, REPORTS),
     DILIGENT,
     DILIGENT,
-    st.builds(Corrected, CORRECTION),
     st.builds(Broken, st.sampled_from(["terminate", "reset", "restart", "away"])),
 )
 
@@ -156,10 +147,6 @@ class Story:
             case Diligent():
                 await self._watch(claim, ALL_CONTENT)
                 self._send(claim, happening.sent)
-            case Corrected():
-                await self.workers.come()
-                await claim.is_told()
-                claim.take(happening.step, self.later(A_MINUTE))
             case Broken():
                 await self._break(claim, happening.what)
 
