@@ -17,8 +17,9 @@ from api.edge import DOCS_POLICY, Edge
 from api.gate import Gate
 from api.gateway import Connect, Gateway, connect_lazily
 from api.handlers import add_handlers
-from api.limits import Limiter
+from api.limits import Limiter, SharedLimiter
 from api.pages import routes as pages
+from api.pages import verification
 from api.policies import Policies
 from api.services import Services
 from api.v1 import (
@@ -79,7 +80,9 @@ def create_app(settings: Settings | None = None, connect: Connect = connect_lazi
         database = Database(chosen.database_url, chosen.database_pool_size)
         wakeups = Wakeups(database)
         gateway = Gateway(database, wakeups, connect)
-        app.state.services = Services(chosen, database, wakeups, gateway, Policies(database), Limiter())
+        app.state.services = Services(
+            chosen, database, wakeups, gateway, Policies(database), Limiter(), SharedLimiter(database)
+        )
         await gateway.start()
         wakeups.start()
         yield
@@ -137,6 +140,7 @@ def _add_routes(app: FastAPI) -> None:
         integrations.router,
         health.router,
         pages.router,
+        verification.router,
         _docs(),
     )
     for router in routers:

@@ -17,6 +17,7 @@ _log = structlog.get_logger("laurel.api")
 _COMMON_POLICY: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 PAGE_POLICY: Final = f"{_COMMON_POLICY}; style-src 'self'; font-src 'self'; img-src 'self' data:"
+VERIFY_POLICY: Final = f"{PAGE_POLICY}; script-src 'self'"
 DOCS_POLICY: Final = f"{PAGE_POLICY}; script-src 'self'; connect-src 'self'"
 
 _HEADERS: Final = {

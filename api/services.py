@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from api.database import Database
 from api.gateway import Gateway
-from api.limits import Limiter
+from api.limits import Limiter, SharedLimiter
 from api.policies import Policies
 from api.wakeups import Wakeups
 from config.settings import Settings
@@ -22,6 +22,7 @@ class Services:
     gateway: Gateway
     policies: Policies
     limiter: Limiter
+    shared_limiter: SharedLimiter
 
 
 # Asynchronous like every dependency of a request: a synchronous one waits its turn in a thread, whatever it does.

@@ -182,6 +182,7 @@ _PROFILE: Final = text(
            profession = coalesce(k.profession, d.profession),
            time_zone = coalesce(k.time_zone, d.time_zone),
            wants_reminders = k.wants_reminders AND d.wants_reminders,
+           shows_name = k.shows_name AND d.shows_name,
            updated_at = clock_timestamp()
       FROM learners d WHERE k.id = :kept AND d.id = :duplicate
     """

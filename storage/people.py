@@ -69,6 +69,7 @@ class LearnerProfile:
     profession: Profession | None
     time_zone: str | None
     wants_reminders: bool
+    shows_name: bool
     identifiers: Mapping[str, str]
 
     @property
@@ -268,6 +269,7 @@ async def profile(connection: AsyncConnection, learner_id: str) -> LearnerProfil
                     LearnerRow.profession,
                     LearnerRow.time_zone,
                     LearnerRow.wants_reminders,
+                    LearnerRow.shows_name,
                 )
                 .join(AccountRow, AccountRow.id == LearnerRow.account_id)
                 .where(LearnerRow.id == learner_id)

@@ -98,19 +98,6 @@ class StoredDocument:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRecord:
-    """A certificate as anyone with its code may look it up; ``data`` is what it prints."""
-
-    id: str
-    version: int
-    state: str
-    award_state: str
-    verification_code: str
-    issued_at: datetime | None
-    data: Mapping[str, Any]
-
-
 _CLAIM_COLUMNS: Final = f"""
     SELECT c.id, l.id AS learner_id,
            c.version_id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.due_at,
@@ -397,24 +384,13 @@ async def certificate_document(connection: AsyncConnection, certificate_id: str)
     return StoredDocument(sha256=bytes(row.sha256), media_type=row.media_type, content=bytes(row.content))
 
 
-_CERTIFICATE: Final = """
-    SELECT x.id, x.version, x.state, w.state AS award_state, x.verification_code, x.issued_at, x.data
-      FROM certificates x JOIN awards w ON w.id = x.award_id
-"""
-_CERTIFICATE_BY_CODE: Final = text(f"{_CERTIFICATE} WHERE x.verification_code = :code")
-_CERTIFICATE_BY_ID: Final = text(f"{_CERTIFICATE} WHERE x.id = :certificate_id")
+_CERTIFICATE_DATA: Final = text("SELECT data FROM certificates WHERE id = :certificate_id")
 
 
-async def certificate_by_code(connection: AsyncConnection, code: str) -> CertificateRecord | None:
-    """The certificate with this verification code, as ``domain.identities.normalize_code`` writes it."""
-    row = (await connection.execute(_CERTIFICATE_BY_CODE, {"code": code})).mappings().one_or_none()
-    return CertificateRecord(**row) if row else None
-
-
-async def certificate(connection: AsyncConnection, certificate_id: str) -> CertificateRecord | None:
-    """One certificate; the caller has checked whose it is."""
-    row = (await connection.execute(_CERTIFICATE_BY_ID, {"certificate_id": certificate_id})).mappings().one_or_none()
-    return CertificateRecord(**row) if row else None
+async def certificate_data(connection: AsyncConnection, certificate_id: str) -> Mapping[str, Any] | None:
+    """What a certificate prints; the caller has checked whose it is."""
+    data: Mapping[str, Any] | None = await connection.scalar(_CERTIFICATE_DATA, {"certificate_id": certificate_id})
+    return data
 
 
 async def history(connection: AsyncConnection, stream: str, after: int, limit: int) -> list[tuple[int, bytes]]:

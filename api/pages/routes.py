@@ -1,4 +1,4 @@
-"""The pages that mails and QR codes lead to: signing in, the dashboard, a course, a certificate, verification."""
+"""The pages that mails lead to: signing in, the dashboard, a course, a certificate."""
 
 import re
 from collections import defaultdict
@@ -17,7 +17,7 @@ from api.pages.rendering import page, problems_page
 from api.problems import ProblemError
 from api.services import Services, services_of
 from api.v1.ce_activities import visible_ce_activity
-from api.v1.certificates import document_of, pdf_response, verify
+from api.v1.certificates import document_of, pdf_response
 from api.v1.session import request_link, start_session
 from api.v1.steps import own_claim
 from api.views import ce_activity_json, claim_json
@@ -220,10 +220,10 @@ async def print_certificate(claim_id: str, principal: Reader, services: Services
     view = await _own(services, principal, claim_id)
     await document_of(services, view)
     certificate_id = view.certificate.id if view.certificate else ""
-    record = await services.database.statements(lambda c: queries.certificate(c, certificate_id))
-    if record is None:
+    stored = await services.database.statements(lambda c: queries.certificate_data(c, certificate_id))
+    if stored is None:
         raise ProblemError("not_found")
-    data = CertificateData.from_json(dict(record.data))
+    data = CertificateData.from_json(dict(stored))
     html = render_certificate_html(data, stylesheet_url="/static/certificate.css")
     return Response(html, media_type="text/html")
 
@@ -236,22 +236,6 @@ async def download_certificate(request: Request, claim_id: str, principal: Reade
 
 async def _own(services: Services, principal: Principal, claim_id: str) -> ClaimView:
     return await own_claim(services, principal, claim_id)
-
-
-@router.get("/verify", dependencies=[Depends(public)])
-async def ask_for_code(code: str = "") -> Response:
-    """Ask for a certificate's code."""
-    if code:
-        return RedirectResponse(f"/verify/{re.sub(r'[^0-9A-Za-z-]', '', code)[:64]}", 303)
-    return page("verify.html", verification=None)
-
-
-@router.get("/verify/{code}", dependencies=[Depends(public)])
-async def show_verification(request: Request, code: str, services: ServicesOf) -> Response:
-    """Whether a certificate is valid, for anyone who has its code."""
-    verification = await verify(request, services, code)
-    status = 404 if verification["status"] == "unknown" else 200
-    return page("verify.html", status=status, verification=verification)
 
 
 @router.get("/problems", dependencies=[Depends(public)])

@@ -5,7 +5,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from domain.claims import Stage
+from domain.corrections import RevocationClass
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
+from domain.verification import VerificationStatus
 
 Time = str
 Units = str
@@ -310,19 +312,38 @@ class PublishedCEActivity(BaseModel):
 
 
 class Verification(BaseModel):
-    """What anyone with the code may know of a certificate."""
+    """What anyone with the code, or the file, may know of a certificate; of one that was revoked only that it was.
 
-    status: Literal["valid", "superseded", "revoked", "unknown"]
-    code: str | None
+    ``learner_name`` is null when its learner hides it. ``document`` is told of a file only.
+    """
+
+    status: VerificationStatus
+    message: str
+    checked_at: Time | None = None
+    code: str | None = None
+    version: int | None = None
+    document: Literal["newest_version", "older_version"] | None = None
+    superseded_by: str | None = None
+    ended_on: str | None = None
+    revocation_class: RevocationClass | None = None
     learner_name: str | None = None
+    learner_credentials: str | None = None
+    kind: str | None = None
     ce_activity: str | None = None
+    learning_format: str | None = None
+    location: str | None = None
+    starts_on: str | None = None
+    ends_on: str | None = None
+    completed_on: str | None = None
     provider: str | None = None
+    accreditation_statement: str | None = None
+    designation_statement: str | None = None
     credit_name: str | None = None
     credit_is_italic: bool | None = None
     units: Units | None = None
-    completed_on: str | None = None
+    unit: str | None = None
     issued_on: str | None = None
-    version: int | None = None
+    credential_url: str | None = None
 
 
 class Health(BaseModel):

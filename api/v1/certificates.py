@@ -9,25 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import SignedIn, client_address, public
-from api.limits import Limit
+from api.auth import SignedIn, public
 from api.problems import ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.envelope import Envelope, envelope
 from api.v1.once import Work, answer_once
 from api.v1.steps import json_response, own_claim
-from domain.identities import normalize_code
+from api.verification import verify_code, verify_file
+from domain.verification import VerificationStatus
 from storage import notices, queries
-from storage.queries import CertificateRecord, ClaimView, StoredDocument
+from storage.queries import ClaimView, StoredDocument
 
 router = APIRouter(tags=["certificates"], responses=answers.PROBLEMS)
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
 LINK_SENT: Final = "A link to your certificate is on its way to your e-mail address."
-_LOOK_UPS: Final = Limit("verification", 30)
-_MAXIMUM_CODE_LENGTH: Final = 64
 _PDF: Final[answers.Responses] = {
     200: {"description": "The certificate.", "content": {"application/pdf": {}}},
     304: {"description": "You have it already."},
@@ -110,6 +108,8 @@ async def sending_of_link(services: Services, view: ClaimView) -> Work:
     return queue
 
 
+# Monitors and link checkers ask with HEAD; FastAPI answers only what is declared.
+@router.head("/v1/certificates/{code}", include_in_schema=False, dependencies=[Depends(public)])
 @router.get(
     "/v1/certificates/{code}",
     response_model=answers.Verification,
@@ -118,37 +118,20 @@ async def sending_of_link(services: Services, view: ClaimView) -> Work:
 )
 async def verify_certificate(request: Request, code: str, services: ServicesOf) -> Response:
     """Whether a certificate is valid: for anyone who has its code."""
-    verification = await verify(request, services, code)
-    return json_response(verification, 404 if verification["status"] == "unknown" else 200)
+    return _verified(await verify_code(request, services, code))
 
 
-async def verify(request: Request, services: Services, code: str) -> dict[str, Any]:
-    """Look a certificate up; at most 30 times a minute for one client, so that nobody goes through all codes."""
-    request.state.limit_headers = services.limiter.hit(_LOOK_UPS, client_address(request))
-    normalized = normalize_code(code) if len(code) <= _MAXIMUM_CODE_LENGTH else None
-    if normalized is None:
-        return {"status": "unknown", "code": None}
-    record = await services.database.statements(lambda c: queries.certificate_by_code(c, normalized))
-    if record is None or record.state == "reserved":
-        return {"status": "unknown", "code": None}
-    return _verification(record)
+@router.head("/v1/certificates/by-hash/{sha256}", include_in_schema=False, dependencies=[Depends(public)])
+@router.get(
+    "/v1/certificates/by-hash/{sha256}",
+    response_model=answers.Verification,
+    responses={404: {"model": answers.Verification, "description": "No certificate has these bytes."}},
+    dependencies=[Depends(public)],
+)
+async def verify_certificate_by_hash(request: Request, sha256: str, services: ServicesOf) -> Response:
+    """Whether a file is exactly a certificate as it was issued, by its SHA-256 in hex; the file stays where it is."""
+    return _verified(await verify_file(request, services, sha256))
 
 
-def _verification(record: CertificateRecord) -> dict[str, Any]:
-    """What a certificate prints, in short; of one that was revoked only that it was."""
-    if record.state == "revoked" or record.award_state == "revoked":
-        return {"status": "revoked", "code": record.verification_code}
-    data, credit = record.data, record.data["credit"]
-    return {
-        "status": "valid" if record.state == "issued" and record.award_state == "active" else "superseded",
-        "code": record.verification_code,
-        "learner_name": data["learner_name"],
-        "ce_activity": data["ce_activity_title"],
-        "provider": data["provider"]["name"],
-        "credit_name": credit["name"] + ("™" if credit["has_trademark"] else ""),
-        "credit_is_italic": credit["is_italic"],
-        "units": str(credit["awarded_units"]),
-        "completed_on": data["completed_on"],
-        "issued_on": data["issued_on"],
-        "version": record.version,
-    }
+def _verified(verification: dict[str, Any]) -> Response:
+    return json_response(verification, 404 if verification["status"] == VerificationStatus.UNKNOWN else 200)

@@ -31,6 +31,7 @@ from domain.people import (
 )
 from domain.policy import Profession
 from storage import employees, intake, learners, people
+from storage.acts import Actor
 from storage.intake import KeyReusedError
 from storage.people import LearnerProfile
 
@@ -71,6 +72,7 @@ class ProfileChange(Body):
     profession: Annotated[Profession, Field(strict=False)] | None = None
     time_zone: TimeZone | None = None
     wants_reminders: bool = True
+    shows_name: bool = True
     identifiers: dict[Key, str | None] = Field(default_factory=dict, max_length=len(IDENTIFIERS))
 
     @model_validator(mode="after")
@@ -99,7 +101,10 @@ class LookUpAnswer(BaseModel):
 
 
 class Profile(BaseModel):
-    """Who I am here. ``missing`` names the fields that everyone has to fill in and I have not."""
+    """Who I am here. ``missing`` names the fields that everyone has to fill in and I have not.
+
+    ``shows_name`` says whether anyone who verifies a certificate of mine is told my name.
+    """
 
     email: str
     role: str
@@ -109,6 +114,7 @@ class Profile(BaseModel):
     profession: str | None
     time_zone: str | None
     wants_reminders: bool
+    shows_name: bool
     identifiers: dict[str, str]
     is_new: bool
     missing: list[str]
@@ -132,6 +138,7 @@ def _profile_json(profile: LearnerProfile, principal: Principal) -> dict[str, An
         "profession": profile.profession,
         "time_zone": profile.time_zone,
         "wants_reminders": profile.wants_reminders,
+        "shows_name": profile.shows_name,
         "identifiers": dict(profile.identifiers),
         "is_new": profile.is_new,
         "missing": list(missing_fields(profile.fields, ALWAYS_REQUIRED)),
@@ -149,7 +156,8 @@ async def change_profile(body: ProfileChange, principal: SignedIn, head: Envelop
         if head.key is not None and await intake.begin_answer(connection, head.key) is not None:
             return True
         await _check_employee_id(connection, principal, changes, body.identifiers.get(EMPLOYEE_ID))
-        await people.change_profile(connection, principal.learner_id, changes, body.identifiers)
+        actor = Actor(principal.account_id, head.request_id)
+        await people.change_profile(connection, principal.learner_id, changes, body.identifiers, actor)
         return False
 
     try:
@@ -191,7 +199,10 @@ async def look_up(
             raise ProblemError("profile_exists")
         found = await _send_link_to_match(connection, services, body, principal)
         result = "account_found" if found else "no_match"
-        await people.record_act(connection, principal.learner_id, f"lookup.{result}", principal.account_id, {})
+        act = f"lookup.{result}"
+        await people.record_act(
+            connection, principal.learner_id, act, principal.account_id, {}, request_id=head.request_id
+        )
         return {"result": result, "message": _WORDS[result]}
 
     return await answer_once(services, head.key, find)

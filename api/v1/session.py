@@ -62,7 +62,7 @@ async def request_link(request: Request, services: Services, email: str, key: Id
     """Queue the mail with a link, unless the address or the client has had its share of this hour."""
     settings = services.settings
     per_client = Limit("links", settings.sign_in_links_per_hour * _LINKS_PER_CLIENT, 3600)
-    services.limiter.hit(per_client, client_address(request))
+    await services.shared_limiter.hit(per_client, client_address(request))
     token = secrets.token_urlsafe(32)
 
     async def store(connection: AsyncConnection) -> None:

@@ -71,6 +71,8 @@ class CertificateRow(Base):
     __tablename__ = "certificates"
     __table_args__ = (
         UniqueConstraint("award_id", "version"),
+        # Anyone may ask whether a file is a certificate, by its hash.
+        Index(None, "sha256"),
         Index(
             "uq_certificates_current",
             "award_id",

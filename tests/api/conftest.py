@@ -110,7 +110,8 @@ async def running(settings: Settings, temporal: Any) -> AsyncIterator[tuple[Fast
     """An application between start and stop, and a client that talks to it without a socket."""
     app = create_app(settings, connector(temporal))
     async with app.router.lifespan_context(app):
-        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        # Some limits are counted in the database, which tests share: each application has a client of its own.
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(new_id("client"), 1))
         async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
             yield app, client
 

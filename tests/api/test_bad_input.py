@@ -252,6 +252,7 @@ FIELDS: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/v1/me/lookup", {"given_name": "Ada", "employee_id": "NA"}, "/family_name"),
     ("PATCH", "/v1/me", {"identifiers": {"npi": "N/A"}}, ""),
     ("PATCH", "/v1/me", {"wants_reminders": "yes"}, "/wants_reminders"),
+    ("PATCH", "/v1/me", {"shows_name": None}, "/shows_name"),
     ("POST", "/v1/staff/learners/{learner_id}/merge", {"duplicate": "x" * 81, "reason": "x"}, "/duplicate"),
     ("POST", "/v1/staff/learners/{learner_id}/merge", {"duplicate": "lrn_x", "reason": " "}, "/reason"),
     *[

@@ -181,27 +181,6 @@ async def test_credit_is_awarded_and_its_certificate_is_served_byte_for_byte(
     assert (await learner.get(path, if_none_match=first.headers["etag"])).status_code == 304
 
 
-async def test_anyone_with_the_code_can_verify_an_issued_certificate(
-    learner: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
-) -> None:
-    claim = await awarded(learner, slug, ledger)
-    code = claim["certificate"]["verification_code"]
-    before = await learner.client.get(f"/v1/certificates/{code}")
-    assert (before.status_code, before.json()["status"]) == (404, "unknown")
-    issue(engine, ledger, claim, b"%PDF-1.7 " + code.encode())
-    typed = code.lower().replace("-", " ")
-    after = await learner.client.get(f"/v1/certificates/{typed}")
-    assert after.json()["status"] == "valid"
-    assert after.json()["units"] == "1.00"
-    assert learner.email not in after.text
-    assert after.headers["cache-control"] == "no-store"
-    assert after.headers["x-robots-tag"] == "noindex"
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE certificates SET state = 'revoked' WHERE verification_code = :c"), {"c": code})
-    revoked = (await learner.client.get(f"/v1/certificates/{code}")).json()
-    assert revoked == {"status": "revoked", "code": code}
-
-
 async def test_the_history_tells_the_story_and_its_refusals_in_words(
     learner: Person, slug: str, ledger: PostgresClaimActivities
 ) -> None:

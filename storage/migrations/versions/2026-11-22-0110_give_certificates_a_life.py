@@ -46,7 +46,9 @@ def upgrade() -> None:
     op.create_foreign_key(
         op.f("fk_certificates_superseded_by_certificates"), "certificates", "certificates", ["superseded_by"], ["id"]
     )
+    op.create_index(op.f("ix_certificates_sha256"), "certificates", ["sha256"])
     _create_corrections()
+    _create_request_counts()
     op.create_table(
         "credentials",
         sa.Column("certificate_id", sa.Text(), nullable=False),
@@ -138,7 +140,22 @@ def _create_corrections() -> None:
     )
 
 
+def _create_request_counts() -> None:
+    op.create_table(
+        "request_counts",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("client", sa.LargeBinary(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "client", name=op.f("pk_request_counts")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_index(op.f("ix_request_counts_began_at"), "request_counts", ["began_at"])
+
+
 def downgrade() -> None:
+    op.drop_table("request_counts")
+    op.drop_index(op.f("ix_certificates_sha256"), "certificates")
     op.drop_table("credentials")
     op.drop_table("corrections")
     op.drop_constraint(op.f("fk_certificates_superseded_by_certificates"), "certificates")

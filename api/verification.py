@@ -1,0 +1,137 @@
+"""Verifying certificates for strangers, by code or by a file's hash, with the same words for all that is unknown."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+
+from api.auth import client_address
+from api.limits import Limit
+from api.services import Services
+from api.views import time_json
+from domain.corrections import RevocationClass
+from domain.identities import normalize_code
+from domain.verification import VerificationStatus, find_sha256, verification_status
+from storage import verification
+from storage.verification import IssuedCertificate
+
+_LOOK_UPS: Final = Limit("verification", 30)
+# More than any code or line of a hash has, so that nothing long is searched through.
+_MAXIMUM_LENGTH: Final = 400
+
+_UNKNOWN: Final = "There is no certificate with this code."
+_UNKNOWN_FILE: Final = "This file is no certificate that was issued here, or it was changed since."
+_REVOKED: Final = {
+    RevocationClass.ISSUED_IN_ERROR: "it was issued in error",
+    RevocationClass.PARTICIPATION_NOT_VERIFIED: "participation could not be verified",
+    RevocationClass.DUPLICATE: "the same credit was certified twice",
+    RevocationClass.MISCONDUCT: "the credit was not earned honestly",
+    RevocationClass.REQUESTED: "its holder asked for it",
+}
+
+Find = Callable[[AsyncConnection], Awaitable[IssuedCertificate | None]]
+
+
+async def verify_code(request: Request, services: Services, code: str) -> dict[str, Any]:
+    """What anyone may know of the certificate with this code; raises 429 after 30 look-ups in a minute."""
+    normalized = normalize_code(code) if len(code) <= _MAXIMUM_LENGTH else None
+    found = await _look_up(request, services, _by_code(normalized) if normalized else None)
+    return _verification(found) if found else _unknown(_UNKNOWN)
+
+
+async def verify_file(request: Request, services: Services, written_hash: str) -> dict[str, Any]:
+    """The same of the certificate whose PDF has this SHA-256, and whether it is the newest version's."""
+    sha256 = find_sha256(written_hash) if len(written_hash) <= _MAXIMUM_LENGTH else None
+    found = await _look_up(request, services, _by_hash(bytes.fromhex(sha256)) if sha256 else None)
+    if found is None:
+        return _unknown(_UNKNOWN_FILE)
+    is_newest = found.code == found.newest_code
+    return {**_verification(found), "document": "newest_version" if is_newest else "older_version"}
+
+
+def _by_code(code: str) -> Find:
+    return lambda connection: verification.certificate_by_code(connection, code)
+
+
+def _by_hash(sha256: bytes) -> Find:
+    return lambda connection: verification.certificate_by_hash(connection, sha256)
+
+
+async def _look_up(request: Request, services: Services, find: Find | None) -> IssuedCertificate | None:
+    """Look up what can be looked up; every try counts, so that nobody goes through all codes."""
+    request.state.limit_headers = await services.shared_limiter.hit(_LOOK_UPS, client_address(request))
+    return await services.database.statements(find) if find else None
+
+
+def _unknown(message: str) -> dict[str, Any]:
+    return {"status": VerificationStatus.UNKNOWN, "message": message}
+
+
+def _verification(found: IssuedCertificate) -> dict[str, Any]:
+    """What a certificate prints, in short; of one that was revoked only that it was, since when, and why."""
+    status = verification_status(found.state, found.award_state, found.newest_state)
+    is_replaced = status is VerificationStatus.SUPERSEDED and found.newest_code != found.code
+    common = {
+        "status": status,
+        "message": "This certificate is valid.",
+        "code": found.code,
+        "version": found.version,
+        "checked_at": time_json(datetime.now(UTC)),
+    }
+    if status is VerificationStatus.REVOKED:
+        return common | _revocation(found)
+    if status is VerificationStatus.SUPERSEDED:
+        common["message"] = _superseded(found, is_replaced=is_replaced)
+    return common | {
+        "ended_on": found.ended_on and found.ended_on.isoformat(),
+        "superseded_by": found.newest_code if is_replaced else None,
+        **_printed(found),
+    }
+
+
+def _superseded(found: IssuedCertificate, *, is_replaced: bool) -> str:
+    if is_replaced:
+        return "This certificate was replaced by a newer version."
+    if found.award_state == "merged":
+        return "This certificate counts no more: the same credit is certified by another one."
+    return "This certificate was replaced. The newer version is being made."
+
+
+def _revocation(found: IssuedCertificate) -> dict[str, Any]:
+    # An older version was superseded before; what counts is when and why the newest one was revoked.
+    is_own = found.state == "revoked" or found.newest_state != "revoked"
+    on = found.ended_on if is_own else found.newest_ended_on
+    why = found.revocation_class if is_own else found.newest_revocation_class
+    words = f": {_REVOKED[RevocationClass(why)]}" if why else ""
+    return {
+        "message": f"This certificate was revoked{words}.",
+        "ended_on": on and on.isoformat(),
+        "revocation_class": why,
+    }
+
+
+def _printed(found: IssuedCertificate) -> dict[str, Any]:
+    """Who, what, when and by whom. The name is left out when its learner hides it, and once it was erased."""
+    data, credit = found.data, found.data["credit"]
+    name = data.get("learner_name") if found.shows_name else None
+    return {
+        "learner_name": name or None,
+        "learner_credentials": (data.get("learner_credentials") or None) if name else None,
+        "kind": data["kind"],
+        "ce_activity": data["ce_activity_title"],
+        "learning_format": data["learning_format"],
+        "location": data.get("location"),
+        "starts_on": data.get("starts_on"),
+        "ends_on": data.get("ends_on"),
+        "completed_on": data["completed_on"],
+        "provider": data["provider"]["name"],
+        "accreditation_statement": data.get("accreditation_statement") or None,
+        "designation_statement": data.get("designation_statement") or None,
+        "credit_name": credit["name"] + ("™" if credit["has_trademark"] else ""),
+        "credit_is_italic": credit["is_italic"],
+        "units": str(credit["awarded_units"]),
+        "unit": credit.get("unit_name") or None,
+        "issued_on": data["issued_on"],
+    }
