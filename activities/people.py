@@ -67,12 +67,15 @@ def _enter(
 ) -> None:
     """Tell the merge in the history of both learners, and of each claim that it changed."""
     of_kept, of_duplicate = learner_stream(merge.kept_id), learner_stream(merge.duplicate_id)
-    after = {"duplicate": merge.duplicate_id, **details}
-    merges.enter(connection, merge, of_kept, "learner.merged", after=after)
-    merges.enter(connection, merge, of_duplicate, "learner.merged_into", after={"learner": merge.kept_id})
+    told = {"duplicate": merge.duplicate_id, **details}
+    merges.enter(connection, merge, of_kept, "learner.merged", after=told)
+    before, after = {"merged_into": None}, {"merged_into": merge.kept_id, "learner": merge.kept_id}
+    merges.enter(connection, merge, of_duplicate, "learner.merged_into", before=before, after=after)
     for claim_id in plan.moved:
-        before, after = {"learner": merge.duplicate_id}, {"learner": merge.kept_id}
-        merges.enter(connection, merge, claim_stream(claim_id), "claim.moved", before=before, after=after)
+        moved = {"before": {"learner_id": merge.duplicate_id}, "after": {"learner_id": merge.kept_id}}
+        merges.enter(connection, merge, claim_stream(claim_id), "claim.moved", **moved)
     for award, standing in doubled.items():
-        after = {"award": award.id, "standing": standing.id}
-        merges.enter(connection, merge, claim_stream(award.claim_id), "award.merged", after=after)
+        told = {"award": award.id, "state": "merged", "standing": standing.id}
+        merges.enter(
+            connection, merge, claim_stream(award.claim_id), "award.merged", before={"state": "active"}, after=told
+        )

@@ -27,20 +27,24 @@ def load_employees(
     data_dir: DataDir = None,
 ) -> None:
     """Put this list in the place of the one before, all of it or nothing."""
+    from cli.actor import cli_actor
     from cli.main import database_url, mendable
     from storage import employees
+    from storage.acts import Actor
 
     with mendable(ValueError):
-        count = employees.load_file(database_url(data_dir), file)
+        count = employees.load_file(database_url(data_dir), file, Actor(cli_actor()))
     print(f"{count} employees")
 
 
 @app.command(name="clear")
 def clear_employees(*, data_dir: DataDir = None) -> None:
     """Have no list any more: employee ids are then taken as they are given."""
+    from cli.actor import cli_actor
     from cli.main import database_url, mendable
     from storage import employees
+    from storage.acts import Actor
 
     with mendable():
-        employees.load_file(database_url(data_dir), None)
+        employees.load_file(database_url(data_dir), None, Actor(cli_actor()))
     print("no list of employees")

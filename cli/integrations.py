@@ -16,11 +16,13 @@ DataDir = Annotated[Path | None, typer.Option(help="The data folder of the stack
 @app.command(name="add")
 def add_integration(name: Name, *, data_dir: DataDir = None) -> None:
     """Let a platform send events, and print its secret, this once."""
+    from cli.actor import cli_actor
     from cli.main import database_url, mendable
     from storage import integrations
+    from storage.acts import Actor
 
     with mendable(ValueError), integrations.connected(database_url(data_dir)) as connection:
-        secret = integrations.add(connection, name)
+        secret = integrations.add(connection, name, Actor(cli_actor()))
     print(secret)
 
 
@@ -34,25 +36,29 @@ def rotate_secret(
     data_dir: DataDir = None,
 ) -> None:
     """Print a new secret; the one before stays valid until the next rotation, or until it is dropped."""
+    from cli.actor import cli_actor
     from cli.main import database_url, mendable
     from storage import integrations
+    from storage.acts import Actor
 
     with mendable(ValueError), integrations.connected(database_url(data_dir)) as connection:
         if drop_previous:
-            integrations.drop_previous(connection, name)
+            integrations.drop_previous(connection, name, Actor(cli_actor()))
         else:
-            secret = integrations.rotate(connection, name)
+            secret = integrations.rotate(connection, name, Actor(cli_actor()))
     print(f"{name}: only the newest secret is valid" if drop_previous else secret)
 
 
 @app.command(name="disable")
 def disable_integration(name: Name, *, data_dir: DataDir = None) -> None:
     """Take no more events from a platform; adding it again gives it a new secret."""
+    from cli.actor import cli_actor
     from cli.main import database_url, mendable
     from storage import integrations
+    from storage.acts import Actor
 
     with mendable(ValueError), integrations.connected(database_url(data_dir)) as connection:
-        integrations.disable(connection, name)
+        integrations.disable(connection, name, Actor(cli_actor()))
     print(f"{name}: disabled")
 
 

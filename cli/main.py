@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import employees, integrations, rosters
+from cli import employees, integrations, rosters, staff
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database schema.", no_args_is_help=True)
 temporal = typer.Typer(help="The Temporal namespace.", no_args_is_help=True)
-staff = typer.Typer(help="Staff accounts.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(temporal, name="temporal")
-app.add_typer(staff, name="staff")
+app.add_typer(staff.app, name="staff")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(employees.app, name="employees")
 app.add_typer(rosters.app, name="roster")
@@ -225,7 +224,7 @@ def upgrade_database(*, data_dir: DataDir = None) -> None:
     from storage import migrate
 
     with mendable():
-        migrate.upgrade(database_url(data_dir))
+        migrate.upgrade(owner_database_url(data_dir))
 
 
 @db.command(name="check")
@@ -247,6 +246,17 @@ def database_url(data_dir: Path | None = None) -> str:
     settings = load_settings()
     stack = None if "database_url" in settings.model_fields_set else running_stack(data_dir)
     return stack.database_url if stack else settings.database_url
+
+
+def owner_database_url(data_dir: Path | None = None) -> str:
+    """Return the same database as the owner of its tables, where the environment or the running stack names one."""
+    from cli.local.folders import running_stack
+
+    settings = load_settings()
+    if settings.owner_database_url:
+        return settings.owner_database_url
+    stack = None if "database_url" in settings.model_fields_set else running_stack(data_dir)
+    return stack.owner_database_url if stack else settings.database_url
 
 
 @temporal.command(name="setup")
@@ -289,6 +299,7 @@ def import_definitions(
     data_dir: DataDir = None,
 ) -> None:
     """Publish definitions of CE activities, all or none; an unchanged one changes nothing."""
+    from cli.actor import cli_actor
     from storage.catalog import import_files, read_files
 
     with mendable(ValueError):
@@ -296,7 +307,7 @@ def import_definitions(
             for path in read_files(files):
                 print(f"{path}: nothing is wrong")
             return
-        published = import_files(database_url(data_dir), files)
+        published = import_files(database_url(data_dir), files, cli_actor())
     for one in published:
         print(f"{one.slug}: version {one.number}, {'new' if one.is_new else 'unchanged'}")
 
@@ -307,23 +318,6 @@ def print_schema() -> None:
     from storage.definitions import json_schema
 
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
-
-
-@staff.command(name="add")
-def add_staff(
-    email: Annotated[str, typer.Argument(help="The address that signs in.")],
-    *,
-    role: Annotated[
-        Literal["coordinator", "approver", "auditor", "administrator"], typer.Option(help="What the account may do.")
-    ],
-    data_dir: DataDir = None,
-) -> None:
-    """Give an address a staff role, making its account if it is new."""
-    from domain.roles import Role
-    from storage import people
-
-    with mendable(ValueError):
-        print(people.add_staff(database_url(data_dir), email, Role(role)))
 
 
 @contextmanager

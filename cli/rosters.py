@@ -37,9 +37,9 @@ def preview_roster(
     """Read a roster and say what applying it would do; nothing is applied yet."""
     import hashlib
 
+    from cli.actor import cli_actor
     from domain.identities import new_id
     from storage import queries, rosters
-    from storage.catalog import COMMAND_LINE
 
     raw = file.read_bytes()
     roster, roster_id = _read(file, raw), new_id("ros")
@@ -53,7 +53,7 @@ def preview_roster(
             ce_activity_id=ce_activity.id,
             file_name=file.name,
             sha256=hashlib.sha256(raw).digest(),
-            actor=COMMAND_LINE,
+            actor=cli_actor(),
             is_replacement=replace,
         )
         await rosters.preview(connection, upload, roster)
@@ -82,15 +82,15 @@ def apply_roster(
     roster_id: Annotated[str, typer.Argument(help="What laurel roster preview printed.")], *, data_dir: DataDir = None
 ) -> None:
     """Do what the preview said, all of it or nothing; a roster that is applied already stays as it is."""
+    from cli.actor import cli_actor
     from cli.terminal import progress_printer
     from storage import roster_views, rosters
-    from storage.catalog import COMMAND_LINE
 
     async def apply(connection: "AsyncConnection") -> list[str]:
         if await roster_views.roster(connection, roster_id) is None:
             raise StackError("there is no such roster; upload it with laurel roster preview")
         try:
-            await rosters.apply(connection, roster_id, COMMAND_LINE, None)
+            await rosters.apply(connection, roster_id, cli_actor(), None)
         except rosters.PreviewOutdatedError:
             raise StackError("the roster changed since the preview; look at a new preview of the file") from None
         return await _described(connection, roster_id)

@@ -1,7 +1,6 @@
 """CE activities and their published policies. A version is written once; claims keep the one they opened with."""
 
 import hashlib
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from domain.identities import new_id
 from domain.policy import CEActivityPolicy
 from storage.audit import AuditEntry, AuditStream
+from storage.canonical import canonical_json
 from storage.database import create_sync_engine
 from storage.definitions import (
     Definition,
@@ -31,18 +31,22 @@ from storage.tables import CEActivityRow, CEActivityVersionRow, ProviderRow
 _NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _MAXIMUM_SLUG_LENGTH: Final = 80
 COMMAND_LINE: Final = "command_line"
-"""The actor of what is published without an account."""
+"""The actor of what is published without anybody being named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The current version of a CE activity; ``is_new`` is False when the definition changed nothing."""
+    """The current version of a CE activity; ``is_new`` is False when the definition changed nothing.
+
+    ``sha256`` is of the version's policy.
+    """
 
     slug: str
     ce_activity_id: str
     version_id: str
     number: int
     is_new: bool
+    sha256: bytes = b""
 
 
 def publish(connection: Connection, definition: Definition, actor: str | None) -> Published:
@@ -78,7 +82,8 @@ def publish(connection: Connection, definition: Definition, actor: str | None) -
         )
     )
     if version.is_new or row.status != definition.status:
-        _enter(connection, version, row.status if row.version_id else None, definition.status, actor)
+        before = {"status": row.status, "version_id": row.version_id} if row.version_id else {}
+        _enter(connection, version, before, definition.status, actor)
     return version
 
 
@@ -99,7 +104,7 @@ def _check_activity_code(connection: Connection, definition: Definition, provide
 
 
 def _enter(
-    connection: Connection, version: Published, status_before: str | None, status: DefinitionStatus, actor: str | None
+    connection: Connection, version: Published, before: Mapping[str, str], status: DefinitionStatus, actor: str | None
 ) -> None:
     """One entry in the audit trail for each new version, or change of status."""
     stream = AuditStream.open(connection, ce_activity_stream(version.ce_activity_id))
@@ -110,8 +115,9 @@ def _enter(
             event="ce_activity.published" if version.is_new else "ce_activity.status_changed",
             at=at,
             actor=actor or COMMAND_LINE,
-            before={"status": status_before} if status_before else {},
+            before=before,
             after={"slug": version.slug, "status": status, "version": version.number, "version_id": version.version_id},
+            evidence={"policy": version.sha256.hex()},
         )
     )
 
@@ -129,9 +135,9 @@ def _version_of(
     ).one_or_none()
     today: date = connection.execute(select(func.current_date())).scalar_one()
     policy = policy_to_json(definition.policy, today)
-    sha256 = hashlib.sha256(_canonical(policy)).digest()
+    sha256 = hashlib.sha256(canonical_json(policy)).digest()
     if current is not None and bytes(current.sha256) == sha256:
-        return Published(definition.slug, ce_activity_id, current_id, current.number, is_new=False)
+        return Published(definition.slug, ce_activity_id, current_id, current.number, is_new=False, sha256=sha256)
     number = (current.number if current else 0) + 1
     version_id = new_id("ver")
     connection.execute(
@@ -144,7 +150,7 @@ def _version_of(
             created_by=actor,
         )
     )
-    return Published(definition.slug, ce_activity_id, version_id, number, is_new=True)
+    return Published(definition.slug, ce_activity_id, version_id, number, is_new=True, sha256=sha256)
 
 
 def _upsert_provider(connection: Connection, definition: Definition) -> str:
@@ -167,10 +173,6 @@ def provider_slug(name: str) -> str:
     return slug or f"provider-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
-def _canonical(policy: dict[str, object]) -> bytes:
-    return json.dumps(policy, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
 def policy_of(connection: Connection, version_id: str) -> CEActivityPolicy:
     """The policy of a published version; immutable, so callers may keep it. Raises ``NoResultFound``."""
     stored = connection.execute(select(CEActivityVersionRow.policy).where(CEActivityVersionRow.id == version_id))
@@ -191,7 +193,7 @@ class ImportRefusedError(ValueError):
         )
 
 
-def import_files(database_url: str, paths: Iterable[Path]) -> list[Published]:
+def import_files(database_url: str, paths: Iterable[Path], actor: str | None = None) -> list[Published]:
     """Publish the definitions in these files, all or none. Raises ``ImportRefusedError`` for all mistakes of all."""
     definitions = read_files(paths)
     published: list[Published] = []
@@ -202,7 +204,7 @@ def import_files(database_url: str, paths: Iterable[Path]) -> list[Published]:
             connection.execute(text("SET LOCAL lock_timeout = '30s'"))
             for path, definition in definitions.items():
                 try:
-                    published.append(publish(connection, definition, actor=None))
+                    published.append(publish(connection, definition, actor))
                 except DefinitionError as error:
                     problems[path] = error
             if problems:

@@ -1,5 +1,6 @@
 """The organisation's list of its people; while none is loaded, employee ids are taken as they are given."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -9,17 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.employees import Employee, read_employees
 from domain.people import is_name_of
+from storage.acts import LAUREL, Actor, enter
 from storage.database import create_sync_engine
 from storage.tables import EmployeeRow
 
 _AT_ONCE: Final = 5_000
 
 
-def replace_list(connection: Connection, employees: Sequence[Employee]) -> None:
-    """Put this list in the place of the one before; without anybody on it, none is loaded any more."""
+def replace_list(
+    connection: Connection, employees: Sequence[Employee], actor: Actor = LAUREL, sha256: bytes | None = None
+) -> None:
+    """Put this list in the place of the one before; without anybody on it, none is loaded any more.
+
+    ``sha256`` is of the file that it came in.
+    """
     # Two lists that are loaded at once must not become one; readers go on with the list before.
     connection.execute(text("LOCK TABLE employees IN SHARE ROW EXCLUSIVE MODE"))
-    connection.execute(delete(EmployeeRow))
+    before = connection.execute(delete(EmployeeRow)).rowcount
     rows = [
         {
             "employee_id": each.employee_id,
@@ -31,15 +38,25 @@ def replace_list(connection: Connection, employees: Sequence[Employee]) -> None:
     ]
     for start in range(0, len(rows), _AT_ONCE):
         connection.execute(insert(EmployeeRow), rows[start : start + _AT_ONCE])
+    enter(
+        connection,
+        "employees",
+        "employees.loaded" if rows else "employees.cleared",
+        actor,
+        before={"count": before},
+        after={"count": len(rows)},
+        evidence={"file": sha256.hex()} if sha256 else {},
+    )
 
 
-def load_file(database_url: str, file: Path | None) -> int:
+def load_file(database_url: str, file: Path | None, actor: Actor = LAUREL) -> int:
     """Load a list from a file, or none; answers how many are on it. Raises ``domain.employees.EmployeeListError``."""
-    employees = read_employees(file.read_bytes()) if file else ()
+    content = file.read_bytes() if file else b""
+    employees = read_employees(content) if file else ()
     engine = create_sync_engine(database_url, pool_size=1)
     try:
         with engine.begin() as connection:
-            replace_list(connection, employees)
+            replace_list(connection, employees, actor, hashlib.sha256(content).digest() if file else None)
     finally:
         engine.dispose()
     return len(employees)

@@ -12,7 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.identities import new_id
-from storage.audit import AuditEntry, AuditStream, learner_stream
+from storage.acts import Actor
+from storage.acts import enter as enter_act
+from storage.audit import learner_stream
 from storage.tables import HistoricalAwardRow, LearnerRow
 from storage.transcripts import PERSON
 
@@ -46,14 +48,6 @@ class HistoricalAward(NewHistoricalAward):
     def is_voided(self) -> bool:
         """Whether it is on no transcript any more."""
         return self.voided_at is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does something, and with which request."""
-
-    account_id: str
-    request_id: str
 
 
 _COLUMNS: Final = tuple(HistoricalAwardRow.__table__.columns)
@@ -108,7 +102,7 @@ def enter(
     earlier = _one(connection, _is_same(learner_id, new))
     if earlier is not None:
         return earlier, False
-    values = asdict(new) | {"id": new_id("haw"), "learner_id": learner_id, "entered_by": actor.account_id}
+    values = asdict(new) | {"id": new_id("haw"), "learner_id": learner_id, "entered_by": actor.id}
     added = connection.execute(insert(HistoricalAwardRow).values(**values).returning(*_COLUMNS))
     award = HistoricalAward(**added.mappings().one())
     _enter_audit(connection, award, actor)
@@ -136,7 +130,7 @@ def void(connection: Connection, learner_id: str, award_id: str, actor: Actor, r
     changed = connection.execute(
         update(row)
         .where(is_meant, row.voided_at.is_(None))
-        .values(voided_by=actor.account_id, voided_at=func.clock_timestamp(), void_reason=reason)
+        .values(voided_by=actor.id, voided_at=func.clock_timestamp(), void_reason=reason)
         .returning(row.id)
     ).one_or_none()
     award = _one(connection, is_meant)
@@ -146,22 +140,29 @@ def void(connection: Connection, learner_id: str, award_id: str, actor: Actor, r
 
 
 def _enter_audit(connection: Connection, award: HistoricalAward, actor: Actor) -> None:
-    what = "voided" if award.is_voided else "entered"
-    AuditStream.open(connection, learner_stream(award.learner_id)).append(
-        AuditEntry(
-            step_key=f"{award.id}:{what}",
-            event=f"historical_award.{what}",
-            at=award.voided_at or award.entered_at,
-            actor=actor.account_id,
-            after={
-                "historical_award": award.id,
-                "credit_type": award.credit_type,
-                "units": str(award.units),
-                "completed_on": award.completed_on.isoformat(),
-            },
-            reason=award.void_reason or award.reason,
-            request_id=actor.request_id,
-        )
+    what, before, after = ("voided", "entered", "voided") if award.is_voided else ("entered", None, "entered")
+    enter_act(
+        connection,
+        learner_stream(award.learner_id),
+        f"historical_award.{what}",
+        actor,
+        step_key=f"{award.id}:{what}",
+        at=award.voided_at or award.entered_at,
+        before={"state": before},
+        after={
+            "state": after,
+            "historical_award": award.id,
+            "credit_type": award.credit_type,
+            "units": str(award.units),
+            "completed_on": award.completed_on.isoformat(),
+        },
+        private={
+            "reason": award.void_reason or award.reason,
+            "title": award.title,
+            "provider": award.provider,
+            "reference": award.reference,
+        },
+        subject=award.learner_id,
     )
 
 

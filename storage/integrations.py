@@ -15,11 +15,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.audit import AuditEntry, AuditStream
+from storage import acts
+from storage.acts import LAUREL, Actor
 from storage.database import create_sync_engine
 from storage.tables import IntegrationRow
 
-COMMAND_LINE: Final = "command line"
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAXIMUM_NAME_LENGTH: Final = 40
 _SECRET_BYTES: Final = 32
@@ -50,7 +50,7 @@ def valid_secrets(connection: Connection, name: str) -> tuple[str, ...]:
     return tuple(secret for secret in row or () if secret is not None)
 
 
-def add(connection: Connection, name: str) -> str:
+def add(connection: Connection, name: str, actor: Actor = LAUREL) -> str:
     """Let a platform send events, one that was disabled again; answers with its new secret.
 
     Raises ``ValueError`` for a name that is not usable, or in use.
@@ -69,31 +69,32 @@ def add(connection: Connection, name: str) -> str:
     ).one_or_none()
     if added is None:
         raise ValueError(f"{name} may send events already; `laurel integrations rotate {name}` makes a new secret.")
-    enter(connection, name, event="integration.added")
+    enter(connection, name, "integration.added", actor, after={"state": "enabled"})
     return secret
 
 
-def rotate(connection: Connection, name: str) -> str:
+def rotate(connection: Connection, name: str, actor: Actor = LAUREL) -> str:
     """Make a new secret; the one before stays valid until the next rotation, or until it is dropped.
 
     Raises ``ValueError`` when there is no such integration, or it is disabled.
     """
     secret = _new_secret()
     _change(connection, name, secret=secret, previous_secret=IntegrationRow.secret)
-    enter(connection, name, event="integration.secret_rotated")
+    enter(connection, name, "integration.secret_rotated", actor, after={"valid_secrets": 2})
     return secret
 
 
-def drop_previous(connection: Connection, name: str) -> None:
+def drop_previous(connection: Connection, name: str, actor: Actor = LAUREL) -> None:
     """Let only the newest secret be valid. Raises ``ValueError`` as ``rotate`` does."""
     _change(connection, name, previous_secret=None)
-    enter(connection, name, event="integration.previous_secret_dropped")
+    enter(connection, name, "integration.previous_secret_dropped", actor, after={"valid_secrets": 1})
 
 
-def disable(connection: Connection, name: str) -> None:
+def disable(connection: Connection, name: str, actor: Actor = LAUREL) -> None:
     """Take no more events from a platform; what it sent stays. Raises ``ValueError`` as ``rotate`` does."""
     _change(connection, name, disabled_at=func.clock_timestamp())
-    enter(connection, name, event="integration.disabled")
+    before, after = {"state": "enabled"}, {"state": "disabled"}
+    enter(connection, name, "integration.disabled", actor, before=before, after=after)
 
 
 def listed(connection: Connection) -> list[Integration]:
@@ -112,29 +113,24 @@ def listed(connection: Connection) -> list[Integration]:
 def enter(
     connection: Connection,
     name: str,
-    *,
     event: str,
-    actor: str = COMMAND_LINE,
+    actor: Actor,
+    *,
+    before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str | None = None,
-    request_id: str | None = None,
+    subject: str | None = None,
 ) -> None:
-    """Write the next entry of an integration's audit stream; writers wait for each other."""
+    """Write the next entry of an integration's audit stream; writers wait for each other.
+
+    A ``reason`` is sealed, under the key of the learner whom it is about if that one is known.
+    """
     connection.execute(
         select(IntegrationRow.name).where(IntegrationRow.name == name).with_for_update(key_share=True)
     ).one()
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    stream = AuditStream.open(connection, f"integration:{name}")
-    entry = AuditEntry(
-        step_key=f"{event}:{stream.seq + 1}",
-        event=event,
-        at=now,
-        actor=actor,
-        after=after or {},
-        reason=reason,
-        request_id=request_id,
-    )
-    stream.append(entry)
+    private = {"reason": reason} if reason else {}
+    stream = f"integration:{name}"
+    acts.enter(connection, stream, event, actor, before=before, after=after, private=private, subject=subject)
 
 
 @contextmanager

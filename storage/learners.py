@@ -6,10 +6,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, TextClause, insert, select, text
+from sqlalchemy import Connection, RowMapping, TextClause, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import EMPLOYEE_ID, Person, name_words, possible_identifiers
+from storage.acts import Actor, enter
+from storage.audit import learner_stream
 from storage.tables import LearnerMergeRow, LearnerRow
 
 # ruff: noqa: S608  # statements are put together from this module's own constants
@@ -79,6 +81,7 @@ class NewMerge:
     duplicate_id: str
     reason: str
     requested_by: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,4 +344,17 @@ async def request_merge(connection: AsyncConnection, new: NewMerge) -> bool:
             requested_by=new.requested_by,
         )
     )
+    await connection.run_sync(_enter_request, new)
     return True
+
+
+def _enter_request(connection: Connection, new: NewMerge) -> None:
+    enter(
+        connection,
+        learner_stream(new.learner_id),
+        "learner.merge_requested",
+        Actor(new.requested_by, new.request_id),
+        after={"merge": new.id, "duplicate": new.duplicate_id},
+        private={"reason": new.reason},
+        subject=new.learner_id,
+    )

@@ -11,8 +11,8 @@ from domain.identities import derived_id
 from domain.merging import MERGED, HeldAward, HeldClaim
 from domain.people import NOT_AN_EMPLOYEE
 from domain.submissions import ProgressReported, SubmissionBody, Withdrawal, kind_of, to_json
-from storage import content_progress
-from storage.audit import AuditEntry, AuditStream
+from storage import acts, content_progress
+from storage.acts import Actor
 from storage.claims import StaleReadError, add_submission
 from storage.database import CLAIMS_CHANNEL
 from storage.tables import AwardRow, ClaimRow, HistoricalAwardRow, LearnerMergeRow
@@ -207,16 +207,18 @@ def finish(connection: Connection, merge: LockedMerge, details: Mapping[str, Any
 
 def enter(connection: Connection, merge: LockedMerge, stream: str, event: str, **changes: Mapping[str, Any]) -> None:
     """Enter what the merge did in one audit stream; ``changes`` are ``before`` and ``after``."""
-    entry = AuditEntry(
+    acts.enter(
+        connection,
+        stream,
+        event,
+        Actor(merge.requested_by),
         step_key=f"{event}:{merge.id}",
-        event=event,
         at=merge.now,
-        actor=merge.requested_by,
-        before=changes.get("before", {}),
+        before=changes.get("before"),
         after={"merge": merge.id, **changes.get("after", {})},
-        reason=merge.reason,
+        private={"reason": merge.reason},
+        subject=merge.kept_id,
     )
-    AuditStream.open(connection, stream).append(entry)
 
 
 _UNFINISHED: Final = text(

@@ -16,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from domain.identities import new_id
-from domain.names import email_address
 from domain.people import name_key
 from domain.policy import Profession
 from domain.roles import Role
-from storage.audit import AuditEntry, AuditStream, learner_stream
-from storage.database import create_sync_engine
+from storage.accounts import AccountChange, KnownAccount, enter_account
+from storage.acts import LAUREL, Actor, enter
+from storage.audit import learner_stream
 from storage.platform_events import retry_for_learner
 from storage.roster_wakeups import wake_claims_of_learner
+from storage.sealing import SealPurpose, destroy_keys
 from storage.tables import (
     AccountRow,
     LearnerIdentifierRow,
@@ -224,19 +225,34 @@ async def _remove_if_empty(connection: AsyncConnection, account_id: str, actor: 
                 return
             await connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account_id))
             await connection.execute(delete(AccountRow).where(AccountRow.id == account_id))
-            await record_act(connection, learner_id, "account.removed", actor, {"account": account_id})
+            after = {"account": account_id, "role": None}
+            await record_act(connection, learner_id, "account.removed", actor, after, before=_IS_LEARNER)
+            await connection.run_sync(destroy_keys, [learner_id], SealPurpose.CONTACT, SealPurpose.RECORD)
     except IntegrityError:
         # A claim, an identifier or anything else of theirs: the foreign keys know every table, and so keep the account.
         return
 
 
+_IS_LEARNER: Final = {"role": Role.LEARNER}
+
+
 async def record_act(
-    connection: AsyncConnection, learner_id: str, event: str, actor: str, after: Mapping[str, Any]
+    connection: AsyncConnection,
+    learner_id: str,
+    event: str,
+    actor: str,
+    after: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any] | None = None,
+    request_id: str | None = None,
 ) -> None:
     """Enter what was done about a learner in their audit stream; the caller holds what others would write there for."""
-    at: datetime = await connection.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]  # never None
-    entry = AuditEntry(step_key=new_id("act"), event=event, at=at, actor=actor, after=after)
-    await connection.run_sync(lambda c: AuditStream.open(c, learner_stream(learner_id)).append(entry))
+
+    def write(each: Connection) -> None:
+        stream, by = learner_stream(learner_id), Actor(actor, request_id)
+        enter(each, stream, event, by, step_key=new_id("act"), before=before, after=after)
+
+    await connection.run_sync(write)
 
 
 async def _account_of(connection: AsyncConnection, email: str) -> str | None:
@@ -251,6 +267,9 @@ async def _account_of(connection: AsyncConnection, email: str) -> str | None:
         statement = insert(LearnerRow).values(id=new_id("lrn"), account_id=account_id).on_conflict_do_nothing()
         learner_id: str | None = await connection.scalar(statement.returning(LearnerRow.id))
         if learner_id is not None:
+            account = KnownAccount(account_id, email, learner_id)
+            opened: AccountChange = {"before": {"role": None}, "after": _IS_LEARNER}
+            await connection.run_sync(enter_account, "account.opened", Actor(account_id), account, opened)
             await connection.run_sync(retry_for_learner, learner_id)
     return account_id
 
@@ -293,11 +312,14 @@ async def change_profile(
     learner_id: str,
     changes: Mapping[str, str | bool | None],
     identifiers: Mapping[str, str | None],
+    actor: Actor | None = None,
 ) -> None:
     """Change fields of a profile; an identifier that is None is removed.
 
-    Events that wait for them are applied, and claims go on whose roster names the learner by them.
+    Events that wait for them are applied, and claims go on whose roster names the learner by them. Without an actor it
+    is Laurel that does it.
     """
+    before = await _profile_for_change(connection, learner_id)
     changed = await connection.execute(
         update(LearnerRow)
         .where(LearnerRow.id == learner_id)
@@ -312,8 +334,53 @@ async def change_profile(
     )
     for kind, value in sorted(identifiers.items()):
         await _change_identifier(connection, learner_id, kind, value)
+    differing = {name: value for name, value in {**changes, **identifiers}.items() if before.get(name) != value}
+    if differing:
+        await connection.run_sync(_enter_profile, learner_id, actor or LAUREL, before, differing)
     await connection.run_sync(retry_for_learner, learner_id)
     await connection.run_sync(wake_claims_of_learner, learner_id)
+
+
+async def _profile_for_change(connection: AsyncConnection, learner_id: str) -> Mapping[str, Any]:
+    """Fields and identifiers of a profile side by side, locked until the transaction ends."""
+    columns = LearnerRow.__table__.columns
+    locked = await connection.execute(
+        select(*columns).where(LearnerRow.id == learner_id).with_for_update(key_share=True)
+    )
+    identifiers = await connection.execute(
+        select(LearnerIdentifierRow.kind, LearnerIdentifierRow.value).where(
+            LearnerIdentifierRow.learner_id == learner_id
+        )
+    )
+    return {**locked.mappings().one(), **{each.kind: each.value for each in identifiers}}
+
+
+# What an entry says of a profile in the clear: that a person wants e-mails, or shows a name, says nothing of them. A
+# time zone is contact data, of which the trail keeps no values at all.
+_CLEAR: Final = frozenset({"wants_reminders", "shows_name"})
+_NAMED_ONLY: Final = frozenset({"time_zone"})
+
+
+def _enter_profile(
+    connection: Connection, learner_id: str, actor: Actor, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    """Enter which fields changed; what they were and are is sealed."""
+    sealed = after.keys() - _CLEAR - _NAMED_ONLY
+    enter(
+        connection,
+        learner_stream(learner_id),
+        "profile.changed",
+        actor,
+        before={name: before.get(name) for name in sorted(after.keys() & _CLEAR)},
+        after={name: after[name] for name in sorted(after.keys() & _CLEAR)} | {"fields": sorted(after)},
+        private={
+            "before": {name: before.get(name) for name in sealed},
+            "after": {name: after[name] for name in sealed},
+        }
+        if sealed
+        else None,
+        subject=learner_id,
+    )
 
 
 async def _change_identifier(connection: AsyncConnection, learner_id: str, kind: str, value: str | None) -> None:
@@ -325,29 +392,3 @@ async def _change_identifier(connection: AsyncConnection, learner_id: str, kind:
     await connection.execute(
         statement.on_conflict_do_update(index_elements=["learner_id", "kind"], set_={"value": value})
     )
-
-
-def add_staff(database_url: str, email: str, role: Role) -> str:
-    """Give an address a role, making its account if it is new; answers with the account's id.
-
-    Raises ``ValueError`` with a code of ``domain.names.email_address`` for what is no address.
-    """
-    engine = create_sync_engine(database_url, pool_size=1)
-    try:
-        with engine.begin() as connection:
-            return _give_role(connection, email_address(email), role)
-    finally:
-        engine.dispose()
-
-
-def _give_role(connection: Connection, email: str, role: Role) -> str:
-    values: dict[str, Any] = {"id": new_id("acc"), "email": email, "role": Role(role)}
-    connection.execute(insert(AccountRow).values(**values).on_conflict_do_nothing())
-    account_id: str = connection.execute(
-        update(AccountRow)
-        .where(func.lower(AccountRow.email) == email.lower())
-        .values(role=Role(role), deactivated_at=None)
-        .returning(AccountRow.id)
-    ).scalar_one()
-    connection.execute(insert(LearnerRow).values(id=new_id("lrn"), account_id=account_id).on_conflict_do_nothing())
-    return account_id

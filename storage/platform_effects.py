@@ -26,7 +26,8 @@ from domain.policy import CEActivityPolicy, Participation, ParticipationMethod
 from domain.rosters import normalize_key
 from domain.submissions import Opening, ParticipationStated, ProgressReported, SubmissionBody, kind_of, to_json
 from storage import content_progress
-from storage.catalog import policy_of
+from storage.acts import Actor, enter
+from storage.catalog import ce_activity_stream, policy_of
 from storage.claims import undecided_opening
 from storage.database import CLAIMS_CHANNEL
 from storage.definitions import DefinitionStatus
@@ -231,7 +232,8 @@ def _add_to_roster(connection: Connection, source: Source, place: Place, key: Le
         "given_name": learner.given_name,
         "family_name": learner.family_name,
     }
-    connection.execute(insert(RosterEntryRow).values(**entry).on_conflict_do_nothing())
+    added = insert(RosterEntryRow).values(**entry).on_conflict_do_nothing().returning(RosterEntryRow.id)
+    is_new = connection.execute(added).one_or_none() is not None
     kind, value = (EMAIL, learner.email) if learner.email else (key.kind, key.value)
     roster_key = {"kind": kind, "value": normalize_key(kind, value), "entry_id": entry["id"]}
     connection.execute(
@@ -242,6 +244,9 @@ def _add_to_roster(connection: Connection, source: Source, place: Place, key: Le
         .where(RosterRow.id == roster_id)
         .values(row_count=RosterRow.row_count + 1, applied_count=RosterRow.applied_count + 1)
     )
+    if is_new:
+        actor, after = Actor(source.actor, source.request_id), {"roster": roster_id, "entry": entry["id"]}
+        enter(connection, ce_activity_stream(place.ce_activity_id), "roster.entry_added", actor, after=after)
 
 
 def _tell_claim(connection: Connection, source: Source, place: Place, body: SubmissionBody | None) -> None:

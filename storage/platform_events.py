@@ -20,6 +20,7 @@ from domain.platform_events import (
     normalize_learner_key,
     read_event,
 )
+from storage.acts import Actor
 from storage.integrations import enter
 from storage.platform_effects import NotApplicableError, Source, apply, find_learner, lock_learner
 from storage.tables import AccountRow, IntegrationEventRow, LearnerIdentifierRow, LearnerRow
@@ -136,17 +137,18 @@ def retry(connection: Connection, source: Source, actor: str) -> EventView:
 
 def dismiss(connection: Connection, source: Source, reason: str, actor: str) -> EventView:
     """Let a quarantined event have no effect, for a reason. Raises as ``retry`` does."""
-    _lock_quarantined(connection, source)
+    event = _lock_quarantined(connection, source)
     _save(connection, source, state=EventState.DISMISSED, settled_at=func.clock_timestamp(), settled_by=actor)
     after = {"event": source.event_id, "state": EventState.DISMISSED}
     enter(
         connection,
         source.integration,
-        event="event.dismissed",
-        actor=actor,
+        "event.dismissed",
+        Actor(actor, source.request_id),
+        before={"state": event.state},
         after=after,
         reason=reason,
-        request_id=source.request_id,
+        subject=event.learner_id,
     )
     return _event(connection, source)
 
@@ -213,7 +215,8 @@ def _settle(
         "problem": outcome["problem"],
         "learner": outcome["learner_id"],
     }
-    enter(connection, source.integration, event=action, actor=actor, after=after, request_id=source.request_id)
+    before = {"state": event.state, "problem": event.problem, "learner": event.learner_id}
+    enter(connection, source.integration, action, Actor(actor, source.request_id), before=before, after=after)
     return _event(connection, source)
 
 

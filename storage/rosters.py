@@ -15,7 +15,8 @@ from domain.identities import derived_id
 from domain.roster_changes import Change, Entry, Outcome, changes_of, removals
 from domain.roster_columns import FAMILY_NAME, GIVEN_NAME
 from domain.rosters import Roster, RosterLine, RowCode, RowProblem
-from storage.audit import AuditEntry, AuditStream
+from storage import acts
+from storage.acts import Actor
 from storage.catalog import ce_activity_stream
 from storage.roster_wakeups import Application, wake_claims
 from storage.tables import RosterRow
@@ -47,6 +48,7 @@ class Upload:
     sha256: bytes
     actor: str
     is_replacement: bool
+    request_id: str | None = None
 
 
 async def preview(connection: AsyncConnection, upload: Upload, roster: Roster) -> None:
@@ -71,9 +73,13 @@ async def preview(connection: AsyncConnection, upload: Upload, roster: Roster) -
         "problem_count": sum(change.outcome is Outcome.PROBLEM for change in changes),
         "uploaded_by": upload.actor,
     }
-    await connection.execute(insert(RosterRow).values(**values).on_conflict_do_nothing())
+    statement = insert(RosterRow).values(**values).on_conflict_do_nothing().returning(RosterRow.id)
+    is_new = await connection.scalar(statement) is not None
     rows = await asyncio.to_thread(_rows, changes, gone)
     await _in_batches(connection, _ADD_LINES, rows, roster_id=upload.id)
+    if is_new:
+        await connection.execute(_LOCK, {"roster_id": upload.id})
+        await connection.run_sync(_enter_upload, upload, values)
 
 
 async def apply(connection: AsyncConnection, roster_id: str, actor: str, request_id: str | None) -> None:
@@ -114,17 +120,29 @@ async def _say_applied(connection: AsyncConnection, application: Application, co
     )
 
 
+def _enter_upload(connection: Connection, upload: Upload, values: Mapping[str, Any]) -> None:
+    acts.enter(
+        connection,
+        ce_activity_stream(upload.ce_activity_id),
+        "roster.previewed",
+        Actor(upload.actor, upload.request_id),
+        step_key=f"roster_preview:{upload.id}",
+        before={"state": None},
+        after={"roster": upload.id, **{name: values[name] for name in ("state", "row_count", "problem_count")}},
+        evidence={"file": upload.sha256.hex()},
+    )
+
+
 def _enter(connection: Connection, application: Application, after: Mapping[str, Any]) -> None:
-    at = connection.execute(func.clock_timestamp().select()).scalar_one()
-    AuditStream.open(connection, ce_activity_stream(application.ce_activity_id)).append(
-        AuditEntry(
-            step_key=f"roster:{application.roster_id}",
-            event="roster.applied",
-            at=at,
-            actor=application.actor,
-            after=after,
-            request_id=application.request_id,
-        )
+    acts.enter(
+        connection,
+        ce_activity_stream(application.ce_activity_id),
+        "roster.applied",
+        Actor(application.actor, application.request_id),
+        step_key=f"roster:{application.roster_id}",
+        before={"state": RosterState.PREVIEWED},
+        after={"state": RosterState.APPLIED, **after},
+        evidence={"file": after["sha256"]},
     )
 
 

@@ -21,6 +21,7 @@ from api.v1.once import answer_once
 from domain.employees import Employee, EmployeeListError, read_employees
 from domain.tabular import MAXIMUM_BYTES
 from storage import employees
+from storage.acts import Actor
 
 router = APIRouter(prefix="/v1/staff/employees", tags=["staff"], responses=answers.STAFF_PROBLEMS)
 
@@ -47,7 +48,7 @@ class LoadedEmployees(BaseModel):
 @router.put("", response_model=LoadedEmployees, openapi_extra=_FILE)
 async def load_employees(
     request: Request,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Staff,
     head: Annotated[Envelope, Depends(envelope)],
     services: Annotated[Services, Depends(services_of)],
 ) -> Response:
@@ -57,7 +58,8 @@ async def load_employees(
     listed = await _read(file.content)
 
     async def load(connection: AsyncConnection) -> Mapping[str, Any]:
-        await connection.run_sync(employees.replace_list, listed)
+        actor = Actor(principal.account_id, head.request_id)
+        await connection.run_sync(employees.replace_list, listed, actor, file.sha256)
         return {"employees": len(listed)}
 
     return await answer_once(services, key, load)

@@ -21,7 +21,8 @@ from domain.identities import is_id
 from domain.names import clean_text
 from domain.transcripts import historical_award_problems, rule_at
 from storage import historical_awards, transcripts
-from storage.historical_awards import Actor, HistoricalAward, NewHistoricalAward
+from storage.acts import Actor
+from storage.historical_awards import HistoricalAward, NewHistoricalAward
 
 router = APIRouter(
     prefix="/v1/staff/learners/{learner_id}/historical-awards", tags=["staff"], responses=answers.STAFF_PROBLEMS

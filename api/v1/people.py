@@ -307,6 +307,7 @@ async def merge_learners(
         duplicate_id=body.duplicate,
         reason=body.reason,
         requested_by=principal.account_id,
+        request_id=head.request_id,
     )
     merge_id = await _record(services, head, new)
     if merge_id == new.id:

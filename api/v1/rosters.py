@@ -166,6 +166,7 @@ async def preview_roster(slug: str, asked: Annotated[UploadOptions, Query()], de
         sha256=file.sha256,
         actor=desk.principal.account_id,
         is_replacement=asked.replace,
+        request_id=head.request_id,
     )
 
     async def keep(connection: AsyncConnection) -> Mapping[str, Any]:

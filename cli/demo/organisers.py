@@ -12,7 +12,7 @@ from cli.learner import Json, Learner
 from cli.local import LocalStack
 from domain.identities import new_id
 from domain.roles import Role
-from storage import integrations, people
+from storage import accounts, integrations
 
 _PLATFORM = "demo-platform"
 
@@ -23,7 +23,7 @@ class Office(Learner):
     @classmethod
     def opened(cls, stack: LocalStack, email: str) -> Self:
         """An office whose coordinator is signed in; as ``laurel staff add`` does it."""
-        people.add_staff(stack.database_url, email, Role.COORDINATOR)
+        accounts.add_staff(stack.database_url, email, Role.COORDINATOR)
         office = cls(stack.urls["api"], stack.urls["mail"], email)
         office.sign_in()
         return office

@@ -22,7 +22,7 @@ from config.logging import configure_logging
 from config.settings import Settings
 from domain.identities import new_id
 from domain.roles import Role
-from storage import people
+from storage import accounts, people
 from storage.catalog import publish
 from storage.database import create_api_engine
 from storage.definitions import Definition, read_definition
@@ -144,7 +144,7 @@ async def sign_in(database_url: str, client: httpx2.AsyncClient, role: Role = Ro
     email = profile.pop("email", f"{new_id('x')}@people.example")
     token, access = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     if role is not Role.LEARNER:
-        await asyncio.to_thread(people.add_staff, database_url, email, role)
+        await asyncio.to_thread(accounts.add_staff, database_url, email, role)
     engine = create_api_engine(database_url, 1)
     async with engine.begin() as connection:
         await people.request_link(connection, email, token, timedelta(minutes=10), 10)

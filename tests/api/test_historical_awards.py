@@ -2,21 +2,20 @@
 
 import asyncio
 import io
-import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pypdf
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, text
 
 from domain.identities import new_id
 from domain.roles import Role
 from storage.audit import first_break
-from storage.tables import AuditEventRow
 from tests.api.conftest import Person, sign_in
 from tests.api.records import add_learner, merge
+from tests.audit import entries_of
 
 AWARD = {
     "title": "Residency Didactics, Spring Term",
@@ -47,8 +46,8 @@ def audit_of(engine: Engine, learner_id: str) -> list[dict[str, Any]]:
     stream = f"learner:{learner_id}"
     with engine.connect() as connection:
         assert first_break(connection, stream) is None
-        query = select(AuditEventRow.body).where(AuditEventRow.stream == stream).order_by(AuditEventRow.seq)
-        return [json.loads(body) for body in connection.execute(query).scalars() if body]
+    entries = entries_of(engine, stream)
+    return [entry for entry in entries if entry["event"].startswith("historical_award.")]
 
 
 async def test_a_historical_award_is_on_the_transcript_and_marked(learner: Person, coordinator: Person) -> None:
@@ -100,7 +99,10 @@ async def test_a_voided_award_is_on_no_transcript_and_stays_in_the_record(
     assert (first["event"], first["reason"]) == ("historical_award.entered", AWARD["reason"])
     assert (second["event"], second["reason"]) == ("historical_award.voided", "Entered for the wrong person.")
     assert first["actor"] == second["actor"] == coordinator.account_id
+    assert (first["before"], second["before"]) == ({"state": None}, {"state": "entered"})
+    assert first["title"] == AWARD["title"]
     assert first["after"] == {
+        "state": "entered",
         "historical_award": award["id"],
         "credit_type": "ama_pra_category_1",
         "units": "12.50",

@@ -14,6 +14,7 @@ from storage.audit import first_break
 from storage.catalog import publish
 from storage.definitions import Definition, DefinitionStatus
 from tests.api.conftest import Person, sign_in
+from tests.audit import entries_of
 from tests.platforms import Platform, content_policy, roster_policy
 
 STAFF = "/v1/staff/integration-events"
@@ -58,11 +59,7 @@ def audited(platform: Platform, engine: Engine) -> list[dict[str, Any]]:
     """The integration's audit entries, whose chain holds."""
     with engine.connect() as connection:
         assert first_break(connection, f"integration:{platform.name}") is None
-    query = (
-        "SELECT convert_from(body, 'UTF8')::jsonb AS entry FROM audit_events "
-        "WHERE stream = 'integration:' || :name ORDER BY seq"
-    )
-    return [row["entry"] for row in platform.rows(query)]
+    return entries_of(engine, f"integration:{platform.name}")
 
 
 async def test_the_platform_is_not_told_whether_it_named_somebody(

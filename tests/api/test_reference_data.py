@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from domain.identities import new_id
 from domain.roles import Role
 from storage.catalog import ImportRefusedError, import_files, provider_slug
-from storage.people import add_staff
+from storage.accounts import add_staff
 from tests.api.conftest import definition_text, sign_in
 
 

@@ -170,9 +170,9 @@ async def test_an_application_that_is_interrupted_changed_nothing_and_is_done_by
         await connection.commit()
     await engine.dispose()
     assert (await office.person.get(preview["href"])).json()["state"] == "previewed"
-    assert (office.entries(), audited(office)) == ({}, [])
+    assert (office.entries(), audited(office)) == ({}, ["roster.previewed"])
     assert (await office.apply(preview)).json()["applied_count"] == 2
-    assert (len(office.entries()), audited(office)) == (2, ["roster.applied"])
+    assert (len(office.entries()), audited(office)) == (2, ["roster.previewed", "roster.applied"])
 
 
 def apply_in_a_thread(database_url: str, roster_id: str) -> str:
@@ -200,7 +200,7 @@ async def test_one_roster_applied_by_several_at_once_is_applied_once(office: Off
         )
     assert ends == ["applied"] * 4
     assert len(office.entries()) == 500
-    assert audited(office) == ["roster.applied"]
+    assert audited(office) == ["roster.previewed", "roster.applied"]
 
 
 async def test_of_two_rosters_with_the_same_people_applied_at_once_one_is_outdated(
@@ -241,7 +241,7 @@ async def test_the_audit_trail_holds_who_applied_which_file_with_which_counts(of
     assert body["after"]["sha256"] == stored["hash"]
     assert body["after"]["rows"] == {"new": 2, "changed": 0, "unchanged": 0, "problem": 0, "removed": 0}
     assert "Ada" not in str(body)
-    assert audited(office) == ["roster.applied"]
+    assert audited(office) == ["roster.previewed", "roster.applied"]
 
 
 async def test_twenty_thousand_rows_are_applied_and_unchanged_the_second_time(office: Office) -> None:

@@ -13,7 +13,7 @@ from cli.demo import load_examples
 from cli.learner import Json
 from cli.local import LocalStack
 from domain.roles import Role
-from storage import people
+from storage import accounts
 from storage.database import create_sync_engine
 from tests.e2e.meeting import BADGE_IDS, MEETING, Attendee, attendee, meeting_with_badges
 from tests.e2e.office import Office, own_example
@@ -59,7 +59,7 @@ def holder(stack: LocalStack) -> Iterator[tuple[Person, Json]]:
 @pytest.fixture
 def coordinator(town: Town, stack: LocalStack) -> Person:
     person = town.stranger()
-    people.add_staff(stack.database_url, person.email, Role.COORDINATOR)
+    accounts.add_staff(stack.database_url, person.email, Role.COORDINATOR)
     return person
 
 

@@ -16,7 +16,7 @@ from cli.learner import Json
 from cli.local import LocalStack
 from domain.identities import new_id
 from domain.roles import Role
-from storage import integrations, people
+from storage import accounts, integrations
 from storage.database import create_sync_engine
 from tests.e2e.people import Person
 from tests.platforms import sender
@@ -54,7 +54,7 @@ class Office(Person):
         """An office that is open for as long as the block lasts."""
         with cls(stack) as office:
             office.sign_in()
-            people.add_staff(stack.database_url, office.email, Role.COORDINATOR)
+            accounts.add_staff(stack.database_url, office.email, Role.COORDINATOR)
             yield office
 
     def publish(self, definition: str) -> str:

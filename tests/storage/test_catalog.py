@@ -99,7 +99,7 @@ def test_every_version_and_every_change_of_status_is_in_the_audit_trail_once(eng
     told = [(each["event"], each["actor"], each.get("before")) for each in entries(engine, version)]
     assert told == [
         ("ce_activity.published", COMMAND_LINE, None),
-        ("ce_activity.status_changed", "acc_1", {"status": "published"}),
+        ("ce_activity.status_changed", "acc_1", {"status": "published", "version_id": version.version_id}),
     ]
     after = [each["after"] for each in entries(engine, version)]
     assert [(each["status"], each["version_id"]) for each in after] == [
