@@ -10,6 +10,7 @@ from typing import Protocol
 from temporalio import activity
 
 from domain.claims import Attention, Stage
+from domain.corrections import CorrectionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,42 @@ class MergeRef:
     merge_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectionRef:
+    """Which correction to go on with."""
+
+    correction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionStatus:
+    """A correction as the ledger has it after a write; a repeated write answers with the newest.
+
+    ``is_issued_here`` tells whether Laurel issues the claim's certificates, or another system does.
+    """
+
+    claim_id: str
+    state: CorrectionState
+    is_issued_here: bool
+    attention: Attention | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionAttention:
+    """A correction is parked (``attention`` and ``error``), or goes on (None), perhaps because an operator says so.
+
+    ``number`` counts the changes of one run, so that a retry finds the first.
+    """
+
+    correction_id: str
+    run_id: str
+    number: int
+    attention: Attention | None
+    error: str | None = None
+    operator: str | None = None
+    reason: str | None = None
+
+
 class ClaimActivities(Protocol):
     """Ledger writes: one transaction each, safe to run twice; local activities as long as the database answers."""
 
@@ -139,6 +176,30 @@ class MailActivities(Protocol):
     @activity.defn(name="email.send")
     def send_award_email(self, claim: ClaimRef) -> ClaimState:
         """Send the one e-mail about the award; a repeated call after success sends nothing."""
+        ...
+
+
+class CorrectionActivities(Protocol):
+    """Ledger writes of corrections: one transaction each under the claim's lock, safe to run twice."""
+
+    @activity.defn(name="correction.load")
+    def load_correction(self, correction: CorrectionRef) -> CorrectionStatus:
+        """Enter that the correction was asked for, refuse it if it can't be, and take a second person's word."""
+        ...
+
+    @activity.defn(name="correction.apply")
+    def apply_correction(self, correction: CorrectionRef) -> CorrectionStatus:
+        """Make the change in the record, if it still can be made: award, certificate, e-mail."""
+        ...
+
+    @activity.defn(name="correction.complete")
+    def complete_correction(self, correction: CorrectionRef) -> CorrectionStatus:
+        """Note that the new certificate is issued and its learner told."""
+        ...
+
+    @activity.defn(name="correction.attention")
+    def record_correction_attention(self, change: CorrectionAttention) -> CorrectionStatus:
+        """Record that the correction is parked for a person, or goes on."""
         ...
 
 

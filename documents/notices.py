@@ -120,6 +120,17 @@ class CertificateLinkEmail(ClaimNotice):
     system: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardRevokedEmail(ClaimNotice):
+    """Tells that an award was revoked, and why in the words of its reason class; staff's own words are not repeated."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.AWARD_REVOKED
+
+    credit_line: str
+    why: str
+    dashboard_url: str
+
+
 Email = (
     SignInEmail
     | AwardEmail
@@ -129,4 +140,5 @@ Email = (
     | DeadlineExtendedEmail
     | ExtensionRefusedEmail
     | CertificateLinkEmail
+    | AwardRevokedEmail
 )

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from domain.corrections import RevocationClass
 from domain.progress import StepKind
 
 # What a learner does in each step. Nobody does anything for the claim window or the certificate.
@@ -19,6 +20,15 @@ STEP_WORDS: Final[Mapping[StepKind, str]] = {
     StepKind.SESSIONS: "Enter the sessions that you attended.",
     StepKind.CREDIT: "Claim your credit.",
     StepKind.FINALIZATION: "Make your statement final.",
+}
+
+# Why a certificate was revoked, as anyone may read it.
+REVOCATION_WORDS: Final[Mapping[RevocationClass, str]] = {
+    RevocationClass.ISSUED_IN_ERROR: "It was issued in error.",
+    RevocationClass.PARTICIPATION_NOT_VERIFIED: "Participation could not be verified.",
+    RevocationClass.DUPLICATE: "The same credit was awarded twice.",
+    RevocationClass.MISCONDUCT: "The rules of the activity were not kept.",
+    RevocationClass.REQUESTED: "The learner asked for it.",
 }
 
 _MONTHS = (

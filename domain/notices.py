@@ -34,6 +34,7 @@ class NoticePurpose(StrEnum):
     DEADLINE_EXTENDED = "deadline_extended"
     EXTENSION_REFUSED = "extension_refused"
     CERTIFICATE_LINK = "certificate_link"
+    AWARD_REVOKED = "award_revoked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """Awards, their certificates and their e-mails in the record. Only activities write here."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, case, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from domain.corrections import AwardState
 from storage.tables import (
     AccountRow,
     AwardLineRow,
@@ -29,26 +33,83 @@ def add_award(connection: Connection, award: Mapping[str, Any], lines: Sequence[
     return True
 
 
-def supersede_award(connection: Connection, claim_id: str) -> RowMapping | None:
-    """End a claim's active award and its certificate in favour of a corrected one; ``id`` and ``number`` of the award.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingAward:
+    """A claim's newest award with the newest version of its certificate; ``first_awarded_at`` is its first award's."""
 
-    Both stay in the record, and the certificate's code goes on being answered. None when there is no active award.
+    id: str
+    number: int
+    state: AwardState
+    credit_type: str
+    units: Decimal
+    completed_on: date
+    attestation_version: str
+    attested_at: datetime
+    first_awarded_at: datetime
+    certificate_id: str
+    version: int
+    data: Mapping[str, Any]
+
+
+_STANDING: Final = text(
     """
-    award = (
-        connection.execute(
-            update(AwardRow)
-            .where(AwardRow.claim_id == claim_id, AwardRow.state == "active")
-            .values(state="superseded")
-            .returning(AwardRow.id, AwardRow.number)
-        )
-        .mappings()
-        .one_or_none()
+    SELECT w.id, w.number, w.state, w.credit_type, w.units, w.completed_on, w.attestation_version, w.attested_at,
+           f.awarded_at AS first_awarded_at, x.id AS certificate_id, x.version, x.data
+      FROM awards w
+      JOIN awards f ON f.claim_id = w.claim_id AND f.number = 1
+      JOIN certificates x ON x.award_id = w.id
+     WHERE w.claim_id = :claim_id ORDER BY w.number DESC, x.version DESC LIMIT 1
+    """
+)
+
+
+def standing_award(connection: Connection, claim_id: str) -> StandingAward | None:
+    """What a correction of the claim starts from; None before the award."""
+    row = connection.execute(_STANDING, {"claim_id": claim_id}).mappings().one_or_none()
+    return StandingAward(**{**row, "state": AwardState(row["state"])}) if row else None
+
+
+def end_award(connection: Connection, award_id: str, state: AwardState) -> None:
+    """Let an award count no more; it stays in the record as it was granted."""
+    connection.execute(update(AwardRow).where(AwardRow.id == award_id).values(state=state))
+
+
+def supersede_certificate(connection: Connection, certificate_id: str, ended_at: datetime) -> None:
+    """Make way for the next version: its code goes on being answered, and an e-mail that was not sent never is.
+
+    One that was revoked stays revoked.
+    """
+    current = CertificateRow.state.in_(("reserved", "issued", "elsewhere"))
+    connection.execute(
+        update(CertificateRow)
+        .where(CertificateRow.id == certificate_id, current)
+        .values(state="superseded", ended_at=ended_at)
     )
-    if award is not None:
-        connection.execute(
-            update(CertificateRow).where(CertificateRow.award_id == award["id"]).values(state="superseded")
+    connection.execute(
+        update(OutgoingEmailRow)
+        .where(OutgoingEmailRow.subject_id == certificate_id, OutgoingEmailRow.state != "sent")
+        .values(state="dropped", last_error="superseded")
+    )
+
+
+def name_successor(connection: Connection, certificate_id: str, successor: str) -> None:
+    """Say which certificate replaced one."""
+    connection.execute(
+        update(CertificateRow).where(CertificateRow.id == certificate_id).values(superseded_by=successor)
+    )
+
+
+def revoke_certificate(connection: Connection, certificate_id: str, reason_class: str, ended_at: datetime) -> None:
+    """Revoke a certificate; its bytes stay. One that another system issued is only noted to hold no more."""
+    connection.execute(
+        update(CertificateRow)
+        .where(CertificateRow.id == certificate_id)
+        .values(
+            state=case((CertificateRow.state == "elsewhere", "elsewhere"), else_="revoked"),
+            ended_at=ended_at,
+            revocation_class=reason_class,
         )
-    return award
+    )
 
 
 def reserve_certificate(connection: Connection, certificate: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from domain.submissions import SubmissionKind
 
 CLAIM_WORKFLOW: Final = "claim"
 MERGE_WORKFLOW: Final = "merge"
+CORRECTION_WORKFLOW: Final = "correction"
 CLAIMS_QUEUE: Final = "claims"
 DOCUMENTS_QUEUE: Final = "documents"
 
@@ -49,6 +50,11 @@ SIGNAL_OF_KIND: Final = {
     SubmissionKind.EXTENSION_REFUSAL: "refuse_extension",
     SubmissionKind.RETRY: "retry_step",
 }
+
+
+# A second person's word about a correction is in the record; and an operator lets a parked correction try again.
+CORRECTION_DECIDED: Final = "correction_decided"
+RETRY_CORRECTION: Final = "retry_step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,20 @@ class MergeInput:
     merge_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectionInput:
+    """What the workflow of a correction starts with; everything else it loads from the ledger."""
+
+    correction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionResult:
+    """How the correction ended: ``completed``, ``refused`` or ``declined``."""
+
+    state: str
+
+
 def claim_workflow_id(claim_id: str) -> str:
     """The workflow id of a claim; ``claim_id`` is opaque."""
     return f"claim-{claim_id}"
@@ -106,6 +126,11 @@ def claim_workflow_id(claim_id: str) -> str:
 def merge_workflow_id(merge_id: str) -> str:
     """The workflow id of a merge; ``merge_id`` is opaque."""
     return f"merge-{merge_id}"
+
+
+def correction_workflow_id(correction_id: str) -> str:
+    """The workflow id of a correction; ``correction_id`` is opaque."""
+    return f"correction-{correction_id}"
 
 
 # A ledger write takes milliseconds; one that can't finish in these few seconds is handed to an ordinary activity,

@@ -12,7 +12,8 @@ from storage.tables.base import Base
 class CertificateTemplateRow(Base):
     """One published version of a provider's own certificate template; never changed (a trigger refuses it).
 
-    It serves the certificates of its provider and credit type; an empty one of the two stands for all of them.
+    It serves the certificates of its provider and credit type; an empty one of the two stands for all of them. A
+    version without a source ends the template.
     """
 
     __tablename__ = "certificate_templates"
@@ -21,8 +22,8 @@ class CertificateTemplateRow(Base):
     version: Mapped[int] = mapped_column(primary_key=True)
     provider_slug: Mapped[str | None] = mapped_column(ForeignKey("providers.slug"))
     credit_type: Mapped[str | None]
-    source: Mapped[dict[str, Any]]
-    sha256: Mapped[bytes]
+    source: Mapped[dict[str, Any] | None]
+    sha256: Mapped[bytes | None]
     published_by: Mapped[str]
     published_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
@@ -57,12 +58,16 @@ class SigningKeyRow(Base):
 
 
 class StatusListRow(Base):
-    """One Bitstring Status List: which of its certificates' credentials hold no more, as it was last signed."""
+    """One Bitstring Status List: which of its certificates' credentials hold no more, as it was last signed.
+
+    ``credential`` is the list as JSON with an embedded proof, ``jwt`` the same as a token.
+    """
 
     __tablename__ = "status_lists"
 
     number: Mapped[int] = mapped_column(primary_key=True)
     credential: Mapped[str | None]
+    jwt: Mapped[str | None]
     signed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
@@ -70,7 +75,8 @@ class StatusListRow(Base):
 class CorrectionRow(Base):
     """What staff want changed about an award or its certificate, and how far it has come.
 
-    ``kind`` is a ``CorrectionKind``, ``body`` what is to be changed, ``state`` a ``CorrectionState``.
+    ``kind`` is a ``CorrectionKind``, ``body`` what is to be changed, ``state`` a ``CorrectionState``. A second person's
+    word is ``is_approved``, by ``decided_by``; ``attention`` says why the correction is parked.
     """
 
     __tablename__ = "corrections"
@@ -90,11 +96,13 @@ class CorrectionRow(Base):
     claim_id: Mapped[str] = mapped_column(ForeignKey("claims.id"))
     kind: Mapped[str]
     state: Mapped[str]
+    attention: Mapped[str | None]
     body: Mapped[dict[str, Any]]
     reason_class: Mapped[str | None]
     reason: Mapped[str]
     requested_by: Mapped[str]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    is_approved: Mapped[bool | None]
     decided_by: Mapped[str | None]
     decided_at: Mapped[datetime | None]
     applied_at: Mapped[datetime | None]
