@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import employees, integrations, rosters, staff
+from cli import employees, integrations, keys, rosters, staff
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ app.add_typer(db, name="db")
 app.add_typer(temporal, name="temporal")
 app.add_typer(staff.app, name="staff")
 app.add_typer(integrations.app, name="integrations")
+app.add_typer(keys.app, name="keys")
 app.add_typer(employees.app, name="employees")
 app.add_typer(rosters.app, name="roster")
 
@@ -300,11 +301,14 @@ def import_definitions(
 ) -> None:
     """Publish definitions of CE activities, all or none; an unchanged one changes nothing."""
     from cli.actor import cli_actor
-    from storage.catalog import import_files, read_files
+    from storage.catalog import check_files, import_files, read_files
 
     with mendable(ValueError):
         if check:
-            for path in read_files(files):
+            definitions = read_files(files)
+            if not check_files(database_url(data_dir), definitions):
+                print("there is no database at hand: whether the pictures exist is not checked")
+            for path in definitions:
                 print(f"{path}: nothing is wrong")
             return
         published = import_files(database_url(data_dir), files, cli_actor())

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field, HttpUrl, PositiveInt, TypeAdapter, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_SECRETS = ("database_url", "smtp_url")
+_SECRETS = ("database_url", "owner_database_url", "smtp_url")
 
 
 class Settings(BaseSettings):
@@ -24,7 +24,11 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         default="postgresql://laurel@localhost:5432/laurel",
-        description="The PostgreSQL database (15 to 18) that holds the record.",
+        description="The PostgreSQL database (15 to 18) that holds the record, as processes use it.",
+    )
+    owner_database_url: str | None = Field(
+        default=None,
+        description="The same database as the owner of its tables, for migrations and the purge; else as processes do.",
     )
     database_pool_size: PositiveInt = Field(
         default=10, description="Database connections that one process may hold open."
@@ -45,6 +49,17 @@ class Settings(BaseSettings):
     )
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Origins of learner front ends that browsers may call the API from (JSON list)."
+    )
+    keys_dir: Path = Field(
+        default=Path("keys"),
+        description="Folder with the private keys that sign credentials and the audit trail; only workers need it.",
+    )
+    pdf_signing_pkcs12: Path | None = Field(
+        default=None,
+        description="PKCS#12 file with key and certificate that sign each PDF (PAdES); else none is signed.",
+    )
+    pdf_signing_password_file: Path | None = Field(
+        default=None, description="File with the password of LAUREL_PDF_SIGNING_PKCS12, if it has one."
     )
     sign_in_link_minutes: PositiveInt = Field(default=10, description="Minutes for which a sign-in link works.")
     session_hours: PositiveInt = Field(default=12, description="Hours for which a session lasts.")

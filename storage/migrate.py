@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from storage.database import create_sync_engine
+from storage.roles import grant_application
 from storage.tables import Base
 
 _LOCK = 7_216_524_051
@@ -24,13 +25,17 @@ def _config(connection: Connection) -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Migrate to the newest schema; does nothing when it is there already. Several callers wait for each other."""
+    """Migrate to the newest schema, as the tables' owner, and grant the application its rights.
+
+    Nothing happens when both are there already. Several callers wait for each other.
+    """
     engine = create_sync_engine(database_url, pool_size=1)
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL lock_timeout = '120s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         command.upgrade(_config(connection), "head")
+        grant_application(connection)
     engine.dispose()
 
 

@@ -46,14 +46,31 @@ def postgres(runtime_folder: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def database_url(postgres: EmbeddedPostgres) -> str:
-    """A database with the newest schema. Tests share it and keep to learners and CE activities of their own."""
-    upgrade(postgres.url)
+    """A database with the newest schema, as processes use it: the role owns no table.
+
+    Tests share it and keep to learners and CE activities of their own.
+    """
+    upgrade(postgres.owner_url)
     return postgres.url
 
 
 @pytest.fixture(scope="session")
+def owner_database_url(postgres: EmbeddedPostgres, database_url: str) -> str:
+    """The same database as the owner of its tables."""
+    return postgres.owner_url
+
+
+@pytest.fixture(scope="session")
 def engine(database_url: str) -> Iterator[Engine]:
-    """Connections to the shared database."""
+    """Connections to the shared database, with the application's rights."""
     engine = create_sync_engine(database_url, pool_size=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def owner_engine(owner_database_url: str) -> Iterator[Engine]:
+    """Connections as the owner of the tables, for tampering and for clean-ups that no process may do."""
+    engine = create_sync_engine(owner_database_url, pool_size=5)
     yield engine
     engine.dispose()

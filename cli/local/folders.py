@@ -23,6 +23,7 @@ class RunningStack:
 
     pid: int
     database_url: str
+    owner_database_url: str
     temporal_address: str
     smtp_url: str
     urls: Mapping[str, str]

@@ -65,7 +65,12 @@ class EmbeddedPostgres(Embedded):
 
     @property
     def url(self) -> str:
-        """The database ``laurel`` as its owner, role ``laurel``, which is no superuser. Holds the password."""
+        """The database ``laurel`` as processes use it: a member of ``laurel_app``, who owns nothing. With password."""
+        return f"postgresql://laurel_process:{self._password('laurel_process')}@127.0.0.1:{self.port}/laurel"
+
+    @property
+    def owner_url(self) -> str:
+        """The database ``laurel`` as the owner of its tables, who is no superuser: for migrations. With password."""
         return f"postgresql://laurel:{self._password('laurel')}@127.0.0.1:{self.port}/laurel"
 
     @property
@@ -160,6 +165,7 @@ class EmbeddedPostgres(Embedded):
         if not self._cluster.exists():
             self._create_cluster()
         self._clear_leftovers()
+        self._create_process_role()
 
     def _copy_server(self) -> None:
         """Copy the binaries once per installed version, readable for the user that runs them."""
@@ -189,15 +195,32 @@ class EmbeddedPostgres(Embedded):
             os.chown(new, self._user.pw_uid, self._user.pw_gid)
         initdb = ["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums", "--auth=reject"]
         self._run("initdb", *initdb, *(() if self._durable else ("--no-sync",)), "-D", str(new))
-        # In single-user mode each line is one command; an error must not be passed over.
         commands = (
             f"ALTER ROLE postgres PASSWORD '{self._password('postgres')}'\n"
             f"CREATE ROLE laurel LOGIN PASSWORD '{self._password('laurel')}'\n"
             "CREATE DATABASE laurel OWNER laurel\n"
         )
-        single = ["--single", "-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"]
-        self._run("postgres", *single, "-D", str(new), "postgres", given=commands)
+        self._run_single_user(new, commands)
         new.rename(self._cluster)
+
+    def _create_process_role(self) -> None:
+        """Create the role that processes sign in as, once; clusters of earlier releases have none."""
+        created = self._folder / "process-role.created"
+        if created.exists():
+            return
+        commands = (
+            "DO $$ BEGIN CREATE ROLE laurel_app NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$\n"
+            "DO $$ BEGIN CREATE ROLE laurel_process LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$\n"
+            f"ALTER ROLE laurel_process PASSWORD '{self._password('laurel_process')}'\n"
+            "GRANT laurel_app TO laurel_process\n"
+        )
+        self._run_single_user(self._cluster, commands)
+        created.touch()
+
+    def _run_single_user(self, cluster: Path, commands: str) -> None:
+        """Run commands as the superuser of a cluster that is not started: one per line, and no error is passed over."""
+        single = ["--single", "-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"]
+        self._run("postgres", *single, "-D", str(cluster), "postgres", given=commands)
 
     def _run(self, program: str, *arguments: str, given: str = "") -> None:
         command: Sequence[str] = [str(self._server / "bin" / program), *arguments]

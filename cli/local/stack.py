@@ -5,6 +5,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,6 +66,8 @@ class LocalStack:
         self._environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, (str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH")))
         )
+        # Whoever takes requests from the network needs no private key.
+        self._keys_dir = self._environment.pop("LAUREL_KEYS_DIR", str(self.data_dir / "keys"))
         self._api_port = self._take_strictly(port) if port else self._take(USUAL_API_PORT)
         self._add_database()
         self._add_temporal()
@@ -76,6 +79,11 @@ class LocalStack:
     def database_url(self) -> str:
         """The database in use, with its password."""
         return self._environment["LAUREL_DATABASE_URL"]
+
+    @property
+    def owner_database_url(self) -> str:
+        """The same database as the owner of its tables, with its password; no long-running process gets it."""
+        return self._owner_database_url
 
     @property
     def temporal_address(self) -> str:
@@ -145,11 +153,21 @@ class LocalStack:
         return bool(given)
 
     def _add_database(self) -> None:
-        if not self._uses_given("postgres", "LAUREL_DATABASE_URL"):
+        owner_file = self._environment.pop("LAUREL_OWNER_DATABASE_URL_FILE", None)
+        owner = self._environment.pop("LAUREL_OWNER_DATABASE_URL", None)
+        if self._uses_given("postgres", "LAUREL_DATABASE_URL"):
+            given = Path(owner_file).read_text().strip() if owner_file else owner
+            self._owner_database_url = given or self.database_url
+        else:
             postgres = EmbeddedPostgres(self.data_dir, port=self._take(USUAL_POSTGRES_PORT), say=self._say)
             self._environment["LAUREL_DATABASE_URL"] = postgres.url
+            self._owner_database_url = postgres.owner_url
             self._parts.append(postgres.part)
-        self._parts.append(self._step("schema", ["db", "upgrade"], after="postgres"))
+        schema = self._step("schema", ["db", "upgrade"], after="postgres")
+        as_owner = {**self._environment, "LAUREL_OWNER_DATABASE_URL": self._owner_database_url}
+        self._parts.append(replace(schema, environment=as_owner))
+        keys = self._step("keys", ["keys", "create"], after="schema")
+        self._parts.append(replace(keys, environment={**self._environment, "LAUREL_KEYS_DIR": self._keys_dir}))
 
     def _add_temporal(self) -> None:
         set_up = ["temporal", "setup"]
@@ -212,7 +230,11 @@ class LocalStack:
             prepare=lambda: ready_file.unlink(missing_ok=True),
             ready=ready_file.exists,
             needs=needs,
-            environment={**self._environment, READY_FILE_VARIABLE: str(ready_file)},
+            environment={
+                **self._environment,
+                "LAUREL_KEYS_DIR": self._keys_dir,
+                READY_FILE_VARIABLE: str(ready_file),
+            },
             stop_limit=30.0,
         )
 
@@ -230,6 +252,7 @@ class LocalStack:
             RunningStack(
                 pid=os.getpid(),
                 database_url=self.database_url,
+                owner_database_url=self.owner_database_url,
                 temporal_address=self.temporal_address,
                 smtp_url=self._environment["LAUREL_SMTP_URL"],
                 urls=self.urls,

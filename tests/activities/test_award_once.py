@@ -143,12 +143,12 @@ def test_an_award_names_its_rule_its_policy_and_the_local_date(
 @pytest.mark.parametrize("table", ["audit_events", "ce_activity_versions", "documents"])
 @pytest.mark.parametrize("change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
 def test_what_was_written_once_can_neither_be_changed_nor_deleted(
-    new_claim: NewClaim, activities: Activities, engine: Engine, table: str, change: str
+    new_claim: NewClaim, activities: Activities, owner_engine: Engine, table: str, change: str
 ) -> None:
     claim = brought_to(new_claim(), activities, Stage.COMPLETED)
     activities.certificates.issue_certificate(ClaimRef(claim.claim_id))
     column = {"audit_events": "body", "ce_activity_versions": "policy", "documents": "content"}[table]
-    with pytest.raises(DBAPIError, match="is append-only"), engine.begin() as connection:
+    with pytest.raises(DBAPIError, match="is append-only"), owner_engine.begin() as connection:
         connection.execute(text(change.format(table=table, column=column)))
 
 
@@ -161,13 +161,15 @@ TAMPERING = {
 
 @pytest.mark.parametrize("change", TAMPERING)
 def test_tampering_with_the_audit_trail_is_found(
-    new_claim: NewClaim, activities: Activities, engine: Engine, change: str
+    new_claim: NewClaim, activities: Activities, owner_engine: Engine, change: str
 ) -> None:
     claim = brought_to(new_claim(), activities, Stage.READY_TO_CLAIM)
     stream = claim_stream(claim.claim_id)
-    assert break_after(engine, f"UPDATE audit_events {TAMPERING[change]} WHERE seq = 2 AND stream = :stream", stream)
-    assert break_after(engine, "DELETE FROM audit_events WHERE seq = 2 AND stream = :stream", stream) == 3
-    assert break_after(engine, "SELECT :stream", stream) is None
+    assert break_after(
+        owner_engine, f"UPDATE audit_events {TAMPERING[change]} WHERE seq = 2 AND stream = :stream", stream
+    )
+    assert break_after(owner_engine, "DELETE FROM audit_events WHERE seq = 2 AND stream = :stream", stream) == 3
+    assert break_after(owner_engine, "SELECT :stream", stream) is None
 
 
 def break_after(engine: Engine, tampering: str, stream: str) -> int | None:

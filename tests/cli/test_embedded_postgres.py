@@ -41,7 +41,7 @@ def ask_patiently(server: EmbeddedPostgres, question: str) -> object:
     end = time.monotonic() + 20
     while True:
         try:
-            return ask(server.url, question)
+            return ask(server.owner_url, question)
         except psycopg.OperationalError:
             if time.monotonic() > end:
                 raise
@@ -58,8 +58,8 @@ def test_a_new_cluster_is_durable_checked_and_on_loopback_only(server: EmbeddedP
     wanted = {"data_checksums": "on", "fsync": "on", "full_page_writes": "on", "listen_addresses": "127.0.0.1"}
     wanted |= {"server_encoding": "UTF8", "unix_socket_directories": "", "TimeZone": "UTC"}
     assert {name: ask(server.admin_url, f"SHOW {name}") for name in wanted} == wanted
-    assert str(ask(server.url, "SELECT version()")).startswith("PostgreSQL 18")
-    assert ask(server.url, "SELECT datcollate FROM pg_database WHERE datname = 'laurel'") == "C.UTF-8"
+    assert str(ask(server.owner_url, "SELECT version()")).startswith("PostgreSQL 18")
+    assert ask(server.owner_url, "SELECT datcollate FROM pg_database WHERE datname = 'laurel'") == "C.UTF-8"
 
 
 def test_a_password_is_needed_and_kept_where_only_its_owner_reads_it(server: EmbeddedPostgres, data_dir: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_password_is_needed_and_kept_where_only_its_owner_reads_it(server: Emb
     assert ask(server.admin_url, "SELECT left(rolpassword, 13) FROM pg_authid WHERE rolname = 'laurel'") == (
         "SCRAM-SHA-256"
     )
-    assert not ask(server.url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    assert not ask(server.owner_url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     modes = {path.stat().st_mode & 0o777 for path in (data_dir / "postgres").glob("*.password")}
     assert modes == {0o600}
 
@@ -114,11 +114,11 @@ def test_binaries_its_user_cannot_reach_are_copied_once(data_dir: Path, monkeypa
         subprocess.run(["cp", "-r", str(installed.parents[1] / name), str(site)], check=True)
     monkeypatch.setattr("cli.local.postgres.find_spec", lambda _name: FoundPackage(site / installed.parent.name))
     with embedded(open_folder) as server:
-        assert ask(server.url, "SELECT 1") == 1
+        assert ask(server.owner_url, "SELECT 1") == 1
     stamp = open_folder / "postgres" / "server" / "copied-from"
     copied_at = stamp.stat().st_mtime_ns
     with embedded(open_folder) as server:
-        assert ask(server.url, "SELECT 1") == 1
+        assert ask(server.owner_url, "SELECT 1") == 1
     assert stamp.stat().st_mtime_ns == copied_at
 
 
@@ -130,12 +130,12 @@ class FoundPackage:
 
 
 def test_what_was_committed_survives_kill_9_and_a_restart(server: EmbeddedPostgres, data_dir: Path) -> None:
-    put_note(server.url, "kept")
+    put_note(server.owner_url, "kept")
     server.kill()
     assert ask_patiently(server, "SELECT body FROM notes") == "kept"
     server.stop()
     with embedded(data_dir) as again:
-        assert ask(again.url, "SELECT body FROM notes") == "kept"
+        assert ask(again.owner_url, "SELECT body FROM notes") == "kept"
 
 
 def test_a_lock_file_that_names_a_strangers_process_does_not_keep_it_down(data_dir: Path) -> None:
@@ -149,14 +149,14 @@ def test_a_lock_file_that_names_a_strangers_process_does_not_keep_it_down(data_d
         if user:
             os.chown(lock_file, user.pw_uid, user.pw_gid)
         with embedded(data_dir) as server:
-            assert ask(server.url, "SELECT 1") == 1
+            assert ask(server.owner_url, "SELECT 1") == 1
         assert stranger.poll() is None
         stranger.kill()
 
 
 def test_a_server_that_lost_its_supervisor_and_its_pid_file_is_ended_before_the_next_start(data_dir: Path) -> None:
     first = embedded(data_dir).start()
-    put_note(first.url, "kept")
+    put_note(first.owner_url, "kept")
     remembered = data_dir / "run" / "postgres.pid"
     pid = json.loads(remembered.read_text())["pid"]
     part = first.part
@@ -170,7 +170,7 @@ def test_a_server_that_lost_its_supervisor_and_its_pid_file_is_ended_before_the_
     assert ask_patiently(first, "SELECT body FROM notes") == "kept"
     with embedded(data_dir) as second:
         assert left.wait(timeout=10) == 0
-        assert ask(second.url, "SELECT body FROM notes") == "kept"
+        assert ask(second.owner_url, "SELECT body FROM notes") == "kept"
     assert left.pid != pid
 
 
@@ -179,7 +179,7 @@ import sys
 from pathlib import Path
 from cli.local import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]), say=lambda line: None).start()
-print(server.url, flush=True)
+print(server.owner_url, flush=True)
 server._supervisor.wait()
 """
 
@@ -191,7 +191,7 @@ def test_what_was_committed_survives_kill_9_of_the_supervisor(data_dir: Path) ->
         put_note(supervisor.stdout.readline().strip(), "kept")
         supervisor.kill()
         with embedded(data_dir) as server:
-            assert ask(server.url, "SELECT body FROM notes") == "kept"
+            assert ask(server.owner_url, "SELECT body FROM notes") == "kept"
 
 
 def test_a_cluster_whose_creation_was_interrupted_is_created_afresh(data_dir: Path) -> None:
@@ -199,5 +199,5 @@ def test_a_cluster_whose_creation_was_interrupted_is_created_afresh(data_dir: Pa
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
     with embedded(data_dir) as server:
-        assert ask(server.url, "SELECT 1") == 1
+        assert ask(server.owner_url, "SELECT 1") == 1
     assert not half.exists()

@@ -26,7 +26,7 @@ def empty_database(postgres: EmbeddedPostgres) -> Iterator[str]:
     name = new_id("db")
     with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} OWNER laurel".encode())
-        yield make_url(postgres.url).set(database=name).render_as_string(hide_password=False)
+        yield make_url(postgres.owner_url).set(database=name).render_as_string(hide_password=False)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
