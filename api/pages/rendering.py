@@ -64,9 +64,11 @@ def day(value: date | str) -> str:
 
 
 def moment(value: datetime | str, time_zone: str) -> str:
-    """A time in a zone, with city and offset: ``30 Nov 2026, 23:59 (Chicago, UTC-6)``."""
+    """A time in a zone, with city and offset: ``30 Nov 2026, 23:59 (Chicago, UTC-6)``; in UTC without either."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     local = at.astimezone(ZoneInfo(time_zone))
+    if time_zone == "UTC":
+        return f"{day(local.date())}, {local:%H:%M} UTC"
     city = time_zone.rpartition("/")[2].replace("_", " ")
     return f"{day(local.date())}, {local:%H:%M} ({city}, {_offset(local)})"
 

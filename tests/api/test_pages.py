@@ -155,6 +155,7 @@ def test_vendored_files_are_the_ones_that_were_pinned() -> None:
         ("2026-12-01T05:59:00+00:00", "America/Chicago", "30 Nov 2026, 23:59 (Chicago, UTC-6)"),
         ("2026-07-01T12:00:00+00:00", "Asia/Kolkata", "1 Jul 2026, 17:30 (Kolkata, UTC+5:30)"),
         ("2026-07-01T12:00:00+00:00", "Pacific/Kiritimati", "2 Jul 2026, 02:00 (Kiritimati, UTC+14)"),
+        ("2026-07-01T14:00:00+02:00", "UTC", "1 Jul 2026, 12:00 UTC"),
         ("2026-07-01T12:00:00+00:00", "America/St_Johns", "1 Jul 2026, 09:30 (St Johns, UTC-2:30)"),
     ],
 )
