@@ -5,7 +5,7 @@ the certificate, with the same functions.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from documents.models import (
     CertificateKind,
     CreditDetails,
     Identifier,
+    Image,
     Paper,
     ProviderDetails,
     SessionLine,
@@ -31,7 +32,8 @@ from domain.identifiers import IDENTIFIERS
 from domain.identities import derived_id, verification_code
 from domain.notices import NoticePurpose
 from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, Session
-from storage import awards
+from storage import awards, certificate_templates, images
+from storage.catalog import provider_slug
 from storage.claims import LockedClaim
 
 
@@ -142,7 +144,7 @@ def draw_up(connection: Connection, order: AwardOrder, version: int) -> Certific
         **new_version(order, version),
         **printed_learner(connection, order),
         **printed_credit(order),
-        **_printed_policy(order),
+        **_printed_policy(connection, order),
     )
 
 
@@ -169,8 +171,13 @@ def printed_learner(connection: Connection, order: AwardOrder) -> dict[str, Any]
 
 
 def reserve_certificate(connection: Connection, order: AwardOrder, award_id: str, data: CertificateData) -> None:
-    """Reserve a version of the certificate, and the e-mail that announces it; its bytes follow."""
-    claim = order.claim
+    """Reserve a version of the certificate, and the e-mail that announces it; its bytes follow.
+
+    It is made with the template that fits best today, whichever the version before was made with.
+    """
+    claim, provider = order.claim, provider_slug(order.policy.provider.name)
+    template = certificate_templates.choose(connection, provider, order.credit.credit_type)
+    data = replace(data, template_version=template or TEMPLATE_VERSION)
     certificate = {
         "id": data.certificate_id,
         "award_id": award_id,
@@ -179,7 +186,7 @@ def reserve_certificate(connection: Connection, order: AwardOrder, award_id: str
         "state": "reserved" if order.policy.certificate.is_here else "elsewhere",
         "verification_code": data.verification_code,
         "data": data.to_json(),
-        "template_version": TEMPLATE_VERSION,
+        "template_version": data.template_version,
         "reserved_at": claim.now,
     }
     email = {
@@ -223,9 +230,13 @@ def printed_credit(order: AwardOrder) -> dict[str, Any]:
     }
 
 
-def _printed_policy(order: AwardOrder) -> dict[str, Any]:
-    """What the certificate prints of the CE activity and the credit, as the pinned policy has it (R-AMA-7)."""
+def _printed_policy(connection: Connection, order: AwardOrder) -> dict[str, Any]:
+    """What the certificate prints of the CE activity and the credit, as the pinned policy has it (R-AMA-7).
+
+    The policy names the logo and signatures; printed are the pictures that have these names today.
+    """
     policy, offer = order.policy, order.offer
+    pictures = _pictures(connection, policy)
     rule, provider, learning_format = credit.rule_of(offer), policy.provider, order.learning_format
     is_live = learning_format is LearningFormat.LIVE_ACTIVITY
     return {
@@ -235,6 +246,7 @@ def _printed_policy(order: AwardOrder) -> dict[str, Any]:
             address=provider.address or "",
             website=provider.website or "",
             acronym=provider.acronym,
+            logo=pictures.get(provider.logo or ""),
         ),
         "ce_activity_title": policy.title,
         "learning_format": learning_format.words,
@@ -244,6 +256,16 @@ def _printed_policy(order: AwardOrder) -> dict[str, Any]:
         "ends_on": policy.ends_on if is_live else None,
         "accreditation_statement": provider.accreditation_statement,
         "designation_statement": offer.designation_statement,
-        "signatories": tuple(Signatory(name=s.name, title=s.title) for s in policy.signatories),
+        "signatories": tuple(
+            Signatory(name=each.name, title=each.title, signature=pictures.get(each.signature or ""))
+            for each in policy.signatories
+        ),
         "paper": Paper(policy.paper),
+    }
+
+
+def _pictures(connection: Connection, policy: CEActivityPolicy) -> dict[str, Image]:
+    return {
+        name: Image(sha256=bytes(row["sha256"]).hex(), width=row["width"], height=row["height"])
+        for name, row in images.current(connection, policy.picture_names).items()
     }

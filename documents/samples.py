@@ -45,9 +45,11 @@ _SIGNATURE_SIZE: Final = (480, 140)
 def sample_job(sample: Sample, paper: Paper, template: TemplateSource | None = None) -> CertificateJob:
     """A certificate to render with a template, or with the built-in one; a logo and a signature are drawn for it."""
     logo, signature = _picture(_LOGO_SIZE, _draw_logo), _picture(_SIGNATURE_SIZE, _draw_signature)
-    data = replace(_SAMPLES[sample](_ordinary(_image(logo, _LOGO_SIZE), _image(signature, _SIGNATURE_SIZE))), paper=paper)
+    ordinary = _ordinary(_image(logo, _LOGO_SIZE), _image(signature, _SIGNATURE_SIZE))
     return CertificateJob(
-        data=data, template=template, images={sha256(each).hexdigest(): each for each in (logo, signature)}
+        data=replace(_SAMPLES[sample](ordinary), paper=paper),
+        template=template,
+        images={sha256(each).hexdigest(): each for each in (logo, signature)},
     )
 
 
@@ -175,9 +177,10 @@ def _participation(data: CertificateData) -> CertificateData:
 
 def _sessions(data: CertificateData) -> CertificateData:
     """Sixty sessions of a meeting, each with a title that takes more than one line now and then."""
+    words = "Stewardship, Resistance, and the Economics of New Agents "
     sessions = tuple(
         SessionLine(
-            title=f"Session {number}: " + ("Stewardship, Resistance, and the Economics of New Agents " * (number % 4 + 1)),
+            title=f"Session {number}: {words * (number % 4 + 1)}".strip(),
             held_on=_DAY + timedelta(days=number // 20),
             units=Decimal("0.75"),
         )

@@ -90,9 +90,7 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
         "verification_link": Markup('<a href="{}">{}</a>').format(
             data.verification_url, FILTERS["short_url"](data.verification_url)
         ),
-        "qr": _picture(
-            "qr", PictureView(values["qr"], f"QR code: verify this certificate at {data.verification_url}")
-        ),
+        "qr": _picture("qr", PictureView(values["qr"], f"QR code: verify this certificate at {data.verification_url}")),
         "logo": _picture("logo", values["logo"]),
         "signatories": [
             SignatoryFields(each.name, each.title, _picture("signature", each.signature)) for each in signatories
@@ -101,7 +99,7 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
             SessionFields(each.title, day_words(each.held_on), unit_words(each.units)) for each in data.sessions
         ],
         "identifiers": [IdentifierFields(each.label, each.value) for each in data.identifiers],
-        "classes": f"{data.paper} {data.kind} {values['fit'].classes}",
+        "classes": f"{data.paper} kind-{data.kind} {values['fit'].classes}",
     }
 
 

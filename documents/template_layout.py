@@ -50,7 +50,7 @@ def check_layout(document: Any, data: CertificateData) -> None:
     """Look at the laid out pages (a ``weasyprint.document.Document``) of one certificate.
 
     Raises ``RenderFailedError``, which is final, with ``TooManyPages``, ``PaperDiffers``, ``PageOverflows`` (something
-    reaches over the edge), ``WordsOverlap``, ``QrCodeNotReadable``, or the field that is not shown: ``LearnerNotShown``.
+    reaches over the edge), ``WordsOverlap``, ``QrCodeNotReadable``, or what is not shown, such as ``LearnerNotShown``.
     """
     if len(document.pages) > _SHEETS + len(data.sessions) // _SESSIONS_PER_SHEET:
         raise _failure("TooManyPages")

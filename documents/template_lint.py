@@ -72,7 +72,7 @@ class _Reader:
     def problems(self) -> list[TemplateProblem]:
         try:
             # Parsed only; nothing is compiled, so nothing is calculated either.
-            tree = Environment(autoescape=True).parse(self._html)  # noqa: S701 - no template comes out of it
+            tree = Environment(autoescape=True).parse(self._html)
         except TemplateSyntaxError as error:
             return [TemplateProblem("html", error.lineno, f"cannot be read as a Jinja template: {error.message}")]
         except (RecursionError, ValueError, OverflowError):

@@ -16,8 +16,11 @@ _SLOT: Final = re.compile("[\U000f0000-\U000fffff]")
 
 # Those that the engine's own style sheet (templates/html.css) knows.
 _ELEMENTS: Final = frozenset(
-    "html head meta title body main section footer div p span h1 h2 b em br table thead tbody tr th td".split()
-)
+    {
+        "html", "head", "meta", "title", "body", "main", "section", "footer", "div", "p", "span", "h1", "h2", "b", "em",
+        "br", "table", "thead", "tbody", "tr", "th", "td",
+    }
+)  # fmt: skip
 _WITHOUT_VALUES: Final = frozenset({"html", "head", "meta"})
 _CODE: Final = frozenset({"script", "noscript", "template", "iframe", "object", "embed", "form", "input", "button"})
 _STYLE: Final = frozenset({"style", "link"})

@@ -10,10 +10,12 @@ from documents.template_markup import TemplateProblem
 _FETCHING: Final = frozenset({"url", "src", "image", "image-set", "cross-fade", "element", "paint", "expression"})
 # What these do is not seen when it is checked that every word of a certificate is on its page, and in nobody's way.
 _HIDING: Final = frozenset(
-    "overflow overflow-x overflow-y overflow-clip-margin clip clip-path mask mask-image mask-border transform translate "
-    "rotate scale filter backdrop-filter visibility mix-blend-mode content-visibility text-overflow block-ellipsis "
-    "max-lines continue".split()
-)
+    {
+        "overflow", "overflow-x", "overflow-y", "overflow-clip-margin", "clip", "clip-path", "mask", "mask-image",
+        "mask-border", "transform", "translate", "rotate", "scale", "filter", "backdrop-filter", "visibility",
+        "mix-blend-mode", "content-visibility", "text-overflow", "block-ellipsis", "max-lines", "continue",
+    }
+)  # fmt: skip
 _RUNNING: Final = frozenset({"behavior", "-moz-binding"})
 
 

@@ -87,7 +87,10 @@ class EvaluationTime(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """The accredited provider, with the statements that its certificates print word for word (R-ACC-1)."""
+    """The accredited provider, with the statements that its certificates print word for word (R-ACC-1).
+
+    ``logo`` is the name of a stored picture.
+    """
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
@@ -95,6 +98,7 @@ class Provider:
     acronym: str = "CE"
     address: str | None = None
     website: str | None = None
+    logo: str | None = None
     accreditation_statement: str
 
 
@@ -335,12 +339,13 @@ class ClaimWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signatory:
-    """Whose name stands below a certificate."""
+    """Whose name stands below a certificate; ``signature`` is the name of a stored picture."""
 
     __pydantic_config__ = _REFUSE_UNKNOWN_FIELDS
 
     name: str
     title: str
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +375,12 @@ class CEActivityPolicy:
     certificate: CertificateIssue = CertificateIssue()
     signatories: tuple[Signatory, ...] = ()
     paper: Literal["letter", "a4"] = "letter"
+
+    @property
+    def picture_names(self) -> tuple[str, ...]:
+        """The names of the stored pictures that the certificate prints: logo and signatures."""
+        names = (self.provider.logo, *(each.signature for each in self.signatories))
+        return tuple(name for name in names if name)
 
     @property
     def participation(self) -> Participation | None:

@@ -11,7 +11,17 @@ from zoneinfo import available_timezones
 from domain import designation_checks, names, requirement_checks, session_checks
 from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy
-from domain.policy_problems import Path, PolicyProblem, between, day, entries, typed_code, unique, web_address
+from domain.policy_problems import (
+    Path,
+    PolicyProblem,
+    between,
+    day,
+    entries,
+    picture_name,
+    typed_code,
+    unique,
+    web_address,
+)
 
 __all__ = ["PROFILE_FIELDS", "Path", "PolicyProblem", "problems_with"]
 
@@ -105,6 +115,9 @@ def _certificate(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
         if not issue.is_here and value is None:
             yield PolicyProblem((here, name), "is needed where the certificate is issued elsewhere", reads)
     yield from web_address((here, "url"), issue.url)
+    yield from picture_name(("provider", "logo"), policy.provider.logo)
+    for at, signatory in enumerate(policy.signatories):
+        yield from picture_name(("signatories", at, "signature"), signatory.signature)
 
 
 @cache

@@ -9,6 +9,8 @@ Path = tuple[str | int, ...]
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TYPED_CODE = re.compile(r"[A-Za-z0-9-]{4,32}")
+_PICTURE_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_MAXIMUM_PICTURE_NAME_LENGTH = 64
 _WEB_ADDRESS = re.compile(r"https?://[!-~]+")
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 
@@ -60,6 +62,12 @@ def typed_code(path: Path, code: str | None) -> Iterator[PolicyProblem]:
     """A code that people type from a slide or a letter."""
     if code is not None and not _TYPED_CODE.fullmatch(code):
         yield PolicyProblem(path, "is made of letters, digits and -, and is 4 to 32 long")
+
+
+def picture_name(path: Path, name: str | None) -> Iterator[PolicyProblem]:
+    """The name of a stored picture."""
+    if name is not None and (len(name) > _MAXIMUM_PICTURE_NAME_LENGTH or not _PICTURE_NAME.fullmatch(name)):
+        yield PolicyProblem(path, "is the name of a picture, such as dean-okafor: a-z, 0-9 and -, at most 64 long")
 
 
 def web_address(path: Path, address: str | None) -> Iterator[PolicyProblem]:

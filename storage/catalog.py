@@ -11,9 +11,12 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 
+from domain import policy_problems
 from domain.identities import new_id
 from domain.policy import CEActivityPolicy
+from storage import images
 from storage.audit import AuditEntry, AuditStream
 from storage.canonical import canonical_json
 from storage.database import create_sync_engine
@@ -30,6 +33,7 @@ from storage.tables import CEActivityRow, CEActivityVersionRow, ProviderRow
 
 _NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _MAXIMUM_SLUG_LENGTH: Final = 80
+_NO_PICTURE: Final = "is the name of a stored picture; add it first, with laurel images add"
 COMMAND_LINE: Final = "command_line"
 """The actor of what is published without anybody being named."""
 
@@ -53,8 +57,10 @@ def publish(connection: Connection, definition: Definition, actor: str | None) -
     """Make a definition the current one: a new version only if its policy differs from the current version's.
 
     Two publishers of one CE activity, or of one provider, wait for each other. The caller commits. Without an actor it
-    is done at the command line. Raises ``DefinitionError`` when the activity code is another CE activity's.
+    is done at the command line. Raises ``DefinitionError`` when the activity code is another CE activity's, or the
+    definition names a picture that nobody added.
     """
+    check_pictures(connection, definition)
     provider_slug = _upsert_provider(connection, definition)
     new = {
         "id": new_id("cea"),
@@ -101,6 +107,19 @@ def _check_activity_code(connection: Connection, definition: Definition, provide
     ).first()
     if holder is not None:
         raise definition.error(("activity_code",), f"is used once by each provider; {holder.slug} has this one")
+
+
+def check_pictures(connection: Connection, definition: Definition) -> None:
+    """Raises ``DefinitionError`` when the definition names logos or signatures that are not stored."""
+    policy = definition.policy
+    if not policy.picture_names:
+        return
+    stored = images.current(connection, policy.picture_names)
+    named: list[tuple[policy_problems.Path, str | None]] = [(("provider", "logo"), policy.provider.logo)]
+    named += [(("signatories", at, "signature"), each.signature) for at, each in enumerate(policy.signatories)]
+    absent = [(path, _NO_PICTURE) for path, name in named if name and name not in stored]
+    if absent:
+        raise definition.errors(absent)
 
 
 def _enter(
@@ -212,6 +231,31 @@ def import_files(database_url: str, paths: Iterable[Path], actor: str | None = N
     finally:
         engine.dispose()
     return published
+
+
+def check_files(database_url: str, definitions: Mapping[Path, Definition]) -> bool:
+    """Look for mistakes that only the record shows; False when there is no database to look into.
+
+    Raises ``ImportRefusedError``.
+    """
+    if not any(definition.policy.picture_names for definition in definitions.values()):
+        return True
+    problems: dict[Path, DefinitionError] = {}
+    engine = create_sync_engine(database_url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            for path, definition in definitions.items():
+                try:
+                    check_pictures(connection, definition)
+                except DefinitionError as error:
+                    problems[path] = error
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    if problems:
+        raise ImportRefusedError(problems)
+    return True
 
 
 def read_files(paths: Iterable[Path]) -> dict[Path, Definition]:

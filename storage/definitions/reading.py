@@ -1,7 +1,7 @@
 """Reading a definition: the policy, with a slug and a status beside it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -45,7 +45,13 @@ class Definition:
 
     def error(self, path: Path, message: str) -> DefinitionError:
         """A mistake that shows only when the definition meets others."""
-        return DefinitionError([DefinitionProblem(line_of(self.lines, path), printed(path), message)])
+        return self.errors([(path, message)])
+
+    def errors(self, found: Iterable[Found]) -> DefinitionError:
+        """Several such mistakes."""
+        return DefinitionError(
+            DefinitionProblem(line_of(self.lines, path), printed(path), message) for path, message in found
+        )
 
 
 def read_definition(text: str, slug: str | None = None) -> Definition:

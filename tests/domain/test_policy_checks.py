@@ -30,6 +30,7 @@ from domain.policy import (
     ParticipationOption,
     QuestionKind,
     Session,
+    Signatory,
     Statement,
 )
 from domain.policy_checks import problems_with
@@ -92,6 +93,11 @@ def test_a_sound_policy_has_no_problems(policy: CEActivityPolicy) -> None:
         (lambda p: replace(p, ends_on=date(2025, 12, 31)), "ends_on"),
         (lambda p: replace(p, course_url="javascript:alert(1)"), "course_url"),
         (lambda p: replace(p, provider=replace(p.provider, website="lakeside")), "provider.website"),
+        (lambda p: replace(p, provider=replace(p.provider, logo="../logo.png")), "provider.logo"),
+        (
+            lambda p: replace(p, signatories=(Signatory(name="A", title="B", signature="x" * 65),)),
+            "signatories.0.signature",
+        ),
         (lambda p: replace(p, claim_window=ClaimWindow(opens_on=date(1999, 1, 1))), "claim_window.opens_on"),
         (
             lambda p: replace(p, claim_window=ClaimWindow(opens_on=date(2026, 3, 2), closes_on=date(2026, 3, 1))),

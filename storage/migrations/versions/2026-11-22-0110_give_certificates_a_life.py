@@ -36,6 +36,7 @@ def upgrade() -> None:
         "status_lists",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("credential", sa.Text(), nullable=True),
+        sa.Column("jwt", sa.Text(), nullable=True),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=True),
         _now("created_at"),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_status_lists")),
@@ -47,6 +48,7 @@ def upgrade() -> None:
         op.f("fk_certificates_superseded_by_certificates"), "certificates", "certificates", ["superseded_by"], ["id"]
     )
     op.create_index(op.f("ix_certificates_sha256"), "certificates", ["sha256"])
+    _index_what_ended()
     _create_corrections()
     _create_request_counts()
     op.create_table(
@@ -71,6 +73,13 @@ def upgrade() -> None:
     )
 
 
+def _index_what_ended() -> None:
+    """Status lists are built from the few certificates and awards that count no more."""
+    ended = {"certificates": "state IN ('superseded', 'revoked')", "awards": "state <> 'active'"}
+    for table, condition in ended.items():
+        op.create_index(f"ix_{table}_ended", table, ["id"], postgresql_where=sa.text(condition))
+
+
 def _create_what_certificates_are_made_with() -> None:
     op.create_table(
         "certificate_templates",
@@ -78,8 +87,8 @@ def _create_what_certificates_are_made_with() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("provider_slug", sa.Text(), nullable=True),
         sa.Column("credit_type", sa.Text(), nullable=True),
-        sa.Column("source", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("source", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("sha256", sa.LargeBinary(), nullable=True),
         sa.Column("published_by", sa.Text(), nullable=False),
         _now("published_at"),
         sa.ForeignKeyConstraint(
@@ -112,11 +121,13 @@ def _create_corrections() -> None:
         sa.Column("claim_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attention", sa.Text(), nullable=True),
         sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("reason_class", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("requested_by", sa.Text(), nullable=False),
         _now("requested_at"),
+        sa.Column("is_approved", sa.Boolean(), nullable=True),
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
@@ -154,6 +165,8 @@ def _create_request_counts() -> None:
 
 
 def downgrade() -> None:
+    for table in ("certificates", "awards"):
+        op.drop_index(f"ix_{table}_ended", table)
     op.drop_table("request_counts")
     op.drop_index(op.f("ix_certificates_sha256"), "certificates")
     op.drop_table("credentials")
