@@ -41,6 +41,7 @@ from storage.tables.people import (
     LoginSessionRow,
     SignInLinkRow,
 )
+from storage.tables.retention import LegalHoldRow
 
 __all__ = [
     "NAMING",
@@ -75,6 +76,7 @@ __all__ = [
     "LearnerKeyRow",
     "LearnerMergeRow",
     "LearnerRow",
+    "LegalHoldRow",
     "LoginSessionRow",
     "OutgoingEmailRow",
     "ProviderRow",
@@ -119,6 +121,7 @@ PERSONAL_DATA: Final[dict[str, tuple[str, str] | None]] = {
     "learner_keys": ("keys to personal data in the audit trail", "until the data is erased"),
     "learner_merges": ("which accounts are one person", "while the account exists"),
     "learners": ("name, credentials, profession, time zone", "while the account exists"),
+    "legal_holds": ("why somebody's record is kept", "while what is held is kept"),
     "login_sessions": ("who is signed in", "until the session expires"),
     "outgoing_emails": ("address of a recipient", "one year"),
     "providers": None,

@@ -11,7 +11,10 @@ from storage.tables.base import UNITS_CHECK, Base
 
 
 class ClaimRow(Base):
-    """The projection of one claim: its facts and the stage they amount to. Written by activities only."""
+    """The projection of one claim: its facts and the stage they amount to. Written by activities only.
+
+    ``purged_at`` is when what its learner had said was removed, after its retention.
+    """
 
     __tablename__ = "claims"
     __table_args__ = (
@@ -57,6 +60,7 @@ class ClaimRow(Base):
     reminded_at: Mapped[datetime | None]
     reminds_at: Mapped[datetime | None]
     extension_requested_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
 
 
 class SubmissionRow(Base):

@@ -26,7 +26,8 @@ class LearnerRow(Base):
     """A person who earns credit. One that was merged into another keeps its row and says into which.
 
     ``name_key`` is the name as people are compared (``domain/people.py``). ``shows_name`` says whether anyone who
-    verifies a certificate is told whose it is.
+    verifies a certificate is told whose it is. From ``erased_at`` on there is no contact data, and the rest is shown to
+    nobody.
     """
 
     __tablename__ = "learners"
@@ -46,6 +47,7 @@ class LearnerRow(Base):
     wants_reminders: Mapped[bool] = mapped_column(server_default=text("true"))
     shows_name: Mapped[bool] = mapped_column(server_default=text("true"))
     merged_into: Mapped[str | None] = mapped_column(ForeignKey("learners.id"))
+    erased_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 

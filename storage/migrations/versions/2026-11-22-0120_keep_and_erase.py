@@ -27,8 +27,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_learner_keys")),
         sa.UniqueConstraint("learner_id", "purpose", name=op.f("uq_learner_keys_learner_id_purpose")),
     )
+    op.add_column("learners", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("claims", sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "legal_holds",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("placed_by", sa.Text(), nullable=False),
+        sa.Column("placed_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("lifted_by", sa.Text(), nullable=True),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lift_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_legal_holds")),
+    )
+    op.create_index("ix_legal_holds_subject", "legal_holds", ["subject"], postgresql_where=sa.text("lifted_at IS NULL"))
 
 
 def downgrade() -> None:
+    op.drop_table("legal_holds")
+    op.drop_column("claims", "purged_at")
+    op.drop_column("learners", "erased_at")
     op.drop_table("learner_keys")
     op.drop_column("learners", "shows_name")
