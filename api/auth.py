@@ -19,7 +19,7 @@ from api.limits import Limit
 from api.problems import ProblemError
 from api.services import Services, services_of
 from domain.policy import Profession
-from domain.roles import STAFF_ROLES, Role
+from domain.roles import AUDITING_ROLES, STAFF_ROLES, Role
 from storage import people
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -67,8 +67,24 @@ async def staff(principal: Annotated[Principal, Depends(signed_in)]) -> Principa
     return principal
 
 
+async def auditor(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Auditors and administrators; else 403."""
+    if principal.role not in AUDITING_ROLES:
+        raise ProblemError("not_allowed")
+    return principal
+
+
+async def office(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Staff and auditors; else 403."""
+    if principal.role not in STAFF_ROLES | AUDITING_ROLES:
+        raise ProblemError("not_allowed")
+    return principal
+
+
 SignedIn = Annotated[Principal, Depends(signed_in)]
 Staff = Annotated[Principal, Depends(staff)]
+Auditor = Annotated[Principal, Depends(auditor)]
+Office = Annotated[Principal, Depends(office)]
 
 ACCESS: Final = frozenset({public, signed_in, staff})
 
