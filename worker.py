@@ -17,6 +17,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.certificates import PostgresCertificateActivities
 from activities.claims import PostgresClaimActivities
+from activities.credentials import CredentialSigner, StatusPublisher
 from activities.mail import PostgresMailActivities, Postman
 from activities.outbox import Outbox
 from activities.people import PostgresPeopleActivities
@@ -26,6 +27,7 @@ from activities.relay import Relay, Restarter
 from activities.smtp import SmtpMailer
 from cli.ready import notify_ready
 from config import __version__
+from config.keys import KeyFolder
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from config.temporal import connect
@@ -60,8 +62,9 @@ class Activities:
         self.policies = PolicyCache()
         self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
         self.claims = PostgresClaimActivities(engine, self.policies, settings.public_url)
+        self.credentials = CredentialSigner(engine, KeyFolder(settings.keys_dir), settings.public_url)
         self.renderer = ProcessRenderer(memory_mb=settings.render_memory_mb, seconds=settings.render_seconds)
-        self.certificates = PostgresCertificateActivities(engine, self.claims, self.renderer)
+        self.certificates = PostgresCertificateActivities(engine, self.claims, self.renderer, self.credentials)
         self.people = PostgresPeopleActivities(engine)
         self.mail = PostgresMailActivities(engine, self.claims, self.policies, self.postman, settings.public_url)
 
@@ -116,7 +119,7 @@ def build_documents_worker(client: Client, activities: Activities) -> Worker:
 
 
 def build_loops(client: Client, engine: Engine, activities: Activities, settings: Settings) -> Loops:
-    """What runs beside the workflows: relay of submissions, restarters, outbox of e-mails."""
+    """What runs beside the workflows: relay of submissions, restarters, outbox of e-mails, status lists."""
 
     async def deliver_row(row: RowMapping) -> None:
         await deliver(client, _delivery(row))
@@ -133,6 +136,7 @@ def build_loops(client: Client, engine: Engine, activities: Activities, settings
         Restarter(engine, restart_row).run(),
         Restarter(engine, start_merge_row, unfinished_merges).run(timedelta(seconds=10)),
         outbox.run(),
+        StatusPublisher(engine, KeyFolder(settings.keys_dir), settings.public_url).run(),
     ]
 
 

@@ -71,10 +71,10 @@ class KeyFolder:
         """Read one key; raises ``KeyMissingError``."""
         try:
             private = load_pem_private_key(self._file(key_id).read_bytes(), password=None)
-        except (OSError, ValueError) as error:
-            raise KeyMissingError(key_id) from error
+        except (OSError, TypeError, ValueError) as error:
+            raise KeyMissingError(f"{self._folder} has no readable key {key_id}") from error
         if not isinstance(private, Ed25519PrivateKey):
-            raise KeyMissingError(key_id)
+            raise KeyMissingError(f"{key_id} is no Ed25519 key")
         return SigningKey(key_id, KeyPurpose(key_id.partition("-")[0]), private)
 
     def ids(self, purpose: KeyPurpose) -> list[str]:
@@ -84,5 +84,5 @@ class KeyFolder:
 
     def _file(self, key_id: str) -> Path:
         if "/" in key_id or "\\" in key_id or key_id.startswith("."):
-            raise KeyMissingError(key_id)
+            raise KeyMissingError(f"{key_id} names no key")
         return self._folder / f"{key_id}.pem"

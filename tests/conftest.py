@@ -9,7 +9,9 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
 
+from cli.keys import make_missing_keys
 from cli.local.postgres import EmbeddedPostgres
+from config.keys import KeyFolder
 from storage.database import create_sync_engine
 from storage.migrate import upgrade
 
@@ -66,6 +68,15 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = create_sync_engine(database_url, pool_size=20)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def keys_dir(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a key for each purpose, published in the shared database."""
+    folder = tmp_path_factory.mktemp("keys")
+    with engine.begin() as connection:
+        make_missing_keys(connection, KeyFolder(folder), "cli:tests")
+    return folder
 
 
 @pytest.fixture(scope="session")

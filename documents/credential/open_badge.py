@@ -27,14 +27,15 @@ class CredentialTerms:
 
     ``id`` and ``subject`` are the same for every version of one claim's certificate, and ``first_awarded_at`` is the
     day of the first; ``issued_at`` is this version's (R-OB3-4). ``achievement`` addresses the CE activity and credit
-    type. Of ``email`` only a salted hash is published. ``status_index`` is the place in the list at ``status_list``.
+    type. Of ``email``, where there is one, only a salted hash is published. ``status_index`` is the place in the list
+    at ``status_list``.
     """
 
     id: str
     issuer: str
     subject: str
     achievement: str
-    email: str
+    email: str | None
     first_awarded_at: datetime
     issued_at: datetime
     status_list: str
@@ -83,22 +84,11 @@ def _issuer(data: CertificateData, terms: CredentialTerms) -> dict[str, Any]:
 
 
 def _subject(data: CertificateData, terms: CredentialTerms) -> dict[str, Any]:
-    # Public with the credential, so it need not be secret; it keeps one table of hashes from opening all credentials.
-    salt = hashlib.sha256(f"{data.certificate_id} {data.verification_code}".encode()).hexdigest()[:32]
     license_numbers = [each.value for each in data.identifiers if each.label in _LICENSE_LABELS]
     return {
         "id": terms.subject,
         "type": ["AchievementSubject"],
-        "identifier": [
-            {"type": "IdentityObject", "hashed": False, "identityHash": data.learner, "identityType": "name"},
-            {
-                "type": "IdentityObject",
-                "hashed": True,
-                "identityHash": email_hash(terms.email, salt),
-                "identityType": "emailAddress",
-                "salt": salt,
-            },
-        ],
+        "identifier": _identities(data, terms.email),
         **({"licenseNumber": license_numbers[0]} if license_numbers else {}),
         **({"activityStartDate": data.starts_on.isoformat()} if data.starts_on else {}),
         "activityEndDate": (data.ends_on or data.completed_on).isoformat(),
@@ -113,6 +103,17 @@ def _subject(data: CertificateData, terms: CredentialTerms) -> dict[str, Any]:
         ],
         "achievement": _achievement(data, terms),
     }
+
+
+def _identities(data: CertificateData, email: str | None) -> list[dict[str, Any]]:
+    """Whom the credential is about: the name as printed, and a hash that whoever knows the address can make again."""
+    # Public with the credential, so it need not be secret; it keeps one table of hashes from opening all credentials.
+    salt = hashlib.sha256(f"{data.certificate_id} {data.verification_code}".encode()).hexdigest()[:32]
+    name = {"type": "IdentityObject", "hashed": False, "identityHash": data.learner, "identityType": "name"}
+    if email is None:
+        return [name]
+    hashed = {"hashed": True, "identityHash": email_hash(email, salt), "identityType": "emailAddress", "salt": salt}
+    return [name, {"type": "IdentityObject", **hashed}]
 
 
 def _achievement(data: CertificateData, terms: CredentialTerms) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class AwardRow(Base):
         CheckConstraint(UNITS_CHECK.format("units"), "units"),
         UniqueConstraint("claim_id", "number"),
         Index("ix_awards_learner_id", "learner_id", "completed_on"),
+        # Status lists are built from the few that count no more.
+        Index("ix_awards_ended", "id", postgresql_where=text("state <> 'active'")),
         Index("uq_awards_active_claim", "claim_id", unique=True, postgresql_where=text("state = 'active'")),
         Index(
             "uq_awards_active",
@@ -71,6 +73,7 @@ class CertificateRow(Base):
     __tablename__ = "certificates"
     __table_args__ = (
         UniqueConstraint("award_id", "version"),
+        Index("ix_certificates_ended", "id", postgresql_where=text("state IN ('superseded', 'revoked')")),
         # Anyone may ask whether a file is a certificate, by its hash.
         Index(None, "sha256"),
         Index(

@@ -1,6 +1,7 @@
 """The product's activities as plain objects: the database is real, Temporal is not needed."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -38,10 +39,10 @@ def render() -> CountedRender:
 
 
 @pytest.fixture(scope="session")
-def activities(engine: Engine, database_url: str, mail: KeptMail, render: CountedRender) -> Activities:
-    settings = Settings(database_url=database_url, public_url="https://laurel.example")
+def activities(engine: Engine, database_url: str, keys_dir: Path, mail: KeptMail, render: CountedRender) -> Activities:
+    settings = Settings(database_url=database_url, public_url="https://laurel.example", keys_dir=keys_dir)
     activities = Activities(engine, settings, Postman(mail, settings.mail_from))
-    activities.certificates = PostgresCertificateActivities(engine, activities.claims, render)
+    activities.certificates = PostgresCertificateActivities(engine, activities.claims, render, activities.credentials)
     return activities
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,8 +97,8 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture(scope="session")
-def settings(database_url: str) -> Settings:
-    return Settings(database_url=database_url, public_url="https://laurel.example")
+def settings(database_url: str, keys_dir: Path) -> Settings:
+    return Settings(database_url=database_url, public_url="https://laurel.example", keys_dir=keys_dir)
 
 
 @pytest.fixture(scope="session")
