@@ -11,7 +11,7 @@ from api.auth import client_address
 from api.limits import Limit
 from api.services import Services
 from api.views import time_json
-from domain.corrections import RevocationClass
+from domain.corrections import AwardState, RevocationClass
 from domain.identities import normalize_code
 from domain.verification import VerificationStatus, find_sha256, verification_status
 from storage import verification
@@ -47,8 +47,7 @@ async def verify_file(request: Request, services: Services, written_hash: str) -
     found = await _look_up(request, services, _by_hash(bytes.fromhex(sha256)) if sha256 else None)
     if found is None:
         return _unknown(_UNKNOWN_FILE)
-    is_newest = found.code == found.newest_code
-    return {**_verification(found), "document": "newest_version" if is_newest else "older_version"}
+    return {**_verification(found), "document": "newest_version" if found.is_newest else "older_version"}
 
 
 def _by_code(code: str) -> Find:
@@ -71,45 +70,36 @@ def _unknown(message: str) -> dict[str, Any]:
 
 def _verification(found: IssuedCertificate) -> dict[str, Any]:
     """What a certificate prints, in short; of one that was revoked only that it was, since when, and why."""
-    status = verification_status(found.state, found.award_state, found.newest_state)
-    is_replaced = status is VerificationStatus.SUPERSEDED and found.newest_code != found.code
+    status = verification_status(found.newest_state, found.newest_award_state, is_newest=found.is_newest)
     common = {
         "status": status,
-        "message": "This certificate is valid.",
+        "message": _message(status, found),
         "code": found.code,
         "version": found.version,
         "checked_at": time_json(datetime.now(UTC)),
     }
     if status is VerificationStatus.REVOKED:
-        return common | _revocation(found)
-    if status is VerificationStatus.SUPERSEDED:
-        common["message"] = _superseded(found, is_replaced=is_replaced)
+        # An older version was superseded before; what counts is when and why the newest one was revoked.
+        on = found.newest_ended_on
+        return common | {"ended_on": on and on.isoformat(), "revocation_class": found.revocation_class}
     return common | {
         "ended_on": found.ended_on and found.ended_on.isoformat(),
-        "superseded_by": found.newest_code if is_replaced else None,
+        "superseded_by": None if found.is_newest else found.newest_code,
         **_printed(found),
     }
 
 
-def _superseded(found: IssuedCertificate, *, is_replaced: bool) -> str:
-    if is_replaced:
+def _message(status: VerificationStatus, found: IssuedCertificate) -> str:
+    if status is VerificationStatus.VALID:
+        return "This certificate is valid."
+    if status is VerificationStatus.REVOKED:
+        why = found.revocation_class
+        return f"This certificate was revoked{f': {_REVOKED[RevocationClass(why)]}' if why else ''}."
+    if not found.is_newest:
         return "This certificate was replaced by a newer version."
-    if found.award_state == "merged":
+    if found.newest_award_state == AwardState.MERGED:
         return "This certificate counts no more: the same credit is certified by another one."
     return "This certificate was replaced. The newer version is being made."
-
-
-def _revocation(found: IssuedCertificate) -> dict[str, Any]:
-    # An older version was superseded before; what counts is when and why the newest one was revoked.
-    is_own = found.state == "revoked" or found.newest_state != "revoked"
-    on = found.ended_on if is_own else found.newest_ended_on
-    why = found.revocation_class if is_own else found.newest_revocation_class
-    words = f": {_REVOKED[RevocationClass(why)]}" if why else ""
-    return {
-        "message": f"This certificate was revoked{words}.",
-        "ended_on": on and on.isoformat(),
-        "revocation_class": why,
-    }
 
 
 def _printed(found: IssuedCertificate) -> dict[str, Any]:

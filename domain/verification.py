@@ -15,14 +15,15 @@ class VerificationStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-def verification_status(certificate: str, award: str, newest: str) -> VerificationStatus:
-    """The status of an issued certificate, from its state, its award's, and that of the claim's newest certificate.
+def verification_status(certificate: str, award: str, *, is_newest: bool) -> VerificationStatus:
+    """The status of an issued version, from the states of the newest issued certificate of its claim and of its award.
 
-    A revocation ends every version: whoever scans the code of an older one must not be sent on to see it.
+    A revocation ends every version: whoever scans the code of an older one must not be sent on to see it. One that was
+    taken back leaves the revoked version superseded.
     """
-    if "revoked" in (certificate, award, newest):
+    if "revoked" in (certificate, award):
         return VerificationStatus.REVOKED
-    is_current = certificate == "issued" and award == "active"
+    is_current = is_newest and certificate == "issued" and award == "active"
     return VerificationStatus.VALID if is_current else VerificationStatus.SUPERSEDED
 
 

@@ -11,44 +11,45 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCertificate:
-    """One issued version of a certificate, and the newest of the same claim.
+    """One issued version of a certificate, and what became of the newest issued one of the same claim.
 
-    ``data`` is what it prints. ``ended_on`` is the local day in the CE activity's time zone on which the version was
-    superseded or revoked; ``has_credential`` says whether a signed machine credential belongs to it.
+    ``data`` is what the version prints. Days are local days in the CE activity's time zone: ``ended_on`` is the one on
+    which the version was superseded or revoked. ``has_credential`` says whether a machine credential belongs to it.
     """
 
     code: str
     version: int
-    state: str
-    award_state: str
     data: Mapping[str, Any]
     ended_on: date | None
-    revocation_class: str | None
     shows_name: bool
     has_credential: bool
     newest_code: str
     newest_state: str
+    newest_award_state: str
     newest_ended_on: date | None
-    newest_revocation_class: str | None
+    revocation_class: str | None
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether no newer version was issued."""
+        return self.code == self.newest_code
 
 
 # A corrected award has the claim's next number, so the newest certificate is the last one of the last award.
 _ISSUED: Final = """
-    SELECT x.verification_code AS code, x.version, x.state, w.state AS award_state, x.data,
-           CAST(x.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS ended_on, x.revocation_class,
-           l.shows_name,
+    SELECT x.verification_code AS code, x.version, x.data,
+           CAST(x.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS ended_on, l.shows_name,
            EXISTS (SELECT 1 FROM credentials c WHERE c.certificate_id = x.id AND c.signed_at IS NOT NULL)
                AS has_credential,
-           n.verification_code AS newest_code, n.state AS newest_state,
-           CAST(n.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS newest_ended_on,
-           n.revocation_class AS newest_revocation_class
+           n.verification_code AS newest_code, n.state AS newest_state, n.award_state AS newest_award_state,
+           CAST(n.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS newest_ended_on, n.revocation_class
       FROM certificates x
       JOIN awards w ON w.id = x.award_id
       JOIN ce_activity_versions v ON v.id = w.version_id
       JOIN learners o ON o.id = w.learner_id
       JOIN learners l ON l.id = coalesce(o.merged_into, o.id)
       JOIN LATERAL (
-          SELECT c.verification_code, c.state, c.ended_at, c.revocation_class
+          SELECT c.verification_code, c.state, c.ended_at, c.revocation_class, a.state AS award_state
             FROM certificates c JOIN awards a ON a.id = c.award_id
            WHERE a.claim_id = w.claim_id AND c.issued_at IS NOT NULL
            ORDER BY a.number DESC, c.version DESC LIMIT 1

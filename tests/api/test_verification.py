@@ -183,6 +183,15 @@ async def test_of_a_revoked_certificate_only_that_it_was_is_told_with_day_and_re
     assert "Ada" not in page.text
 
 
+async def test_a_revocation_that_was_taken_back_leaves_the_revoked_version_superseded(
+    certificate: Issued, engine: Engine, client: httpx2.AsyncClient
+) -> None:
+    second = replaced(engine, certificate)
+    revoke(engine, certificate.code, RevocationClass.ISSUED_IN_ERROR)
+    old, new = await look_up(client, certificate.code), await look_up(client, second.code)
+    assert (old["status"], old["superseded_by"], new["status"]) == ("superseded", second.code, "valid")
+
+
 async def test_a_name_that_its_learner_hides_is_not_shown(
     certificate: Issued, learner: Person, client: httpx2.AsyncClient
 ) -> None:

@@ -8,22 +8,22 @@ SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 @pytest.mark.parametrize(
-    ("certificate", "award", "newest", "status"),
+    ("certificate", "award", "is_newest", "status"),
     [
-        ("issued", "active", "issued", VerificationStatus.VALID),
-        ("superseded", "active", "issued", VerificationStatus.SUPERSEDED),
-        ("superseded", "superseded", "issued", VerificationStatus.SUPERSEDED),
-        ("issued", "merged", "issued", VerificationStatus.SUPERSEDED),
-        ("issued", "superseded", "issued", VerificationStatus.SUPERSEDED),
-        ("revoked", "active", "revoked", VerificationStatus.REVOKED),
-        ("issued", "revoked", "issued", VerificationStatus.REVOKED),
-        ("superseded", "superseded", "revoked", VerificationStatus.REVOKED),
+        ("issued", "active", True, VerificationStatus.VALID),
+        ("issued", "active", False, VerificationStatus.SUPERSEDED),
+        ("superseded", "active", True, VerificationStatus.SUPERSEDED),
+        ("issued", "superseded", True, VerificationStatus.SUPERSEDED),
+        ("issued", "merged", True, VerificationStatus.SUPERSEDED),
+        ("revoked", "active", True, VerificationStatus.REVOKED),
+        ("issued", "revoked", True, VerificationStatus.REVOKED),
+        ("revoked", "revoked", False, VerificationStatus.REVOKED),
     ],
 )
-def test_a_certificate_holds_as_long_as_it_its_award_and_the_newest_version_do(
-    certificate: str, award: str, newest: str, status: VerificationStatus
+def test_a_certificate_holds_as_long_as_it_is_the_newest_and_its_award_counts(
+    certificate: str, award: str, is_newest: bool, status: VerificationStatus
 ) -> None:
-    assert verification_status(certificate, award, newest) is status
+    assert verification_status(certificate, award, is_newest=is_newest) is status
 
 
 @pytest.mark.parametrize(
