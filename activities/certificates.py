@@ -9,22 +9,28 @@ from temporalio.exceptions import ApplicationError
 
 from activities.claims import PostgresClaimActivities
 from activities.contract import CertificateActivities, ClaimRef
+from activities.credentials import CredentialSigner
 from documents.certificate import missing_glyphs
-from documents.jobs import CertificateJob, Renderer, RenderFailedError
+from documents.jobs import CertificateJob, Renderer, RenderFailedError, TemplateSource
 from documents.models import CertificateData
 from storage import awards
+from storage.certificate_templates import source_of
+from storage.images import contents
 
 # A render that ran out of time or memory is tried so often, in case the machine was busy; then a person looks.
 _MOST_TRIES: Final = 3
 
 
 class PostgresCertificateActivities(CertificateActivities):
-    """Gives jobs to the renderer; nothing is rendered for a certificate that has its bytes."""
+    """Has the credential signed, then gives a job to the renderer, unless the certificate has its bytes."""
 
-    def __init__(self, engine: Engine, claims: PostgresClaimActivities, renderer: Renderer) -> None:
+    def __init__(
+        self, engine: Engine, claims: PostgresClaimActivities, renderer: Renderer, credentials: CredentialSigner
+    ) -> None:
         self._engine = engine
         self._claims = claims
         self._renderer = renderer
+        self._credentials = credentials
 
     @activity.defn(name="certificate.issue")
     def issue_certificate(self, claim: ClaimRef) -> None:
@@ -35,18 +41,28 @@ class PostgresCertificateActivities(CertificateActivities):
             raise _final("CertificateNotReserved")
         if certificate["state"] == "issued":
             return
-        content = self._rendered(CertificateData.from_json(certificate["data"]))
+        data = CertificateData.from_json(certificate["data"])
+        if missing_glyphs(data.printed_text):
+            raise _final("GlyphsMissing")
+        credential = self._credentials.signed(certificate["id"])
+        content = self._rendered(self._job(data, credential.content))
         sha256 = hashlib.sha256(content).digest()
         with self._claims.ledger(claim.claim_id) as ledger:
             if awards.issue_certificate(ledger.connection, certificate["id"], sha256, content):
-                ledger.certificate_issued(certificate["id"], sha256)
+                ledger.certificate_issued(certificate["id"], sha256, credential.sha256)
             ledger.close()
 
-    def _rendered(self, data: CertificateData) -> bytes:
-        if missing_glyphs(data.printed_text):
-            raise _final("GlyphsMissing")
+    def _job(self, data: CertificateData, credential: bytes) -> CertificateJob:
+        """All that the certificate needs, pinned by name and hash when it was reserved."""
+        with self._engine.connect() as connection:
+            images = contents(connection, (image.sha256 for image in data.images))
+            source = source_of(connection, data.template_version)
+        template = source and TemplateSource(reference=data.template_version, html=source.html, css=source.css)
+        return CertificateJob(data=data, template=template, images=images, credential=credential)
+
+    def _rendered(self, job: CertificateJob) -> bytes:
         try:
-            return self._renderer.render(CertificateJob(data=data))
+            return self._renderer.render(job)
         except RenderFailedError as error:
             is_last_try = activity.in_activity() and activity.info().attempt >= _MOST_TRIES
             if error.is_final or is_last_try:

@@ -292,10 +292,16 @@ class ClaimLedger:
         entry = AuditEntry(step_key=f"act:{step_key}", event=f"{kind}.refused", at=at, actor=actor, after=after)
         self._enter(entry)
 
-    def certificate_issued(self, certificate_id: str, sha256: bytes) -> None:
-        """The certificate's bytes are stored."""
+    def enter_correction(self, entry: AuditEntry, columns: Mapping[str, Any] | None = None) -> None:
+        """Enter what befalls a correction of the claim, with the columns of the claim that it changes."""
+        self._is_unannounced = True
+        self._changes |= columns or {}
+        self._enter(entry)
+
+    def certificate_issued(self, certificate_id: str, sha256: bytes, credential_sha256: bytes) -> None:
+        """The bytes of the certificate are stored, those of its credential too."""
         after = {"certificate": certificate_id, "sha256": sha256.hex()}
-        evidence = {"certificate": sha256.hex()}
+        evidence = {"certificate": sha256.hex(), "credential": credential_sha256.hex()}
         self._happened(f"certificate:{certificate_id}", "certificate.issued", self._claim.now, after, evidence)
 
     def email_sent(self, email_id: str) -> None:

@@ -147,7 +147,9 @@ async def test_a_renderer_that_fails_is_tried_again_until_it_works(
     new_claim: NewClaim, workers: Workers, own_activities: Activities, engine: Engine
 ) -> None:
     render = PassingFault()
-    own_activities.certificates = PostgresCertificateActivities(engine, own_activities.claims, render)
+    own_activities.certificates = PostgresCertificateActivities(
+        engine, own_activities.claims, render, own_activities.credentials
+    )
     async with workers.replaced(own_activities):
         claim = new_claim()
         await claim.brought_to(Stage.ISSUING)

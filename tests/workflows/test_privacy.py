@@ -144,7 +144,9 @@ async def faulty(workers: Workers, engine: Engine, settings: Settings) -> AsyncI
             return b"%PDF-1.7 of a test"
 
     activities.claims.ledger = faulty_ledger  # type: ignore[method-assign]  # stands for a failing database
-    activities.certificates = PostgresCertificateActivities(engine, activities.claims, FaultyRenderer())
+    activities.certificates = PostgresCertificateActivities(
+        engine, activities.claims, FaultyRenderer(), activities.credentials
+    )
     async with workers.replaced(activities):
         yield FaultyParts(activities, ledger, render, mail, mailer)
 
