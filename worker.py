@@ -17,6 +17,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.certificates import PostgresCertificateActivities
 from activities.claims import PostgresClaimActivities
+from activities.corrections import PostgresCorrectionActivities
 from activities.credentials import CredentialSigner, StatusPublisher
 from activities.mail import PostgresMailActivities, Postman
 from activities.outbox import Outbox
@@ -34,11 +35,21 @@ from config.temporal import connect
 from documents.render_process import ProcessRenderer
 from domain.claims import Stage
 from domain.submissions import SubmissionKind
+from storage.corrections import unfinished_corrections
 from storage.database import create_sync_engine
 from storage.merges import unfinished_merges
 from workflows.claim import ClaimWorkflow
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
-from workflows.delivery import ClaimOutline, Delivery, deliver, start_if_absent, start_merge
+from workflows.correction import CorrectionWorkflow
+from workflows.delivery import (
+    ClaimOutline,
+    CorrectionOutline,
+    Delivery,
+    deliver,
+    start_correction,
+    start_if_absent,
+    start_merge,
+)
 from workflows.merge import MergeWorkflow
 from workflows.sandbox import workflow_runner
 
@@ -66,16 +77,17 @@ class Activities:
         self.renderer = ProcessRenderer(memory_mb=settings.render_memory_mb, seconds=settings.render_seconds)
         self.certificates = PostgresCertificateActivities(engine, self.claims, self.renderer, self.credentials)
         self.people = PostgresPeopleActivities(engine)
+        self.corrections = PostgresCorrectionActivities(engine, self.claims, self.policies, settings.public_url)
         self.mail = PostgresMailActivities(engine, self.claims, self.policies, self.postman, settings.public_url)
 
 
 def build_claims_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
     """Workflows, ledger writes and mail."""
-    claims = activities.claims
+    claims, corrections = activities.claims, activities.corrections
     return Worker(
         client,
         task_queue=CLAIMS_QUEUE,
-        workflows=[ClaimWorkflow, MergeWorkflow],
+        workflows=[ClaimWorkflow, MergeWorkflow, CorrectionWorkflow],
         activities=[
             claims.load_claim,
             claims.decide_submissions,
@@ -87,6 +99,10 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             claims.record_operator_act,
             activities.mail.send_award_email,
             activities.people.merge_learners,
+            corrections.load_correction,
+            corrections.apply_correction,
+            corrections.complete_correction,
+            corrections.record_correction_attention,
         ],
         workflow_runner=workflow_runner(),
         activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
@@ -130,11 +146,15 @@ def build_loops(client: Client, engine: Engine, activities: Activities, settings
     async def start_merge_row(row: RowMapping) -> None:
         await start_merge(client, row["merge_id"])
 
+    async def start_correction_row(row: RowMapping) -> None:
+        await start_correction(client, CorrectionOutline(**row))
+
     outbox = Outbox(engine, activities.policies, activities.postman, settings.public_url)
     return [
         Relay(engine, deliver_row).run(),
         Restarter(engine, restart_row).run(),
         Restarter(engine, start_merge_row, unfinished_merges).run(timedelta(seconds=10)),
+        Restarter(engine, start_correction_row, unfinished_corrections).run(timedelta(seconds=10)),
         outbox.run(),
         StatusPublisher(engine, KeyFolder(settings.keys_dir), settings.public_url).run(),
     ]

@@ -129,7 +129,7 @@ class PostgresClaimActivities(ClaimActivities):
     @activity.defn(name="operator_act.record")
     def record_operator_act(self, act: OperatorAct) -> ClaimState:
         """See ``ClaimActivities``."""
-        body, operator = _body_of(act), _typed(act.operator)
+        body, operator = _body_of(act), typed(act.operator)
         with self.ledger(act.claim_id) as ledger:
             if body is None or not operator:
                 ledger.operator_act_refused(act.submission_id, act.kind, f"operator:{operator}")
@@ -153,7 +153,7 @@ class PostgresClaimActivities(ClaimActivities):
 
 def _body_of(act: OperatorAct) -> SubmissionBody | None:
     """What the operator asked for; None when the signal was not filled in as its kind needs."""
-    reason = _typed(act.reason)
+    reason = typed(act.reason)
     if not reason:
         return None
     match act.kind:
@@ -171,7 +171,7 @@ def _body_of(act: OperatorAct) -> SubmissionBody | None:
     return None
 
 
-def _typed(text: str) -> str:
+def typed(text: str) -> str:
     """What somebody typed, or nothing when the record couldn't hold it: a control character, or far too much of it."""
     try:
         return clean_text(text, _MOST_TYPED)

@@ -12,9 +12,9 @@ from activities.contract import ClaimRef, ClaimState, MailActivities
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
 from documents.email import Envelope, compose, message_id_for
-from documents.models import CertificateData, CreditDetails
+from documents.models import CertificateData
 from documents.notices import AwardEmail, Email
-from documents.wording import credit_word, unit_words
+from documents.wording import credit_line, credit_word
 from domain.policy import CEActivityPolicy
 from storage import emails
 
@@ -83,7 +83,7 @@ class PostgresMailActivities(MailActivities):
             ce_activity_title=data.ce_activity_title,
             credit_word=credit_word(data.provider.acronym),
             is_corrected=data.version > 1,
-            credit_line=_credit_line(data.credit),
+            credit_line=credit_line(data.credit),
             provider_name=data.provider.name,
             completed_on=data.completed_on,
             dashboard_url=f"{self._public_url}/",
@@ -94,9 +94,3 @@ class PostgresMailActivities(MailActivities):
             verification_url=data.verification_url if certificate.is_here else None,
             help_contact=policy.contact,
         )
-
-
-def _credit_line(credit: CreditDetails) -> str:
-    """The amount with the credit's full name (R-AMA-5): ``1.25 AMA PRA Category 1 Credit(s)`` and its trade mark."""
-    unit = "" if credit.names_its_unit or not credit.unit_name else f"{credit.unit_name} of "
-    return f"{unit_words(credit.awarded_units)} {unit}{credit.name}" + ("\u2122" if credit.has_trademark else "")

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities.policies import PolicyCache
+from documents.models import CertificateData
 from documents.notices import (
+    AwardRevokedEmail,
     CertificateLinkEmail,
     ClaimExpiredEmail,
     DeadlineExtendedEmail,
@@ -16,14 +18,14 @@ from documents.notices import (
     ExtensionRefusedEmail,
     WindowOpenedEmail,
 )
-from documents.wording import STEP_WORDS, credit_word, moment_words
+from documents.wording import REVOCATION_WORDS, STEP_WORDS, credit_line, credit_word, moment_words
 from domain.claims import Stage
 from domain.deadlines import local_date, opens_at
 from domain.notices import Circumstances, NoticePurpose, is_still_wanted
 from domain.policy import CEActivityPolicy
 from domain.progress import StepState, progress_of
 from storage import notices
-from storage.notices import ClaimOfNotice
+from storage.notices import ClaimOfNotice, Revoked
 
 
 class NotWantedError(Exception):
@@ -67,7 +69,11 @@ class NoticeWriter:
         if not is_still_wanted(purpose, occasion, now, claim.now):
             raise NotWantedError("not_wanted")
         draft = _Draft(claim_id, claim, self._policies.get(connection, claim.version_id), self._public_url)
-        return WrittenEmail(draft.email(purpose), claim.name, claim.address)
+        if purpose is NoticePurpose.AWARD_REVOKED:
+            email: Email = draft.revocation(notices.revocation(connection, occasion))
+        else:
+            email = draft.email(purpose)
+        return WrittenEmail(email, claim.name, claim.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,15 @@ class _Draft:
                 return self._certificate_link()
             case _:
                 raise ValueError("this purpose is not a notice about a claim")
+
+    def revocation(self, revoked: Revoked) -> AwardRevokedEmail:
+        """The e-mail about a revocation, as the certificate named the credit."""
+        return AwardRevokedEmail(
+            **self._claim(),
+            credit_line=credit_line(CertificateData.from_json(dict(revoked.data)).credit),
+            why=REVOCATION_WORDS[revoked.reason_class],
+            dashboard_url=f"{self.public_url}/",
+        )
 
     def _claim(self) -> dict[str, Any]:
         provider = self.policy.provider

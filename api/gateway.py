@@ -18,14 +18,15 @@ from api.wakeups import Waiter, Wakeups
 from config.temporal import connect
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
-from workflows.contract import claim_workflow_id
-from workflows.delivery import Delivery, deliver, start_merge
+from workflows.contract import claim_workflow_id, correction_workflow_id
+from workflows.delivery import CorrectionOutline, Delivery, deliver, start_correction, start_merge
 
 _log = structlog.get_logger("laurel.api")
 
 _DELIVERY_SECONDS: Final = 2.0
 
 Connect = Callable[[], Awaitable[Client]]
+Start = Callable[[Client], Awaitable[None]]
 
 
 async def connect_lazily() -> Client:
@@ -97,8 +98,17 @@ class Gateway:
 
     async def merge(self, merge_id: str, patience: Patience) -> None:
         """Start the merge of two learners that is recorded, and wait until it is done or patience ends."""
-        with self._wakeups.expect(merge_id) as done:
-            task = asyncio.create_task(self._start_merge(merge_id, None if patience.is_insistent else done))
+        await self._start_and_wait(merge_id, lambda client: start_merge(client, merge_id), patience)
+
+    async def correct(self, correction: CorrectionOutline, patience: Patience) -> None:
+        """Start a recorded correction, or tell it that a second person decided; wait until that has consequences."""
+        await self._start_and_wait(
+            correction.correction_id, lambda client: start_correction(client, correction), patience
+        )
+
+    async def _start_and_wait(self, row_id: str, start: Start, patience: Patience) -> None:
+        with self._wakeups.expect(row_id) as done:
+            task = asyncio.create_task(self._start(row_id, start, None if patience.is_insistent else done))
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
             await _wait(done, patience.seconds)
@@ -115,6 +125,11 @@ class Gateway:
     def workflow_id(claim_id: str) -> str:
         """The id under which operators find a claim in the Temporal UI."""
         return claim_workflow_id(claim_id)
+
+    @staticmethod
+    def workflow_id_of_correction(correction_id: str) -> str:
+        """The id under which operators find a correction in the Temporal UI."""
+        return correction_workflow_id(correction_id)
 
     def workflow_url(self, workflow_id: str, temporal_ui_url: str) -> str:
         """Where operators see a claim's workflow."""
@@ -147,12 +162,12 @@ class Gateway:
             if gives_up is not None and not gives_up.done():
                 gives_up.set_result(False)
 
-    async def _start_merge(self, merge_id: str, gives_up: Waiter | None) -> None:
+    async def _start(self, row_id: str, start: Start, gives_up: Waiter | None) -> None:
         try:
             async with asyncio.timeout(_DELIVERY_SECONDS):
-                await start_merge(self._temporal, merge_id)
+                await start(self._temporal)
         except Exception as error:  # noqa: BLE001  # recorded is recorded: the restarter starts what we could not
-            _log.warning("merge.postponed", merge=merge_id, error=type(error).__name__)
+            _log.warning("start.postponed", row=row_id, error=type(error).__name__)
             if gives_up is not None and not gives_up.done():
                 gives_up.set_result(False)
 

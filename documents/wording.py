@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from documents.models import CreditDetails
 from domain.corrections import RevocationClass
 from domain.progress import StepKind
 
@@ -41,6 +42,12 @@ _DASH = "\N{EN DASH}"
 def unit_words(amount: Decimal) -> str:
     """Return an amount with two decimals: "1.25", "2.00"."""
     return f"{amount:.2f}"
+
+
+def credit_line(credit: CreditDetails) -> str:
+    """The amount with the credit's full name (R-AMA-5): ``1.25 AMA PRA Category 1 Credit(s)`` and its trade mark."""
+    unit = "" if credit.names_its_unit or not credit.unit_name else f"{credit.unit_name} of "
+    return f"{unit_words(credit.awarded_units)} {unit}{credit.name}" + ("\u2122" if credit.has_trademark else "")
 
 
 def credit_word(acronym: str) -> str:

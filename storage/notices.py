@@ -1,12 +1,14 @@
 """Notices about claims in the record: what they say is read here, and links to certificates are asked for here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text
 
 from domain.claims import ClaimFacts, Stage
+from domain.corrections import RevocationClass
 from domain.notices import NoticePurpose
 from storage.claims import PARTS_OF_FACTS, PERSON_OF_CLAIM, facts_of
 from storage.emails import queue_notice
@@ -68,6 +70,28 @@ def claim_of_notice(connection: Connection, claim_id: str) -> ClaimOfNotice | No
         wants_reminders=row["wants_reminders"],
         now=row["now"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What a revocation ended: what the certificate printed, and why it was revoked."""
+
+    data: Mapping[str, Any]
+    reason_class: RevocationClass
+
+
+_REVOKED: Final = text(
+    """
+    SELECT x.data, r.reason_class FROM corrections r JOIN certificates x ON x.id = r.outcome ->> 'certificate'
+     WHERE r.id = :correction_id
+    """
+)
+
+
+def revocation(connection: Connection, correction_id: str) -> Revoked:
+    """What a correction revoked; raises ``NoResultFound``."""
+    row = connection.execute(_REVOKED, {"correction_id": correction_id}).one()
+    return Revoked(row.data, RevocationClass(row.reason_class))
 
 
 def queue_certificate_link(connection: Connection, claim_id: str) -> timedelta | None:

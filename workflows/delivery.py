@@ -25,14 +25,18 @@ from workflows.contract import (
     CLAIM_STAGE_SINCE,
     CLAIM_WORKFLOW,
     CLAIMS_QUEUE,
+    CORRECTION_DECIDED,
+    CORRECTION_WORKFLOW,
     MERGE_WORKFLOW,
     PROVIDER,
     SIGNAL_OF_KIND,
     ClaimInput,
+    CorrectionInput,
     MergeInput,
     OperatorSignal,
     SubmissionReceived,
     claim_workflow_id,
+    correction_workflow_id,
     merge_workflow_id,
 )
 
@@ -56,6 +60,16 @@ class Delivery(ClaimOutline):
     submission_id: str
     kind: SubmissionKind
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionOutline:
+    """A correction, what operators filter it by, and whether a second person has spoken."""
+
+    correction_id: str
+    ce_activity: str
+    provider: str
+    is_decided: bool = False
 
 
 async def deliver(client: Client, delivery: Delivery, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
@@ -116,6 +130,28 @@ async def start_merge(client: Client, merge_id: str, rpc_timeout: timedelta = ti
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="Merge of two learners",
+        rpc_timeout=rpc_timeout,
+    )
+
+
+async def start_correction(
+    client: Client, correction: CorrectionOutline, rpc_timeout: timedelta = timedelta(seconds=2)
+) -> None:
+    """Start the workflow of a correction that was recorded, unless it runs already; tell it what was decided."""
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(CE_ACTIVITY, correction.ce_activity),
+        SearchAttributePair(PROVIDER, correction.provider),
+    ]
+    await client.start_workflow(
+        CORRECTION_WORKFLOW,
+        CorrectionInput(correction.correction_id),
+        id=correction_workflow_id(correction.correction_id),
+        task_queue=CLAIMS_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        search_attributes=TypedSearchAttributes(pairs),
+        static_summary=f"Correction of a claim: {correction.ce_activity}",
+        start_signal=CORRECTION_DECIDED if correction.is_decided else None,
         rpc_timeout=rpc_timeout,
     )
 

@@ -1,10 +1,14 @@
-"""What an operator reads in the Temporal UI: where a claim is, what it waits for, and what to do. No personal data."""
+"""What an operator reads in the Temporal UI: where a claim or a correction is, what it waits for, and what to do.
+
+No personal data.
+"""
 
 from datetime import datetime
 from typing import Final
 
-from activities.contract import ClaimState
+from activities.contract import ClaimState, CorrectionStatus
 from domain.claims import Attention, Stage
+from domain.corrections import CorrectionState
 
 _WAITS: Final = {
     Stage.VERIFYING_PARTICIPATION: "Waits for the learner to state how they took part.",
@@ -29,6 +33,15 @@ _REMEDIES: Final = {
     Attention.EMAIL_FAILED: "The mail server did not take the e-mail. Repair it, then send `retry_step`.",
 }
 
+_CORRECTIONS: Final = {
+    CorrectionState.AWAITING_APPROVAL: "Waits for a second person to approve or decline it in the staff API.",
+    CorrectionState.APPROVED: "Is about to be made in the record.",
+    CorrectionState.APPLIED: "Is in the record; the new certificate and the e-mail are on their way.",
+    CorrectionState.COMPLETED: "Is in the record, and the learner is told. Nothing to do.",
+    CorrectionState.REFUSED: "Could not be made; the correction's outcome in the staff API says why.",
+    CorrectionState.DECLINED: "A second person declined it; nothing was changed.",
+}
+
 
 def explain(state: ClaimState, since: datetime | None) -> str:
     """The current details of a claim, as Markdown. ``since`` is when its stage began; all times are shown in UTC."""
@@ -41,6 +54,14 @@ def explain(state: ClaimState, since: datetime | None) -> str:
         lines += ["", f"The learner is reminded at {_time(state.reminds_at)}."]
     if state.due_at is not None:
         lines += ["", f"Deadline {_time(state.due_at)}."]
+    return "\n".join(lines)
+
+
+def explain_correction(status: CorrectionStatus) -> str:
+    """The current details of a correction, as Markdown."""
+    lines = [f"**{status.state}**", "", _CORRECTIONS[status.state], "", f"Of the claim `{status.claim_id}`."]
+    if status.attention is not None:
+        lines += ["", f"**Needs attention: {status.attention}.** {_REMEDIES[status.attention]}"]
     return "\n".join(lines)
 
 

@@ -1,0 +1,192 @@
+"""The ledger writes of corrections: each step is one transaction under the claim's lock, and safe to run twice."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import NoResultFound
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.changes import Changes, Made
+from activities.claims import PostgresClaimActivities, typed
+from activities.contract import CorrectionActivities, CorrectionAttention, CorrectionRef, CorrectionStatus
+from activities.ledger import SYSTEM, ClaimLedger
+from activities.policies import PolicyCache
+from domain.corrections import CorrectionState, Revocation
+from domain.refusals import Refused
+from storage import corrections
+from storage.audit import AuditEntry
+from storage.corrections import Correction
+
+
+class PostgresCorrectionActivities(CorrectionActivities):
+    """Corrections in PostgreSQL."""
+
+    def __init__(self, engine: Engine, claims: PostgresClaimActivities, policies: PolicyCache, public_url: str) -> None:
+        self._engine = engine
+        self._claims = claims
+        self._policies = policies
+        self._public_url = public_url
+
+    @contextmanager
+    def _case(self, correction_id: str) -> Iterator["_Case"]:
+        """One correction with its claim, locked in a transaction that commits at the end."""
+        try:
+            with self._engine.connect() as connection:
+                claim_id = corrections.claim_of(connection, correction_id)
+        except NoResultFound:
+            raise ApplicationError("CorrectionNotInRecord", type="CorrectionNotInRecord", non_retryable=True) from None
+        with self._claims.ledger(claim_id) as ledger:
+            correction = corrections.lock(ledger.connection, correction_id)
+            yield _Case(ledger, correction, Changes(ledger, correction, self._policies, self._public_url))
+
+    @activity.defn(name="correction.load")
+    def load_correction(self, correction: CorrectionRef) -> CorrectionStatus:
+        """See ``CorrectionActivities``."""
+        with self._case(correction.correction_id) as case:
+            case.enter_request()
+            case.hear_decision()
+            return case.close()
+
+    @activity.defn(name="correction.apply")
+    def apply_correction(self, correction: CorrectionRef) -> CorrectionStatus:
+        """See ``CorrectionActivities``."""
+        with self._case(correction.correction_id) as case:
+            case.apply()
+            return case.close()
+
+    @activity.defn(name="correction.complete")
+    def complete_correction(self, correction: CorrectionRef) -> CorrectionStatus:
+        """See ``CorrectionActivities``."""
+        with self._case(correction.correction_id) as case:
+            case.complete()
+            return case.close()
+
+    @activity.defn(name="correction.attention")
+    def record_correction_attention(self, change: CorrectionAttention) -> CorrectionStatus:
+        """See ``CorrectionActivities``."""
+        with self._case(change.correction_id) as case:
+            case.set_attention(change)
+            return case.close()
+
+
+class _Case:
+    """One correction between lock and commit. Call what happens, then ``close``."""
+
+    def __init__(self, ledger: ClaimLedger, correction: Correction, changes: Changes) -> None:
+        self._ledger = ledger
+        self._correction = correction
+        self._changes = changes
+
+    @property
+    def _state(self) -> CorrectionState:
+        return self._correction.state
+
+    def enter_request(self) -> None:
+        """Enter, once, that the correction was asked for, and refuse at once what nobody need approve."""
+        asked = self._correction
+        if self._ledger.claim.audit.has(self._step_key("requested")):
+            return
+        after: dict[str, Any] = {"needs_approval": self._state is CorrectionState.AWAITING_APPROVAL}
+        if isinstance(asked.change, Revocation):
+            after["reason_class"] = asked.change.reason_class
+        self._enter("requested", "correction.requested", asked.requested_by, after, {"reason": asked.reason})
+        refused = self._changes.refusal()
+        if refused is not None:
+            self._refuse(refused)
+        elif self._state is CorrectionState.AWAITING_APPROVAL:
+            # Whoever asked is told that it waits.
+            self._save(self._state)
+
+    def _refuse(self, refused: Refused) -> None:
+        outcome = {"refusal": refused.code, "details": dict(refused.details)}
+        self._save(CorrectionState.REFUSED, finished_at=self._ledger.claim.now, outcome=outcome)
+        self._enter("refused", "correction.refused", SYSTEM, {"refusal": refused.code, **refused.details})
+
+    def hear_decision(self) -> None:
+        """Take the second person's word, if it was given."""
+        decided = self._correction
+        if self._state is not CorrectionState.AWAITING_APPROVAL or decided.decided_by is None:
+            return
+        word = CorrectionState.APPROVED if decided.is_approved else CorrectionState.DECLINED
+        self._save(word, finished_at=None if decided.is_approved else self._ledger.claim.now)
+        self._enter(word, f"correction.{word}", decided.decided_by)
+
+    def apply(self) -> None:
+        """Make the change, or refuse what can no longer be made."""
+        if self._state is not CorrectionState.APPROVED:
+            return
+        made = self._changes.make()
+        if isinstance(made, Refused):
+            self._refuse(made)
+        else:
+            self._enter_change(made)
+
+    def _enter_change(self, made: Made) -> None:
+        now = self._ledger.claim.now
+        is_finished = made.state is CorrectionState.COMPLETED
+        self._save(made.state, applied_at=now, finished_at=now if is_finished else None, outcome=made.outcome)
+        asked_by = self._correction.requested_by
+        self._enter("applied", made.event, asked_by, made.after, made.private, columns=made.columns)
+
+    def complete(self) -> None:
+        """The new certificate is issued, and its e-mail sent."""
+        if self._state is CorrectionState.APPLIED:
+            self._save(CorrectionState.COMPLETED, finished_at=self._ledger.claim.now)
+            self._enter("completed", "correction.completed", SYSTEM)
+
+    def set_attention(self, change: CorrectionAttention) -> None:
+        """Park the correction for a person, or let it go on: by itself, or because an operator says so."""
+        if change.attention == self._correction.attention:
+            return
+        self._correction = replace(self._correction, attention=change.attention)
+        self._save(self._state, attention=change.attention)
+        operator, reason = typed(change.operator or ""), typed(change.reason or "")
+        event = "correction.parked" if change.attention else "correction.continued"
+        after = {"attention": change.attention, "error": change.error}
+        actor = f"operator:{operator}" if operator else SYSTEM
+        self._enter(
+            f"attention:{change.run_id}:{change.number}", event, actor, after, {"reason": reason} if reason else None
+        )
+
+    def _save(self, state: CorrectionState, **values: Any) -> None:
+        self._correction = replace(self._correction, state=state)
+        corrections.save(self._ledger.connection, self._correction, {"state": state, **values})
+
+    def _step_key(self, step: str) -> str:
+        return f"correction:{self._correction.id}:{step}"
+
+    def _enter(
+        self,
+        step: str,
+        event: str,
+        actor: str,
+        after: Mapping[str, Any] | None = None,
+        private: Mapping[str, Any] | None = None,
+        *,
+        columns: Mapping[str, Any] | None = None,
+    ) -> None:
+        correction = self._correction
+        entry = AuditEntry(
+            step_key=self._step_key(step),
+            event=event,
+            at=self._ledger.claim.now,
+            actor=actor,
+            after={"correction": correction.id, "kind": correction.kind, **(after or {})},
+            rule=self._ledger.claim.version_id,
+            private=private or {},
+        )
+        self._ledger.enter_correction(entry, columns)
+
+    def close(self) -> CorrectionStatus:
+        """Write the claim's projection, and say where the correction is now."""
+        self._ledger.close()
+        return CorrectionStatus(
+            claim_id=self._correction.claim_id,
+            state=self._state,
+            is_issued_here=self._ledger.policy.certificate.is_here,
+            attention=self._correction.attention,
+        )

@@ -1,0 +1,203 @@
+"""Corrections in the record: asked for and decided about by the API, brought about by activities."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.claims import Attention
+from domain.corrections import Change, CorrectionKind, CorrectionState, from_json
+from domain.people import name_key
+from storage.database import CLAIMS_CHANNEL
+from storage.tables import CEActivityRow, CorrectionRow, LearnerRow
+
+_UNFINISHED_STATES: Final = (CorrectionState.AWAITING_APPROVAL, CorrectionState.APPROVED, CorrectionState.APPLIED)
+
+
+class InProgressError(Exception):
+    """The claim has a correction that is not finished; ``correction_id`` says which."""
+
+    def __init__(self, correction_id: str) -> None:
+        super().__init__(correction_id)
+        self.correction_id = correction_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCorrection:
+    """A correction that is about to be recorded; ``body`` is the change as ``domain.corrections.to_json`` writes it."""
+
+    id: str
+    claim_id: str
+    kind: CorrectionKind
+    state: CorrectionState
+    body: Mapping[str, object]
+    reason: str
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A correction as it stands. ``is_approved`` is a second person's word, None before it or where none is asked."""
+
+    id: str
+    claim_id: str
+    kind: CorrectionKind
+    state: CorrectionState
+    attention: Attention | None
+    change: Change
+    body: Mapping[str, Any]
+    reason: str
+    requested_by: str
+    requested_at: datetime
+    is_approved: bool | None
+    decided_by: str | None
+    decided_at: datetime | None
+    applied_at: datetime | None
+    finished_at: datetime | None
+    outcome: Mapping[str, Any] | None
+
+
+_COLUMNS: Final = [column for column in CorrectionRow.__table__.columns if column.name != "reason_class"]
+
+
+def _correction(row: RowMapping) -> Correction:
+    kind = CorrectionKind(row["kind"])
+    attention = Attention(row["attention"]) if row["attention"] else None
+    read = {"kind": kind, "state": CorrectionState(row["state"]), "attention": attention}
+    return Correction(**{**row, **read, "change": from_json(kind, row["body"])})
+
+
+def claim_of(connection: Connection, correction_id: str) -> str:
+    """The claim that a correction is of; raises ``NoResultFound``."""
+    found: str = connection.execute(
+        select(CorrectionRow.claim_id).where(CorrectionRow.id == correction_id)
+    ).scalar_one()
+    return found
+
+
+def lock(connection: Connection, correction_id: str) -> Correction:
+    """Lock a correction until the transaction ends; its claim is locked before it."""
+    query = select(*_COLUMNS).where(CorrectionRow.id == correction_id).with_for_update()
+    return _correction(connection.execute(query).mappings().one())
+
+
+def save(connection: Connection, correction: Correction, values: Mapping[str, Any]) -> None:
+    """Write changed columns of a correction. Whoever waits for it, or watches its claim, is woken."""
+    connection.execute(update(CorrectionRow).where(CorrectionRow.id == correction.id).values(**values))
+    connection.execute(select(func.pg_notify(CLAIMS_CHANNEL, f"{correction.claim_id} {correction.id}")))
+
+
+def current_version(connection: Connection, ce_activity_id: str) -> str:
+    """The id of the newest published policy of a CE activity."""
+    query = select(CEActivityRow.version_id).where(CEActivityRow.id == ce_activity_id)
+    version_id: str = connection.execute(query).scalar_one()
+    return version_id
+
+
+def name_of(connection: Connection, learner_id: str) -> dict[str, str | None]:
+    """``given_name``, ``family_name`` and ``credentials`` of a learner, locked until the transaction ends."""
+    query = select(LearnerRow.given_name, LearnerRow.family_name, LearnerRow.credentials)
+    locked = query.where(LearnerRow.id == learner_id).with_for_update(key_share=True)
+    return dict(connection.execute(locked).mappings().one())
+
+
+def save_name(connection: Connection, learner_id: str, name: Mapping[str, str | None]) -> None:
+    """Let the profile have the corrected name."""
+    key = name_key(name["given_name"], name["family_name"])
+    connection.execute(
+        update(LearnerRow)
+        .where(LearnerRow.id == learner_id)
+        .values(**name, name_key=key, updated_at=func.clock_timestamp())
+    )
+
+
+# Those that only wait for a person come last, so that they hold up nobody.
+_UNFINISHED: Final = text(
+    """
+    SELECT r.id AS correction_id, r.is_approved IS NOT NULL AS is_decided,
+           a.slug AS ce_activity, a.provider_slug AS provider
+      FROM corrections r JOIN claims c ON c.id = r.claim_id JOIN ce_activities a ON a.id = c.ce_activity_id
+     WHERE r.state IN ('awaiting_approval', 'approved', 'applied')
+       AND coalesce(r.decided_at, r.requested_at) < clock_timestamp() - interval '5 seconds'
+     ORDER BY r.state = 'awaiting_approval' AND r.is_approved IS NULL, r.requested_at LIMIT 100
+    """
+)
+
+
+def unfinished_corrections(connection: Connection) -> Sequence[RowMapping]:
+    """Up to 100 corrections that were asked for, or decided about, some seconds ago and are not finished."""
+    return connection.execute(_UNFINISHED).mappings().all()
+
+
+async def request(connection: AsyncConnection, new: NewCorrection) -> None:
+    """Record that something is to be corrected; raises ``InProgressError`` while another correction is unfinished."""
+    values = {
+        "id": new.id,
+        "claim_id": new.claim_id,
+        "kind": new.kind,
+        "state": new.state,
+        "body": dict(new.body),
+        "reason_class": new.body.get("reason_class"),
+        "reason": new.reason,
+        "requested_by": new.requested_by,
+    }
+    added = upsert(CorrectionRow).values(**values).on_conflict_do_nothing().returning(CorrectionRow.id)
+    if (await connection.execute(added)).one_or_none() is not None:
+        return
+    unfinished = select(CorrectionRow.id).where(
+        CorrectionRow.claim_id == new.claim_id, CorrectionRow.state.in_(_UNFINISHED_STATES)
+    )
+    earlier = (await connection.execute(unfinished)).scalar_one_or_none()
+    if earlier is None:
+        # It was finished in between, so the way is free.
+        await connection.execute(insert(CorrectionRow).values(**values))
+    elif earlier != new.id:
+        raise InProgressError(earlier)
+
+
+async def decide(connection: AsyncConnection, correction_id: str, account_id: str, *, is_approved: bool) -> bool:
+    """Record a second person's word about a correction that waits for it; False when it waits no more."""
+    decided = await connection.execute(
+        update(CorrectionRow)
+        .where(
+            CorrectionRow.id == correction_id,
+            CorrectionRow.state == CorrectionState.AWAITING_APPROVAL,
+            CorrectionRow.is_approved.is_(None),
+        )
+        .values(is_approved=is_approved, decided_by=account_id, decided_at=func.clock_timestamp())
+        .returning(CorrectionRow.id)
+    )
+    return decided.one_or_none() is not None
+
+
+async def correction(connection: AsyncConnection, correction_id: str) -> Correction | None:
+    """One correction; None when there is none."""
+    found = await connection.execute(select(*_COLUMNS).where(CorrectionRow.id == correction_id))
+    row = found.mappings().one_or_none()
+    return _correction(row) if row else None
+
+
+async def listed(
+    connection: AsyncConnection,
+    *,
+    claim_id: str | None = None,
+    state: CorrectionState | None = None,
+    after: str | None = None,
+    limit: int,
+) -> list[Correction]:
+    """Corrections of one claim or of all, in one state or in any, the newest first; ``after`` is the id to go on from.
+
+    An id begins with its time, so ids are in the order of asking.
+    """
+    query = select(*_COLUMNS).order_by(CorrectionRow.id.desc()).limit(limit)
+    if claim_id is not None:
+        query = query.where(CorrectionRow.claim_id == claim_id)
+    if state is not None:
+        query = query.where(CorrectionRow.state == state)
+    if after is not None:
+        query = query.where(CorrectionRow.id < after)
+    return [_correction(row) for row in (await connection.execute(query)).mappings()]

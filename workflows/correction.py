@@ -1,0 +1,142 @@
+"""A correction of what was awarded, from asking to telling the learner, as a workflow of its own."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.contract import (
+        CertificateActivities,
+        ClaimRef,
+        CorrectionActivities,
+        CorrectionAttention,
+        CorrectionRef,
+        CorrectionStatus,
+        MailActivities,
+    )
+    from domain.claims import Attention
+    from domain.corrections import CorrectionState
+    from workflows import contract
+    from workflows.contract import CorrectionInput, CorrectionResult, OperatorSignal
+    from workflows.explain import explain_correction
+
+Argument = TypeVar("Argument")
+
+
+@workflow.defn(name=contract.CORRECTION_WORKFLOW)
+class CorrectionWorkflow:
+    """One correction. The record says how far it is; whatever happened to an earlier run, the story goes on there."""
+
+    @workflow.init
+    def __init__(self, correction: CorrectionInput) -> None:
+        self._correction = CorrectionRef(correction.correction_id)
+        self._status: CorrectionStatus | None = None
+        self._is_decided = False
+        self._retry: OperatorSignal | None = None
+        self._attention_changes = 0
+
+    @workflow.run
+    async def run(self, _correction: CorrectionInput) -> CorrectionResult:
+        """Wait for approval if need be, apply, issue the certificate, tell the learner."""
+        await self._write(CorrectionActivities.load_correction, self._correction)
+        while self._known.state is CorrectionState.AWAITING_APPROVAL:
+            await workflow.wait_condition(lambda: self._is_decided)
+            self._is_decided = False
+            await self._write(CorrectionActivities.load_correction, self._correction)
+        if self._known.state is CorrectionState.APPROVED:
+            await self._write(CorrectionActivities.apply_correction, self._correction)
+        if self._known.state is CorrectionState.APPLIED:
+            if self._known.is_issued_here:
+                await self._finish(self._issue_certificate, Attention.CERTIFICATE_FAILED)
+            await self._finish(self._tell_learner, Attention.EMAIL_FAILED)
+            await self._write(CorrectionActivities.complete_correction, self._correction)
+        return CorrectionResult(self._known.state)
+
+    async def _issue_certificate(self) -> None:
+        claim = ClaimRef(self._known.claim_id)
+        await workflow.execute_activity_method(CertificateActivities.issue_certificate, claim, **contract.CERTIFICATE)
+
+    async def _tell_learner(self) -> None:
+        claim = ClaimRef(self._known.claim_id)
+        await workflow.execute_activity_method(MailActivities.send_award_email, claim, **contract.EMAIL)
+
+    async def _finish(self, effect: Callable[[], Awaitable[None]], attention: Attention) -> None:
+        """Bring an outside effect about. A dependency that fails parks the correction; it never ends it."""
+        while True:
+            if self._known.attention is not None:
+                await self._record_attention(None)
+            try:
+                return await effect()
+            except ActivityError as failure:
+                self._retry = None
+                await self._record_attention(attention, failure)
+            await self._wait_for_retry()
+
+    async def _wait_for_retry(self) -> None:
+        """Wait for a person, or a while, and then let the step be tried again."""
+        try:
+            await workflow.wait_condition(
+                lambda: self._retry is not None,
+                timeout=contract.SELF_RETRY,
+                timeout_summary="parked; tries itself again",
+            )
+        except TimeoutError:
+            return
+
+    async def _record_attention(self, attention: Attention | None, failure: ActivityError | None = None) -> None:
+        self._attention_changes += 1
+        operator = self._retry or OperatorSignal()
+        change = CorrectionAttention(
+            self._correction.correction_id,
+            workflow.info().run_id,
+            self._attention_changes,
+            attention=attention,
+            error=_type_of(failure) if failure else None,
+            operator=None if attention else operator.operator,
+            reason=None if attention else operator.reason,
+        )
+        await self._write(CorrectionActivities.record_correction_attention, change)
+
+    @workflow.signal(name=contract.CORRECTION_DECIDED)
+    def decided(self) -> None:
+        """A second person agreed or declined; the record holds who and what."""
+        self._is_decided = True
+
+    @workflow.signal(
+        name=contract.RETRY_CORRECTION,
+        description='Try a parked step again: {"operator": "j.doe", "reason": "mail server repaired"}',
+    )
+    def retry_step(self, signal: OperatorSignal) -> None:
+        """An operator lets a parked step be tried again; without operator and reason it moves nothing."""
+        if signal.operator and signal.reason:
+            self._retry = signal
+
+    @property
+    def _known(self) -> CorrectionStatus:
+        assert self._status is not None  # noqa: S101  # run() loads the correction before anything else
+        return self._status
+
+    async def _write(self, write: Callable[[Any, Argument], CorrectionStatus], argument: Argument) -> None:
+        """Write to the ledger as a local activity; while the database is away, as one that operators see pending."""
+        try:
+            self._status = await workflow.execute_local_activity_method(write, argument, **contract.LEDGER_LOCAL)
+        except FailureError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            self._status = await workflow.execute_activity_method(write, argument, **contract.LEDGER_ORDINARY)
+        self._show()
+
+    def _show(self) -> None:
+        """Let operators find what is parked among claims that are, and read what is awaited."""
+        shown = workflow.info().typed_search_attributes.get(contract.CLAIM_ATTENTION)
+        if shown != self._known.attention:
+            attention = contract.CLAIM_ATTENTION
+            value = self._known.attention
+            workflow.upsert_search_attributes([attention.value_set(value) if value else attention.value_unset()])
+        workflow.set_current_details(explain_correction(self._known))
+
+
+def _type_of(failure: ActivityError) -> str | None:
+    return failure.cause.type if isinstance(failure.cause, ApplicationError) else type(failure.cause).__name__
