@@ -11,9 +11,11 @@ from activities.mail import Postman
 from activities.notices import NoticeWriter, NotWantedError, WrittenEmail
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError
-from documents.notices import SignInEmail
+from documents.notices import AuditCheckpointEmail, SignInEmail
 from domain.notices import NoticePurpose
+from domain.signed_notes import Checkpoint
 from storage import emails
+from storage.audit_log import signed_note
 
 logger = structlog.get_logger(__name__)
 
@@ -73,6 +75,8 @@ class Outbox:
     def _write(self, connection: Connection, row: RowMapping) -> WrittenEmail:
         if row["purpose"] == NoticePurpose.SIGN_IN_LINK:
             return self._write_sign_in(connection, row)
+        if row["purpose"] == NoticePurpose.AUDIT_CHECKPOINT:
+            return _write_checkpoint(connection, row)
         if row["purpose"] not in set(NoticePurpose):
             # Queued by a newer release: one of its workers takes it at a later try.
             raise LookupError("purpose")
@@ -109,6 +113,15 @@ class Outbox:
             emails.mark_failed(connection, row["id"], code, is_final=is_final, again_in=again_in)
             if is_final:
                 _forget(connection, row)
+
+
+def _write_checkpoint(connection: Connection, row: RowMapping) -> WrittenEmail:
+    note = signed_note(connection, int(row["subject_id"]))
+    if note is None:
+        raise NotWantedError("not_signed")
+    checkpoint = Checkpoint.parse(note)
+    email = AuditCheckpointEmail(origin=checkpoint.origin, entries=checkpoint.size, note=note, provider_name="Laurel")
+    return WrittenEmail(email, "", row["recipient"])
 
 
 def _forget(connection: Connection, row: RowMapping) -> None:

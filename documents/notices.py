@@ -131,6 +131,18 @@ class AwardRevokedEmail(ClaimNotice):
     dashboard_url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCheckpointEmail:
+    """Carries a signed checkpoint of the audit trail to somebody outside; ``origin`` names the log."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.AUDIT_CHECKPOINT
+
+    origin: str
+    entries: int
+    note: str
+    provider_name: str
+
+
 Email = (
     SignInEmail
     | AwardEmail
@@ -141,4 +153,5 @@ Email = (
     | ExtensionRefusedEmail
     | CertificateLinkEmail
     | AwardRevokedEmail
+    | AuditCheckpointEmail
 )

@@ -35,6 +35,7 @@ class NoticePurpose(StrEnum):
     EXTENSION_REFUSED = "extension_refused"
     CERTIFICATE_LINK = "certificate_link"
     AWARD_REVOKED = "award_revoked"
+    AUDIT_CHECKPOINT = "audit_checkpoint"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ The text is the log's name (its *origin*), the number of its leaves and their ro
 """
 
 import hashlib
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
@@ -23,6 +24,12 @@ _HASH_LENGTH: Final = 32
 _KEY_HASH_LENGTH: Final = 4
 _LINES: Final = 3
 _DASH: Final = "\u2014 "
+
+# Three lines or more, an empty one, and signatures of which the first is whole: 68 bytes in base64.
+_NOTE: Final = re.compile(
+    r"^[^\n]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:[^\n]+\n)*\n\u2014 \S+ [A-Za-z0-9+/]{91}=(?:\n\u2014 [^\n]+)*(?:\n|\Z)",
+    re.MULTILINE,
+)
 
 Sign = Callable[[bytes], bytes]
 # From the public key's 32 bytes, the signature and what was signed to whether it is right.
@@ -66,6 +73,11 @@ class SignedNote:
     signatures: tuple[tuple[str, bytes, bytes], ...]
 
 
+def log_origin(public_url: str) -> str:
+    """The name of an installation's log: its public address without the scheme, and ``/audit``."""
+    return f"{public_url.partition('://')[2]}/audit"
+
+
 def key_hash(name: str, public: bytes) -> bytes:
     """The four bytes by which a signature line names its key."""
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:_KEY_HASH_LENGTH]
@@ -90,6 +102,11 @@ def parse_note(note: str) -> SignedNote:
         signature = _bytes(value)
         signatures.append((name, signature[:_KEY_HASH_LENGTH], signature[_KEY_HASH_LENGTH:]))
     return SignedNote(text + "\n", tuple(signatures))
+
+
+def notes_in(text: str) -> list[str]:
+    """Every signed checkpoint in a text, such as an anchor's file or a saved e-mail; the rest is passed over."""
+    return [found if found.endswith("\n") else f"{found}\n" for found in _NOTE.findall(text.replace("\r\n", "\n"))]
 
 
 def open_note(note: str, publics: Iterable[bytes], verify: Verify) -> tuple[Checkpoint, bytes]:

@@ -101,6 +101,20 @@ def queue_notice(connection: Connection, purpose: NoticePurpose, claim_id: str, 
     return connection.execute(queued).one_or_none() is not None
 
 
+def queue_checkpoint(connection: Connection, tree_size: int, address: str) -> bool:
+    """Queue the e-mail of a day (UTC) that carries this checkpoint; False when the day, or the checkpoint, has one."""
+    day = connection.execute(select(func.date(func.timezone("UTC", func.clock_timestamp())))).scalar_one()
+    email = {
+        "id": derived_id("eml", NoticePurpose.AUDIT_CHECKPOINT, str(day)),
+        "purpose": NoticePurpose.AUDIT_CHECKPOINT,
+        "subject_id": str(tree_size),
+        "recipient": address,
+        "state": "queued",
+    }
+    queued = upsert(OutgoingEmailRow).values(**email).on_conflict_do_nothing().returning(OutgoingEmailRow.id)
+    return connection.execute(queued).one_or_none() is not None
+
+
 def take_email(connection: Connection) -> RowMapping | None:
     """Take the most urgent e-mail that is due, so that no other process sends it now; None when there is none.
 

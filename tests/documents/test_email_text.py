@@ -9,6 +9,7 @@ import pytest
 import documents.email
 from documents.email import Envelope, compose, message_id_for
 from documents.notices import (
+    AuditCheckpointEmail,
     AwardEmail,
     CertificateLinkEmail,
     ClaimExpiredEmail,
@@ -70,7 +71,10 @@ LINK = CertificateLinkEmail(
 OPENED, EXPIRED = WindowOpenedEmail(**DEADLINE), ClaimExpiredEmail(**DEADLINE)
 EXTENDED = DeadlineExtendedEmail(**DEADLINE)
 REFUSED = ExtensionRefusedEmail(**DEADLINE, is_closed=False)
-EMAILS: list[Email] = [AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK]
+CHECKPOINT = AuditCheckpointEmail(
+    origin="ce.example.org/audit", entries=42, note="ce.example.org/audit\n42\n+/s=\n", provider_name="Northfield CME"
+)
+EMAILS: list[Email] = [AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, CHECKPOINT]
 EVERY_EMAIL = pytest.mark.parametrize("email", EMAILS, ids=lambda email: email.purpose)
 
 ENVELOPE = Envelope(

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.signed_notes import Checkpoint, NoteError, SignedNote, format_note, key_hash, open_note, parse_note
+from domain.signed_notes import (
+    Checkpoint,
+    NoteError,
+    SignedNote,
+    format_note,
+    key_hash,
+    log_origin,
+    notes_in,
+    open_note,
+    parse_note,
+)
 
 ROOT = hashlib.sha256(b"root").digest()
 CHECKPOINT = Checkpoint("credit.hospital.example/audit", 42, ROOT)
@@ -28,6 +38,10 @@ def test_a_note_has_three_lines_an_empty_one_and_its_signature() -> None:
     assert (origin, size, empty, end) == ("credit.hospital.example/audit", "42", "", "")
     assert root.endswith("=")
     assert signature.startswith("\u2014 credit.hospital.example/audit ")
+
+
+def test_a_log_is_named_by_the_public_address() -> None:
+    assert log_origin("https://credit.hospital.example") == CHECKPOINT.origin
 
 
 def test_the_hash_of_a_key_is_the_one_of_the_format() -> None:
@@ -59,6 +73,14 @@ def test_a_second_signature_does_no_harm() -> None:
     assert open_note(both, [PUBLIC], verify) == (CHECKPOINT, PUBLIC)
     assert open_note(both, [OTHER], verify) == (CHECKPOINT, OTHER)
     assert parse_note(both) == SignedNote(CHECKPOINT.text, parse_note(both).signatures)
+
+
+def test_the_notes_of_a_file_are_found_among_anything_else() -> None:
+    one, other = note(), note(Checkpoint("log.example/audit", 7, ROOT), OTHER)
+    half = one[: len(one) // 2]
+    assert notes_in(f"Dear colleague,\n\n{one}\n{half}\n\n{other}\n--\nthe office\n") == [one, other]
+    assert notes_in(f"{one}\n{other}".replace("\n", "\r\n").rstrip()) == [one, other]
+    assert notes_in(half) == []
 
 
 @pytest.mark.parametrize(
