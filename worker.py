@@ -1,12 +1,13 @@
 """The worker: settings -> engine, mailer, renderer -> activity objects -> Temporal workers of a role.
 
-Run it as ``laurel worker --role claims|documents|all``.
+Run it as ``laurel worker --role claims|documents|audit|all``.
 """
 
 import asyncio
 import signal
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -16,9 +17,11 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.certificates import PostgresCertificateActivities
+from activities.checkpoints import Checkpointer
 from activities.claims import PostgresClaimActivities
 from activities.corrections import PostgresCorrectionActivities
 from activities.credentials import CredentialSigner, StatusPublisher
+from activities.housekeeping import Housekeeper
 from activities.mail import PostgresMailActivities, Postman
 from activities.outbox import Outbox
 from activities.people import PostgresPeopleActivities
@@ -59,10 +62,11 @@ Loops = list[Coroutine[Any, Any, None]]
 
 
 class Role(StrEnum):
-    """Which work a process takes: claims and mail, documents, or both."""
+    """Which work a process takes: claims and mail, documents, the audit trail's checkpoints, or all of it."""
 
     CLAIMS = "claims"
     DOCUMENTS = "documents"
+    AUDIT = "audit"
     ALL = "all"
 
 
@@ -156,8 +160,21 @@ def build_loops(client: Client, engine: Engine, activities: Activities, settings
         Restarter(engine, start_merge_row, unfinished_merges).run(timedelta(seconds=10)),
         Restarter(engine, start_correction_row, unfinished_corrections).run(timedelta(seconds=10)),
         outbox.run(),
+        Housekeeper(engine).run(),
         StatusPublisher(engine, KeyFolder(settings.keys_dir), settings.public_url).run(),
     ]
+
+
+def build_checkpointer(engine: Engine, settings: Settings) -> Coroutine[Any, Any, None]:
+    """What seals the audit trail; it needs the database and the audit key, and no Temporal."""
+    checkpointer = Checkpointer(
+        engine,
+        KeyFolder(settings.keys_dir),
+        settings.public_url,
+        file=settings.audit_anchor_file,
+        address=settings.audit_anchor_email,
+    )
+    return checkpointer.run(timedelta(seconds=settings.audit_checkpoint_seconds))
 
 
 def _delivery(row: RowMapping) -> Delivery:
@@ -171,18 +188,22 @@ async def main(role: str, settings: Settings | None = None) -> None:
     settings = settings or load_settings()
     configure_logging(settings)
     engine = create_sync_engine(settings.database_url, settings.activity_slots + 5)
-    client = await connect()
-    activities = Activities(engine, settings)
     workers: list[Worker] = []
     loops: Loops = []
-    if role in (Role.CLAIMS, Role.ALL):
-        workers.append(build_claims_worker(client, activities, settings))
-        loops = build_loops(client, engine, activities, settings)
-    if role in (Role.DOCUMENTS, Role.ALL):
-        workers.append(build_documents_worker(client, activities))
-    await _run(workers, loops)
-    activities.renderer.close()
-    engine.dispose()
+    with ExitStack() as ending:
+        ending.callback(engine.dispose)
+        if role in (Role.AUDIT, Role.ALL):
+            loops.append(build_checkpointer(engine, settings))
+        if role != Role.AUDIT:
+            client = await connect()
+            activities = Activities(engine, settings)
+            ending.callback(activities.renderer.close)
+        if role in (Role.CLAIMS, Role.ALL):
+            workers.append(build_claims_worker(client, activities, settings))
+            loops += build_loops(client, engine, activities, settings)
+        if role in (Role.DOCUMENTS, Role.ALL):
+            workers.append(build_documents_worker(client, activities))
+        await _run(workers, loops)
 
 
 async def _run(workers: list[Worker], loops: Loops) -> None:

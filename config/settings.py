@@ -76,6 +76,15 @@ class Settings(BaseSettings):
         default=512, description="Megabytes that rendering one certificate may take beyond what the libraries need."
     )
     render_seconds: PositiveInt = Field(default=10, description="Seconds that rendering one certificate may take.")
+    audit_checkpoint_seconds: PositiveInt = Field(
+        default=60, description="Seconds after which what is new in the audit trail is signed."
+    )
+    audit_anchor_file: Path | None = Field(
+        default=None, description="File that signed checkpoints are appended to; best on another machine's disk."
+    )
+    audit_anchor_email: str | None = Field(
+        default=None, description="Address outside that gets the newest signed checkpoint once a day."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line."
     )

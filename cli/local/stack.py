@@ -40,7 +40,7 @@ class LocalStack:
         data_dir: Path,
         *,
         port: int | None = None,
-        roles: Sequence[str] = ("claims", "documents"),
+        roles: Sequence[str] = ("claims", "documents", "audit"),
         environment: Mapping[str, str] | None = None,
         say: Say = print,
     ) -> None:

@@ -95,7 +95,7 @@ def changed(email: Email, **values: Any) -> Email:
 def parts_of(email: Email) -> tuple[str, str]:
     received = message_from_bytes(bytes(compose(email, ENVELOPE)), policy=policy.default)
     text, html = received.iter_parts()
-    return text.get_content(), html.get_content()
+    return text.get_content().replace("\r\n", "\n"), html.get_content().replace("\r\n", "\n")
 
 
 def subject_of(email: Email) -> str:

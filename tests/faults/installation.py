@@ -11,7 +11,7 @@ from pathlib import Path
 from cli.local.folders import RunningStack, running_stack
 from cli.local.processes import identity, wait_until
 
-PARTS = ("api", "worker-claims", "worker-documents", "temporal", "postgres", "mailbox")
+PARTS = ("api", "worker-claims", "worker-documents", "worker-audit", "temporal", "postgres", "mailbox")
 SUPERVISOR = "supervisor"
 # Learners of a long run all sign in from one address.
 _ENVIRONMENT = {"LAUREL_SIGN_IN_LINKS_PER_HOUR": "10000"}
