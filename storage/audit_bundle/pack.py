@@ -67,7 +67,7 @@ def bundle_files(contents: Contents) -> dict[str, bytes]:
     files = {
         "README.txt": (_FOLDER / "README.txt").read_bytes(),
         "verify.py": (_FOLDER / "verify.py").read_bytes(),
-        "events.jsonl": "".join(f"{_line(_entry(entry))}\n" for entry in contents.entries).encode(),
+        "events.jsonl": "".join(f"{entry_line(entry)}\n" for entry in contents.entries).encode(),
         "proofs.json": _page(_proofs(contents)),
         "checkpoint.note": contents.note.encode(),
         "keys.json": _page([_public_key(key) for key in contents.public_keys]),
@@ -92,8 +92,9 @@ def zip_of(files: Mapping[str, bytes]) -> bytes:
     return written.getvalue()
 
 
-def _entry(entry: BundledEntry) -> dict[str, Any]:
-    return {
+def entry_line(entry: BundledEntry) -> str:
+    """One entry as a line of JSON, without the end of the line; its ``body`` is exactly the text that was hashed."""
+    values = {
         "stream": entry.stream,
         "seq": entry.seq,
         # What cannot be text was changed; the hash tells it, whatever stands here.
@@ -103,6 +104,7 @@ def _entry(entry: BundledEntry) -> dict[str, Any]:
         "hash": entry.hash.hex(),
         "recorded_at": entry.recorded_at.astimezone(UTC).isoformat(),
     }
+    return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
 def _proofs(contents: Contents) -> dict[str, Any]:
@@ -140,10 +142,6 @@ def _opened(contents: Contents) -> dict[str, Any]:
 
 def _time(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat() if at else None
-
-
-def _line(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
 def _page(values: object) -> bytes:
