@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, TextClause, select, text
+from sqlalchemy import RowMapping, TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import ClaimFacts
@@ -371,12 +371,13 @@ async def policy_json(connection: AsyncConnection, version_id: str) -> Mapping[s
 
 
 async def certificate_document(connection: AsyncConnection, certificate_id: str) -> StoredDocument | None:
-    """The bytes of a certificate; None until it is issued."""
+    """The bytes of a certificate; None until it is issued, and once they were purged."""
     row = (
         await connection.execute(
             select(DocumentRow.sha256, DocumentRow.media_type, DocumentRow.content)
             .join(CertificateRow, CertificateRow.sha256 == DocumentRow.sha256)
-            .where(CertificateRow.id == certificate_id)
+            # Bytes whose retention is over are empty.
+            .where(CertificateRow.id == certificate_id, func.octet_length(DocumentRow.content) > 0)
         )
     ).one_or_none()
     if row is None:

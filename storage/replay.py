@@ -26,10 +26,13 @@ class Replayed:
 
 
 def replay_claim(connection: Connection, claim_id: str) -> Replayed:
-    """Compare one claim's rows with its entries. Take a connection whose reads are of one moment."""
+    """Compare one claim's rows with its entries. Take a connection whose reads are of one moment.
+
+    Raises ``NoResultFound`` when there is no such claim.
+    """
     bodies = connection.execute(_BODIES, {"stream": claim_stream(claim_id)}).scalars().all()
     entries = [json.loads(bytes(body)) for body in bodies if body is not None]
-    if len(entries) < len(bodies) or not entries or "stage" not in entries[0].get("before", {}):
+    if len(entries) < len(bodies) or (entries and "stage" not in entries[0].get("before", {})):
         return Replayed(claim_id, is_whole=False)
     return Replayed(claim_id, tuple(differences(replay(entries), stored_claim(connection, claim_id))))
 

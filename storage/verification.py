@@ -38,14 +38,16 @@ class IssuedCertificate:
 # A corrected award has the claim's next number, so the newest certificate is the last one of the last award.
 _ISSUED: Final = """
     SELECT x.verification_code AS code, x.version, x.data,
-           CAST(x.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS ended_on, l.shows_name,
-           EXISTS (SELECT 1 FROM credentials c WHERE c.certificate_id = x.id AND c.signed_at IS NOT NULL)
+           CAST(x.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS ended_on,
+           l.shows_name AND q.purged_at IS NULL AS shows_name,
+           EXISTS (SELECT 1 FROM credentials c WHERE c.certificate_id = x.id AND c.jwt IS NOT NULL)
                AS has_credential,
            n.verification_code AS newest_code, n.state AS newest_state, n.award_state AS newest_award_state,
            CAST(n.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS newest_ended_on, n.revocation_class
       FROM certificates x
       JOIN awards w ON w.id = x.award_id
       JOIN ce_activity_versions v ON v.id = w.version_id
+      JOIN claims q ON q.id = w.claim_id
       JOIN learners o ON o.id = w.learner_id
       JOIN learners l ON l.id = coalesce(o.merged_into, o.id)
       JOIN LATERAL (
