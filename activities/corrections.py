@@ -178,6 +178,7 @@ class _Case:
             after={"correction": correction.id, "kind": correction.kind, **(after or {})},
             rule=self._ledger.claim.version_id,
             private=private or {},
+            request_id=correction.request_id if step == "requested" else None,
         )
         self._ledger.enter_correction(entry, columns)
 

@@ -25,12 +25,17 @@ from api.services import Services
 from api.v1 import (
     answers,
     ce_activities,
+    certificate_templates,
     certificates,
     claiming,
     claims,
+    corrections,
+    credentials,
     employees,
+    exports,
     health,
     historical_awards,
+    images,
     integrations,
     learning,
     me,
@@ -45,6 +50,7 @@ from api.v1 import (
 from api.wakeups import Wakeups
 from config import __version__
 from config.settings import Settings, load_settings
+from documents.render_process import ProcessRenderer
 
 _FOLDER: Final = Path(__file__).parent
 _FONTS: Final = _FOLDER.parent / "documents" / "fonts"
@@ -80,8 +86,10 @@ def create_app(settings: Settings | None = None, connect: Connect = connect_lazi
         database = Database(chosen.database_url, chosen.database_pool_size)
         wakeups = Wakeups(database)
         gateway = Gateway(database, wakeups, connect)
+        # Its process starts when somebody first previews a template.
+        renderer = ProcessRenderer(memory_mb=chosen.render_memory_mb, seconds=chosen.render_seconds)
         app.state.services = Services(
-            chosen, database, wakeups, gateway, Policies(database), Limiter(), SharedLimiter(database)
+            chosen, database, wakeups, gateway, Policies(database), Limiter(), SharedLimiter(database), renderer
         )
         await gateway.start()
         wakeups.start()
@@ -89,6 +97,7 @@ def create_app(settings: Settings | None = None, connect: Connect = connect_lazi
         await wakeups.stop()
         await gateway.stop()
         await database.close()
+        renderer.close()
 
     app = FastAPI(
         title="Laurel",
@@ -129,14 +138,19 @@ def _add_routes(app: FastAPI) -> None:
         learning.router,
         claiming.router,
         certificates.router,
+        credentials.router,
         transcript.router,
         staff.router,
+        corrections.router,
         people.router,
         employees.router,
         historical_awards.router,
         outcomes.router,
         quarantine.router,
+        exports.router,
         rosters.router,
+        images.router,
+        certificate_templates.router,
         integrations.router,
         health.router,
         pages.router,

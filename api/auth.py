@@ -19,9 +19,10 @@ from api.limits import Limit
 from api.problems import ProblemError
 from api.services import Services, services_of
 from domain.policy import Profession
-from domain.roles import AUDITING_ROLES, STAFF_ROLES, Role
+from domain.roles import APPROVING_ROLES, AUDITING_ROLES, STAFF_ROLES, Role
 from storage import people
 
+_READING: Final = frozenset({"GET", "HEAD"})
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _bearer = HTTPBearer(auto_error=False, description="The access token that POST /v1/session answers with.")
 
@@ -60,9 +61,17 @@ async def signed_in(
     return principal
 
 
-async def staff(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
-    """Coordinators and administrators; else 403."""
-    if not principal.is_staff:
+async def staff(request: Request, principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Coordinators, approvers and administrators; auditors, too, where nothing is changed; else 403."""
+    may_read = principal.role in AUDITING_ROLES and request.method in _READING
+    if not (principal.is_staff or may_read):
+        raise ProblemError("not_allowed")
+    return principal
+
+
+async def approver(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Who may agree to what others asked for: approvers and administrators; else 403."""
+    if principal.role not in APPROVING_ROLES:
         raise ProblemError("not_allowed")
     return principal
 
@@ -83,6 +92,7 @@ async def office(principal: Annotated[Principal, Depends(signed_in)]) -> Princip
 
 SignedIn = Annotated[Principal, Depends(signed_in)]
 Staff = Annotated[Principal, Depends(staff)]
+Approver = Annotated[Principal, Depends(approver)]
 Auditor = Annotated[Principal, Depends(auditor)]
 Office = Annotated[Principal, Depends(office)]
 

@@ -100,11 +100,14 @@ class Gateway:
         """Start the merge of two learners that is recorded, and wait until it is done or patience ends."""
         await self._start_and_wait(merge_id, lambda client: start_merge(client, merge_id), patience)
 
-    async def correct(self, correction: CorrectionOutline, patience: Patience) -> None:
+    async def correct(
+        self, correction_id: str, patience: Patience, *, ce_activity: str, provider: str, is_decided: bool = False
+    ) -> None:
         """Start a recorded correction, or tell it that a second person decided; wait until that has consequences."""
-        await self._start_and_wait(
-            correction.correction_id, lambda client: start_correction(client, correction), patience
+        outline = CorrectionOutline(
+            correction_id=correction_id, ce_activity=ce_activity, provider=provider, is_decided=is_decided
         )
+        await self._start_and_wait(correction_id, lambda client: start_correction(client, outline), patience)
 
     async def _start_and_wait(self, row_id: str, start: Start, patience: Patience) -> None:
         with self._wakeups.expect(row_id) as done:

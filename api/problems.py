@@ -73,17 +73,18 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "not_allowed": ProblemKind(403, "Not allowed", "Your account may not do this."),
     "own_claim": ProblemKind(403, "This is your own claim", "Another member of staff must do this."),
+    "own_request": ProblemKind(403, "You asked for this", "Another member of staff must agree to it."),
     "own_account": ProblemKind(403, "This is your own account", "Another member of staff must do this."),
     "cross_site": ProblemKind(403, "Sent from another site", "Open the page here and send the form from it."),
     "not_found": ProblemKind(404, "Not found", "There is nothing here that you can see."),
     "method_not_allowed": ProblemKind(405, "Method not allowed", "This address does not take this method."),
     "body_too_large": ProblemKind(
-        413, "The body is too large", "Send less: 64 KiB, 256 KiB for a definition, 20 MiB for a roster."
+        413, "The body is too large", "Send less: 64 KiB, 256 KiB for a definition, 1 MB for a picture, 20 MiB for a roster."
     ),
     "content_type_unsupported": ProblemKind(
         415,
         "The content type is not supported",
-        "Send JSON as application/json (a roster as text/csv), without a content encoding.",
+        "Send JSON as application/json (a roster as text/csv, a picture as image/png or image/jpeg), not encoded.",
     ),
     "validation_failed": ProblemKind(422, "Some fields are not right", "Each entry of errors names one of them."),
     "definition_invalid": ProblemKind(
@@ -95,12 +96,24 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "roster_invalid": ProblemKind(
         422, "The file is not a roster", "The entry of errors names the line and what would be right."
     ),
+    "image_invalid": ProblemKind(422, "The file is not a usable picture", "Send one PNG or JPEG of at most 1 MB."),
+    "template_invalid": ProblemKind(
+        422, "The template has mistakes", "Each entry of errors names a line of html or css."
+    ),
+    "template_fails": ProblemKind(
+        422, "The template does not work with every certificate", "See details for the sample, and preview it."
+    ),
     "preview_outdated": ProblemKind(
         409, "The preview is outdated", "The roster changed since. Upload the file again and look at the new preview."
     ),
     "employees_invalid": ProblemKind(422, "The list has mistakes", "Each entry of errors names a line and a column."),
     "idempotency_key_reused": ProblemKind(
         422, "The Idempotency-Key was used before", "Take a new key for a new request."
+    ),
+    "certificate_revoked": ProblemKind(
+        410,
+        "The certificate was revoked",
+        "Nothing that it said counts any more; the verification page says since when.",
     ),
     "rate_limited": ProblemKind(429, "Too many requests", "Wait for the seconds in Retry-After, then go on."),
     "internal_error": ProblemKind(500, "Something went wrong here", "It was logged under the incident's id."),
@@ -118,6 +131,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "certificate_not_issued": ProblemKind(
         409, "The certificate is not issued yet", "It appears here as soon as it is."
+    ),
+    "correction_in_progress": ProblemKind(
+        409, "Another correction is not finished", "See details; wait until it is, or have it approved or declined."
+    ),
+    "correction_settled": ProblemKind(
+        409, "The correction waits for nobody", "It was decided about already; look at its state."
     ),
     RefusalCode.STEP_LOCKED: ProblemKind(409, "This step is locked", "Finish the steps before it first."),
     RefusalCode.ALREADY_DONE: ProblemKind(409, "This step is done", "Go on with the next step."),
@@ -205,6 +224,10 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     RefusalCode.ATTESTATION_REQUIRED: ProblemKind(
         409, "The attestation is missing", "Confirm the statement that belongs to this credit type."
     ),
+    RefusalCode.NO_ACTIVE_AWARD: ProblemKind(
+        409, "There is no award to correct", "It was revoked, or counts no more; a revoked one can be reissued."
+    ),
+    RefusalCode.NOTHING_TO_CORRECT: ProblemKind(409, "Nothing would change", "The certificate says this already."),
     RefusalCode.FORM_INCOMPLETE: ProblemKind(
         409, "The signal was not filled in", "Give operator, reason and, for an extension, due_on."
     ),

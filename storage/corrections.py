@@ -37,6 +37,7 @@ class NewCorrection:
     body: Mapping[str, object]
     reason: str
     requested_by: str
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Correction:
     body: Mapping[str, Any]
     reason: str
     requested_by: str
+    request_id: str | None
     requested_at: datetime
     is_approved: bool | None
     decided_by: str | None
@@ -144,6 +146,7 @@ async def request(connection: AsyncConnection, new: NewCorrection) -> None:
         "reason_class": new.body.get("reason_class"),
         "reason": new.reason,
         "requested_by": new.requested_by,
+        "request_id": new.request_id,
     }
     added = upsert(CorrectionRow).values(**values).on_conflict_do_nothing().returning(CorrectionRow.id)
     if (await connection.execute(added)).one_or_none() is not None:

@@ -117,8 +117,12 @@ _CLAIM_COLUMNS: Final = f"""
       FROM claims c
            {PERSON_OF_CLAIM}
       JOIN ce_activities a ON a.id = c.ce_activity_id
-      LEFT JOIN awards w ON w.claim_id = c.id AND w.state IN ('active', 'merged')
-      LEFT JOIN certificates x ON x.award_id = w.id AND x.state IN ('reserved', 'issued')
+      LEFT JOIN LATERAL (
+          SELECT * FROM awards a WHERE a.claim_id = c.id ORDER BY a.number DESC LIMIT 1
+      ) w ON true
+      LEFT JOIN LATERAL (
+          SELECT * FROM certificates t WHERE t.award_id = w.id ORDER BY t.version DESC LIMIT 1
+      ) x ON x.state <> 'elsewhere'
 """  # noqa: S608  # constants only
 
 
@@ -392,15 +396,6 @@ async def certificate_data(connection: AsyncConnection, certificate_id: str) -> 
     """What a certificate prints; the caller has checked whose it is."""
     data: Mapping[str, Any] | None = await connection.scalar(_CERTIFICATE_DATA, {"certificate_id": certificate_id})
     return data
-
-
-async def history(connection: AsyncConnection, stream: str, after: int, limit: int) -> list[tuple[int, bytes]]:
-    """Entries of an audit stream in their order: sequence number and body."""
-    rows = await connection.execute(
-        text("SELECT seq, body FROM audit_events WHERE stream = :stream AND seq > :after ORDER BY seq LIMIT :limit"),
-        {"stream": stream, "after": after, "limit": limit},
-    )
-    return [(row.seq, bytes(row.body)) for row in rows]
 
 
 async def contact_of(connection: AsyncConnection, learner_id: str) -> Mapping[str, Any]:

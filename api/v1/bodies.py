@@ -163,14 +163,6 @@ class ReasonRequest(Body):
     reason: Reason
 
 
-class CorrectionRequest(Body):
-    """Correct what a claim was awarded: its amount, or those of its sessions; or neither, to print a corrected name."""
-
-    units: Units | None = None
-    sessions: dict[Key, Units] | None = Field(default=None, min_length=1, max_length=_MAXIMUM_ANSWERS)
-    reason: Reason
-
-
 class ExtensionRequest(Body):
     """Move a claim's deadline to the end of a local day."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -15,13 +14,13 @@ from api.auth import Staff
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
-from api.v1.bodies import CorrectionRequest, ExtensionRequest, ReasonRequest, Slug
+from api.v1.bodies import ExtensionRequest, ReasonRequest, Slug
 from api.v1.claims import check_cursor, claims_page, history_page
 from api.v1.envelope import Envelope, envelope
 from api.v1.steps import Desk, StaffDesk, any_claim, json_response
 from api.views import claim_json
 from domain.claims import Attention, Stage
-from domain.submissions import CreditCorrected, DeadlineExtended, ExtensionRefused, StepRetried
+from domain.submissions import DeadlineExtended, ExtensionRefused, StepRetried
 from storage import catalog, intake, queries
 from storage.audit import claim_stream
 from storage.definitions import Definition, DefinitionError, json_schema, read_definition
@@ -192,19 +191,6 @@ async def refuse_extension(
     """Answer a request for more time with no; the learner is told by e-mail."""
     view = await _claim_of_another(desk, claim_id)
     return await desk.take(view, ExtensionRefused(body.reason))
-
-
-@router.post("/claims/{claim_id}/correct", response_model=answers.Claim, responses=answers.TAKEN)
-async def correct_credit(
-    claim_id: str,
-    body: CorrectionRequest,
-    desk: StaffDesk,
-) -> Response:
-    """Correct what a completed claim was awarded: a new certificate is issued, and the one before stays on record."""
-    view = await _claim_of_another(desk, claim_id)
-    sessions = {code: Decimal(units) for code, units in body.sessions.items()} if body.sessions else None
-    units = Decimal(body.units) if body.units is not None else None
-    return await desk.take(view, CreditCorrected(body.reason, units, sessions))
 
 
 @router.post("/claims/{claim_id}/retry", response_model=answers.Claim, responses=answers.TAKEN)

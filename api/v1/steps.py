@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import Principal, SignedIn, Staff
+from api.auth import Approver, Principal, SignedIn, Staff
 from api.gateway import ClaimContext
 from api.problems import MEDIA_TYPE, ProblemError, refusal_response
 from api.services import Services, services_of
@@ -196,5 +196,11 @@ async def staff_desk(at: Annotated[Desk, Depends(desk)], _principal: Staff) -> D
     return at
 
 
+async def approver_desk(at: Annotated[Desk, Depends(desk)], _principal: Approver) -> Desk:
+    """The desk for those who may agree to what others asked for."""
+    return at
+
+
 StepDesk = Annotated[Desk, Depends(desk)]
 StaffDesk = Annotated[Desk, Depends(staff_desk)]
+ApproverDesk = Annotated[Desk, Depends(approver_desk)]

@@ -101,6 +101,7 @@ class CorrectionRow(Base):
     reason_class: Mapped[str | None]
     reason: Mapped[str]
     requested_by: Mapped[str]
+    request_id: Mapped[str | None]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     is_approved: Mapped[bool | None]
     decided_by: Mapped[str | None]

@@ -126,6 +126,7 @@ def _create_corrections() -> None:
         sa.Column("reason_class", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
         _now("requested_at"),
         sa.Column("is_approved", sa.Boolean(), nullable=True),
         sa.Column("decided_by", sa.Text(), nullable=True),
