@@ -1,7 +1,8 @@
 """What a claim's audit entries amount to, by themselves: the state that the record's tables must be in.
 
 An entry says what it changed of the claim's row: ``before`` holds the earlier value of each column that changed, and
-``after`` the new one. What has rows of its own (attempts, sessions, awards, certificates) follows from the events.
+``after`` the new one. What has rows of its own (attempts, sessions, awards, certificates, corrections) follows from the
+events.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
+
+from domain.corrections import AwardState, CorrectionState
 
 COLUMNS: Final = (
     "learner_id",
@@ -54,6 +57,7 @@ class ClaimRecord:
     evaluations: set[str] = field(default_factory=set)
     awards: Rows = field(default_factory=dict)
     certificates: Rows = field(default_factory=dict)
+    corrections: Rows = field(default_factory=dict)
     outcomes: dict[str, str | None] = field(default_factory=dict)
 
 
@@ -88,6 +92,8 @@ def replay(entries: Iterable[Entry]) -> ClaimRecord:
         record.columns |= {name: after[name] for name in before if name in COLUMNS}
         if "submission" in entry and entry["event"].rpartition(".")[2] in ("accepted", "refused"):
             record.outcomes[entry["submission"]] = after.get("refusal")
+        if "correction" in after:
+            _follow_correction(record, entry["event"], after)
         follow = _FOLLOWS.get(entry["event"])
         if follow is not None:
             follow(record, after, plain(datetime.fromisoformat(entry["at"])))
@@ -97,10 +103,10 @@ def replay(entries: Iterable[Entry]) -> ClaimRecord:
 def differences(replayed: ClaimRecord, stored: ClaimRecord) -> list[str]:
     """What the record has otherwise than the entries say: the places, such as ``awards.awd_x.units``, without values.
 
-    Columns that no entry speaks of must be empty.
+    A column that no entry speaks of must be empty.
     """
     found = [f"claims.{name}" for name in COLUMNS if replayed.columns.get(name) != stored.columns.get(name)]
-    for table in ("attempts", "awards", "certificates"):
+    for table in ("attempts", "awards", "certificates", "corrections"):
         said, kept = getattr(replayed, table), getattr(stored, table)
         found += [f"{table}.{key}" for key in sorted(said.keys() ^ kept.keys(), key=str)]
         found += [
@@ -142,18 +148,35 @@ def _session_saved(record: ClaimRecord, after: Entry, _at: object) -> None:
         record.evaluations.add(session)
 
 
-def _awarded(record: ClaimRecord, after: Entry, _at: object) -> None:
+def _certified(record: ClaimRecord, after: Entry, _at: object) -> None:
+    """A version of the certificate is reserved: with the claim's first award, a corrected one, or the same one."""
+    if "number" in after:
+        _award_granted(record, after)
+    if "sessions" in after:
+        record.sessions = dict(after["sessions"])
+    before = record.certificates.get(after.get("supersedes_certificate"))
+    if before is not None:
+        # One that was revoked stays revoked.
+        before |= {"superseded_by": after["certificate"]}
+        before |= {} if before["state"] == "revoked" else {"state": "superseded"}
+    record.certificates[after["certificate"]] = {
+        "award_id": after["award"],
+        "version": after.get("version", 1),
+        "state": after["certificate_state"],
+        "sha256": None,
+        "superseded_by": None,
+        "revocation_class": None,
+    }
+
+
+def _award_granted(record: ClaimRecord, after: Entry) -> None:
+    if "supersedes" in after:
+        record.awards[after["supersedes"]]["state"] = AwardState.SUPERSEDED
     record.awards[after["award"]] = {
         "number": after["number"],
         "credit_type": after["credit_type"],
         "units": f"{Decimal(after['units']):.2f}",
-        "state": "active",
-    }
-    record.certificates[after["certificate"]] = {
-        "award_id": after["award"],
-        "version": after["number"],
-        "state": after["certificate_state"],
-        "sha256": None,
+        "state": AwardState.ACTIVE,
     }
 
 
@@ -161,8 +184,16 @@ def _issued(record: ClaimRecord, after: Entry, _at: object) -> None:
     record.certificates[after["certificate"]] |= {"state": "issued", "sha256": after["sha256"]}
 
 
+def _revoked(record: ClaimRecord, after: Entry, _at: object) -> None:
+    """One that another system issued is only noted to hold no more."""
+    record.awards[after["award"]]["state"] = AwardState.REVOKED
+    certificate = record.certificates[after["certificate"]]
+    certificate |= {"revocation_class": after["reason_class"]}
+    certificate |= {} if certificate["state"] == "elsewhere" else {"state": "revoked"}
+
+
 def _award_merged(record: ClaimRecord, after: Entry, _at: object) -> None:
-    record.awards[after["award"]]["state"] = "merged"
+    record.awards[after["award"]]["state"] = AwardState.MERGED
 
 
 _FOLLOWS: Final[Mapping[str, Callable[[ClaimRecord, Entry, object], None]]] = {
@@ -171,7 +202,30 @@ _FOLLOWS: Final[Mapping[str, Callable[[ClaimRecord, Entry, object], None]]] = {
     "attempt.graded": _graded,
     "evaluation.accepted": _evaluated,
     "session.accepted": _session_saved,
-    "credit.awarded": _awarded,
+    "credit.awarded": _certified,
+    "credit.corrected": _certified,
+    "name.corrected": _certified,
+    "certificate.reissued": _certified,
     "certificate.issued": _issued,
+    "credit.revoked": _revoked,
     "award.merged": _award_merged,
 }
+_CORRECTION_STATES: Final = {
+    "correction.approved": CorrectionState.APPROVED,
+    "correction.declined": CorrectionState.DECLINED,
+    "correction.refused": CorrectionState.REFUSED,
+    "credit.corrected": CorrectionState.APPLIED,
+    "name.corrected": CorrectionState.APPLIED,
+    "certificate.reissued": CorrectionState.APPLIED,
+    "credit.revoked": CorrectionState.COMPLETED,
+    "correction.completed": CorrectionState.COMPLETED,
+}
+
+
+def _follow_correction(record: ClaimRecord, event: str, after: Entry) -> None:
+    """How far the correction has come that an entry is about."""
+    state = _CORRECTION_STATES.get(event)
+    if event == "correction.requested":
+        state = CorrectionState.AWAITING_APPROVAL if after["needs_approval"] else CorrectionState.APPROVED
+    if state is not None:
+        record.corrections[after["correction"]] = {"kind": after["kind"], "state": state}

@@ -55,8 +55,17 @@ _EVALUATIONS: Final = text("SELECT session FROM evaluations WHERE claim_id = :cl
 _AWARDS: Final = text("SELECT id, number, credit_type, units, state FROM awards WHERE claim_id = :claim_id")
 _CERTIFICATES: Final = text(
     """
-    SELECT c.id, c.award_id, c.version, c.state, c.sha256
+    SELECT c.id, c.award_id, c.version, c.state, c.sha256, c.superseded_by, c.revocation_class
       FROM certificates c JOIN awards a ON a.id = c.award_id WHERE a.claim_id = :claim_id
+    """
+)
+# What was only asked for is not entered yet: the correction's workflow enters it.
+_CORRECTIONS: Final = text(
+    """
+    SELECT k.id, k.kind, k.state FROM corrections k
+     WHERE k.claim_id = :claim_id
+       AND EXISTS (SELECT 1 FROM audit_events e WHERE e.stream = 'claim:' || k.claim_id
+                      AND e.step_key = 'correction:' || k.id || ':requested')
     """
 )
 _OUTCOMES: Final = text("SELECT id, refusal FROM submissions WHERE claim_id = :claim_id AND decided_at IS NOT NULL")
@@ -77,6 +86,7 @@ def stored_claim(connection: Connection, claim_id: str) -> ClaimRecord:
         certificates={
             each["id"]: _values(each, "id") for each in connection.execute(_CERTIFICATES, of_claim).mappings()
         },
+        corrections={each["id"]: _values(each, "id") for each in connection.execute(_CORRECTIONS, of_claim).mappings()},
         outcomes={each.id: each.refusal for each in outcomes},
     )
 
