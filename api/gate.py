@@ -28,8 +28,10 @@ DEFINITION_PREFIX: Final = "/v1/staff/ce-activities/"
 JSON_TYPES: Final = frozenset({"application/json"})
 YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
-UPLOAD_TYPES: Final = frozenset({"text/csv", "text/tab-separated-values", "multipart/form-data"})
-_UPLOAD_PATH: Final = re.compile(r"/v1/staff/(?:ce-activities/[^/]+/roster|employees)")
+_TABLES: Final = re.compile(r"/v1/staff/(?:ce-activities/[^/]+/roster|employees)")
+_TABLE_TYPES: Final = frozenset({"text/csv", "text/tab-separated-values", "multipart/form-data"})
+_PICTURES: Final = re.compile(r"/v1/staff/images/[^/]+")
+_PICTURE_TYPES: Final = frozenset({"image/png", "image/jpeg", "multipart/form-data"})
 
 ASKED: Final = "laurel.asked"
 """Where a scope holds what its body asks for, if it has one: the JSON document, or the hash of anything else."""
@@ -58,8 +60,14 @@ class Gate:
 def _is_upload(scope: Scope) -> bool:
     """Whether a body is a large file, which its route reads (``api/uploads.py``) once it knows who sends it."""
     headers = Headers(scope=scope)
-    is_plain = not headers.get("content-encoding") and _media_type(headers) in UPLOAD_TYPES
-    return is_plain and _UPLOAD_PATH.fullmatch(scope["path"]) is not None
+    return not headers.get("content-encoding") and _media_type(headers) in upload_types(scope["path"])
+
+
+def upload_types(path: str) -> frozenset[str]:
+    """The types of files that are uploaded to this path; none to most paths."""
+    if _TABLES.fullmatch(path):
+        return _TABLE_TYPES
+    return _PICTURE_TYPES if _PICTURES.fullmatch(path) else frozenset()
 
 
 def _media_type(headers: Headers) -> str:

@@ -79,7 +79,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "not_found": ProblemKind(404, "Not found", "There is nothing here that you can see."),
     "method_not_allowed": ProblemKind(405, "Method not allowed", "This address does not take this method."),
     "body_too_large": ProblemKind(
-        413, "The body is too large", "Send less: 64 KiB, 256 KiB for a definition, 1 MB for a picture, 20 MiB for a roster."
+        413,
+        "The body is too large",
+        "Send less: 64 KiB, 256 KiB for a definition, 1 MB for a picture, 20 MiB for a roster.",
     ),
     "content_type_unsupported": ProblemKind(
         415,

@@ -10,6 +10,7 @@ from api.limits import Limiter, SharedLimiter
 from api.policies import Policies
 from api.wakeups import Wakeups
 from config.settings import Settings
+from documents.jobs import Renderer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Services:
     policies: Policies
     limiter: Limiter
     shared_limiter: SharedLimiter
+    renderer: Renderer
 
 
 # Asynchronous like every dependency of a request: a synchronous one waits its turn in a thread, whatever it does.

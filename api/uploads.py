@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from api.gate import ASKED, UPLOAD_TYPES
+from api.gate import ASKED, upload_types
 from api.problems import ProblemError
 
 _FORM_TYPE: Final = "multipart/form-data"
@@ -38,10 +38,10 @@ async def read_upload(request: Request, limit: int, **asked: Any) -> UploadedFil
     """Read the file of a request that the gate let through unread, at most ``limit`` bytes of it.
 
     Afterwards ``api.v1.envelope.fingerprint`` tells the request from others: by its file and by what else it ``asked``.
-    Raises 413 for a file that is too large, 415 for anything but a table or a form, 400 for a form without one file.
+    Raises 413 for a file that is too large, 415 for what is not uploaded there, 400 for a form without one file.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in UPLOAD_TYPES:
+    if media_type not in upload_types(request.url.path):
         raise ProblemError("content_type_unsupported")
     is_form = media_type == _FORM_TYPE
     body = await _read(request, limit + _FORM_BYTES if is_form else limit)

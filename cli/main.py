@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import employees, integrations, keys, retention, rosters, staff
+from cli import certificate_templates, employees, images, integrations, keys, retention, rosters, staff
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ app.add_typer(integrations.app, name="integrations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(employees.app, name="employees")
 app.add_typer(rosters.app, name="roster")
+app.add_typer(images.app, name="images")
+app.add_typer(certificate_templates.app, name="templates")
 app.add_typer(retention.app, name="retention")
 
 _Result = TypeVar("_Result")

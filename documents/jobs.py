@@ -13,24 +13,11 @@ from documents.models import CertificateData
 class TemplateSource:
     """A provider's own template: Jinja source in HTML, and its style sheet. ``reference`` is ``<name>@<version>``.
 
-    ``html`` is the source of a whole page. ``documents.provider_templates.render_page(template, values) -> str``
-    renders it, and must escape what it prints. ``css`` is added after the built-in style sheet, whose classes and fonts
-    (``Source Sans``, ``Source Serif Display``) a template may therefore use. The values, the same as the built-in
-    template's (``documents.certificate_view.certificate_view``):
-
-    - ``certificate``: the ``CertificateData``, all of it
-    - ``heading``, ``occasion``, ``particulars``: "Certificate of CE Credit"; place and dates on one line; the numbers
-      that must appear, on one line
-    - ``logo``: None, or ``address`` and ``words`` for the ``src`` and ``alt`` of an ``img``
-    - ``signatories``: a list with ``name``, ``title`` and ``signature`` (as ``logo``)
-    - ``qr``: the address of the QR code's image
-    - ``fit``: ``classes`` for the built-in style sheet's sizes, and ``learner_lines`` and ``title_lines``, the two
-      large lines evenly broken; ``line_break``: ``<br/>`` to join them with
-    - ``stylesheet_url``: None in a PDF, which brings its style; else what a web page links to
-
-    Filters: ``documents.certificate_view.FILTERS`` (``credit_name``, ``day``, ``set_credit_name``, ``short_url``,
-    ``units``). A page may mark an element ``id="end-of-text"`` and one ``id="foot"``: where the first comes too close
-    to the second, the page is made again with ``fit.classes`` that hold ``snug``, and then ``snug flowing``.
+    ``html`` is the source of a whole page, in the small language that ``documents.template_lint`` lets through; what it
+    can print is in ``documents.template_fields``. ``css`` comes after ``templates/provider.css``, and has the typefaces
+    in ``var(--sans)`` and ``var(--serif)``. A page may mark an element ``id="end-of-text"`` and one ``id="foot"``:
+    where the first comes too close to the second, the page is made again with ``classes`` that hold ``snug``, then
+    ``tight``, and at last ``tight flowing``.
     """
 
     reference: str

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from documents.jobs import TemplateSource
+from documents.models import Paper
 from documents.template_fields import template_fields
 
 _KEPT_TEMPLATES: Final = 32
+_BASE: Final = Path(__file__).parent / "templates" / "provider.css"
+_SIZES: Final = {Paper.LETTER: "11in 8.5in", Paper.A4: "297mm 210mm"}
 
 
 def render_page(template: TemplateSource, values: Mapping[str, Any]) -> str:
@@ -19,6 +23,14 @@ def render_page(template: TemplateSource, values: Mapping[str, Any]) -> str:
     Raises ``jinja2.UndefinedError`` where the template names a value that does not exist.
     """
     return _compiled(template.html).render(template_fields(values))
+
+
+def page_style(template: TemplateSource, paper: Paper) -> str:
+    """Return the whole style of a template's page: paper and typefaces, then its own, and nothing of the built-in one.
+
+    A page that was looked at when it was published must not change when the built-in certificate gets a new look.
+    """
+    return f"@page {{ size: {_SIZES[paper]}; }}\n{_BASE.read_text(encoding='utf-8')}{template.css}"
 
 
 @lru_cache(maxsize=_KEPT_TEMPLATES)

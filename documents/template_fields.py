@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from documents.certificate_view import FILTERS, PictureView, SignatoryView
 from documents.models import CertificateData, CertificateKind
+from documents.typefaces import SERIF, text_width
 from documents.wording import day_range_words, day_words, unit_words
 
 WORDS: Final = frozenset(
@@ -51,6 +52,13 @@ DEMANDED_OF_LISTS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+# Widths in em, of the narrowest words first: "learner-1" is at most 15 em wide, "learner-4" more than 32.
+_LEARNER_EMS: Final = (15, 22, 32)
+_TITLE_EMS: Final = (30, 60, 90)
+_STATEMENTS_EMS: Final = (150, 300)
+_AIR: Final = frozenset({"airy", "snug", "tight", "flowing"})
+
+
 @dataclass(frozen=True, slots=True)
 class SignatoryFields:
     """A person who signs; without a picture ``signature`` is empty."""
@@ -82,7 +90,7 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
     data: CertificateData = values["certificate"]
     signatories: list[SignatoryView] = values["signatories"]
     return {
-        **{name: str(values[name]) for name in ("heading", "occasion", "particulars")},
+        **{name: str(values[name]) for name in ("heading", "occasion", "award_phrase", "particulars")},
         **_words(data),
         "credit": _credit(data),
         "accreditation_statement": FILTERS["set_credit_name"](data.accreditation_statement, data.credit),
@@ -99,12 +107,11 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
             SessionFields(each.title, day_words(each.held_on), unit_words(each.units)) for each in data.sessions
         ],
         "identifiers": [IdentifierFields(each.label, each.value) for each in data.identifiers],
-        "classes": f"{data.paper} kind-{data.kind} {values['fit'].classes}",
+        "classes": _classes(data, values["fit"].classes),
     }
 
 
 def _words(data: CertificateData) -> dict[str, str]:
-    is_participation = data.kind is CertificateKind.PARTICIPATION
     return {
         "kind": str(data.kind),
         "paper": str(data.paper),
@@ -118,7 +125,6 @@ def _words(data: CertificateData) -> dict[str, str]:
         "dates": day_range_words(data.starts_on, data.ends_on) or "",
         "completed_on": day_words(data.completed_on),
         "issued_on": day_words(data.issued_on),
-        "award_phrase": "with a recorded participation of" if is_participation else "and is awarded",
         "units": unit_words(data.credit.awarded_units),
         "unit_name": data.credit.unit_name,
         "provider_name": data.provider.name,
@@ -130,13 +136,28 @@ def _words(data: CertificateData) -> dict[str, str]:
     }
 
 
+def _classes(data: CertificateData, fit: str) -> str:
+    """How long the large words are, and how little room there is, so that a style sheet can choose sizes for them."""
+    air = " ".join(word for word in fit.split() if word in _AIR)
+    learner = _length(data.learner, _LEARNER_EMS)
+    title = _length(data.ce_activity_title, _TITLE_EMS)
+    statements = _length(data.accreditation_statement + data.designation_statement, _STATEMENTS_EMS)
+    sizes = f"learner-{learner} title-{title} statements-{statements} signatories-{len(data.signatories)}"
+    return f"{data.paper} kind-{data.kind} {sizes} {air}".strip()
+
+
+def _length(text: str, steps: tuple[int, ...]) -> int:
+    """The number of the first step that the text does not exceed, from 1; each is a width in em."""
+    width = text_width(text, SERIF, 1.0)
+    return next((number for number, most in enumerate(steps, 1) if width <= most), len(steps) + 1)
+
+
 def _credit(data: CertificateData) -> Markup:
     """The amount and what it counts, set as the credit's owner asks for it (R-AMA-5)."""
-    credit, amount = data.credit, escape(unit_words(data.credit.awarded_units))
-    name = FILTERS["credit_name"](credit)
+    credit, name = data.credit, FILTERS["credit_name"](data.credit)
     if credit.names_its_unit:
-        return Markup("{} {}").format(amount, name)
-    counted = Markup("{} {}").format(amount, credit.unit_name)
+        return Markup("{} {}").format(unit_words(credit.awarded_units), name)
+    counted = escape(FILTERS["amount"](credit.awarded_units, credit))
     if data.kind is CertificateKind.PARTICIPATION:
         return counted
     return Markup('{}<br/><span class="credit-name">{}</span>').format(counted, name)

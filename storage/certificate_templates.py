@@ -5,7 +5,6 @@ and what was reserved with an earlier version is still made with that.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,6 @@ from storage.acts import Actor, enter
 from storage.canonical import canonical_json
 from storage.tables import CertificateTemplateRow, ProviderRow
 
-_REFERENCE: Final = re.compile(r"([a-z0-9-]{1,64})@([1-9][0-9]{0,8})")
 _Row: Final = CertificateTemplateRow
 
 
@@ -142,14 +140,18 @@ def choose(connection: Connection, provider: str, credit_type: str) -> str | Non
 
 
 def source_of(connection: Connection, reference: str) -> Source | None:
-    """The source of ``<name>@<version>``; None when that names no template of ours, as the built-in one's name does."""
-    found = _REFERENCE.fullmatch(reference)
-    if found is None:
+    """The source of ``<name>@<version>``; None for the built-in template, whose name has no ``@``.
+
+    Raises ``LookupError`` when there is no such version, or it has no source.
+    """
+    name, at, version = reference.partition("@")
+    if not at:
         return None
-    stored = connection.execute(
-        select(_Row.source).where(_Row.name == found[1], _Row.version == int(found[2]), _Row.source.is_not(None))
-    ).scalar_one_or_none()
-    return Source(**stored) if stored is not None else None
+    query = select(_Row.source).where(_Row.name == name, _Row.version == int(version), _Row.source.is_not(None))
+    stored = connection.execute(query).scalar_one_or_none()
+    if stored is None:
+        raise LookupError(reference)
+    return Source(**stored)
 
 
 def versions(connection: Connection, name: str) -> list[TemplateVersion]:
