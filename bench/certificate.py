@@ -10,7 +10,7 @@ from decimal import Decimal
 from statistics import median, quantiles
 from time import perf_counter, process_time
 
-from documents.certificate import certificate_stylesheet, render_certificate_html, render_certificate_pdf, warm_up
+from documents.certificate import certificate_css, render_certificate_html, render_certificate_pdf, warm_up
 from documents.models import (
     CertificateData,
     CertificateKind,
@@ -71,7 +71,7 @@ def main() -> None:
     start = perf_counter()
     warm_up()
     print(f"warm-up, once per process: {(perf_counter() - start) * 1000:.0f} ms\n")
-    engine = PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    engine = PdfEngine(certificate_css())
     cases: dict[str, Callable[[CertificateData], object]] = {
         "one line, same engine and variant": lambda _: engine.render([ONE_LINE], "one-line"),
         "certificate": render_certificate_pdf,

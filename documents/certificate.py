@@ -1,6 +1,7 @@
 """The certificate: one template and one style sheet, as a web page and as an archival, accessible PDF."""
 
 import atexit
+from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from functools import cache
 from pathlib import Path
@@ -10,18 +11,21 @@ from unicodedata import normalize
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from documents.certificate_view import FILTERS, certificate_view, picture_data_uri
-from documents.fit import fit
+from documents.fit import Fit, fits
 from documents.jobs import CertificateJob
 from documents.models import TEMPLATE_VERSION, CertificateData, Image
+from documents.provider_templates import page_style, render_page
 from documents.qr import QrCode
+from documents.scripts import mark_scripts
 from documents.template_layout import check_layout
-from documents.typefaces import missing_glyphs
+from documents.typefaces import TYPEFACES, font_rules, missing_glyphs
 
 if TYPE_CHECKING:
     from documents.pdf import PdfEngine
 
 __all__ = [
     "TEMPLATE_VERSION",
+    "certificate_css",
     "certificate_stylesheet",
     "missing_glyphs",
     "render_certificate",
@@ -34,9 +38,6 @@ _TEMPLATES = Path(__file__).parent / "templates" / "certificate"
 _QR_CODE = "picture:qr"  # its address in the page for the PDF, where the engine draws it without an image file
 _CREDENTIAL = "The signed machine-readable credential of this certificate"
 
-# How much white space: tried in this order until the text keeps clear of the foot. The last lets the sheet grow.
-_AIR = ("", "snug", "snug flowing")
-
 
 def render_certificate(job: CertificateJob) -> bytes:
     """Return the certificate as a tagged PDF/A-3a that also identifies itself as PDF/UA-1.
@@ -48,7 +49,7 @@ def render_certificate(job: CertificateJob) -> bytes:
     from documents.pdf import AttachedFile  # noqa: PLC0415 - the web page must work where pango is not installed
 
     data = job.data
-    pages = (_page(job, air=air, qr=_QR_CODE) for air in _AIR)
+    pages = (_page(job, fitting, qr=_QR_CODE) for fitting in fits(data))
     pictures = {_QR_CODE: QrCode(data.verification_url)}
     issued_at = datetime.combine(data.issued_on, time(), UTC)
     credential = job.credential and AttachedFile(
@@ -59,7 +60,7 @@ def render_certificate(job: CertificateJob) -> bytes:
         identifier=f"{data.certificate_id}.{data.version}",
         pictures=pictures,
         attachments=[credential] if credential else [],
-        stylesheet=job.template.css if job.template else None,
+        stylesheet=page_style(job.template, data.paper) if job.template else None,
         # The built-in template is proved by tests; what a provider's own makes of these words is looked at now.
         check=(lambda document: check_layout(document, data)) if job.template else None,
     )
@@ -70,19 +71,34 @@ def render_certificate_pdf(data: CertificateData) -> bytes:
     return render_certificate(CertificateJob(data=data))
 
 
-def render_certificate_html(data: CertificateData, *, stylesheet_url: str) -> str:
+def render_certificate_html(
+    data: CertificateData, *, stylesheet_url: str, images: Mapping[str, bytes] | None = None
+) -> str:
     """Return the certificate as a web page that links to ``certificate_stylesheet`` at the given address.
 
-    The page has no script and no inline style; its one image is a ``data:`` URL. It prints like the PDF.
+    The page has no script and no inline style; its images, of which ``images`` gives the bytes by SHA-256, are
+    ``data:`` URLs. It prints like the PDF.
     """
+    job = CertificateJob(data=data, images=images or {})
     qr = QrCode(data.verification_url).svg_data_uri()
-    return _page(CertificateJob(data=data), qr=qr, stylesheet_url=stylesheet_url)
+    return _page(job, next(fits(job.data)), qr=qr, stylesheet_url=stylesheet_url)
+
+
+def render_preview_html(job: CertificateJob, *, font_url_prefix: str) -> str:
+    """Return a page for staff to look at, with its style and pictures inside; the font files are below that address."""
+    page = _page(job, next(fits(job.data)), qr=QrCode(job.data.verification_url).svg_data_uri())
+    css = page_style(job.template, job.data.paper) if job.template else certificate_css()
+    return page.replace("</head>", f"<style>{font_rules(TYPEFACES, font_url_prefix)}{css}</style></head>", 1)
 
 
 def certificate_stylesheet(*, font_url_prefix: str) -> str:
-    """Return the style sheet, with the font files (``documents/fonts/*.woff2``) below the given address."""
-    css = (_TEMPLATES / "certificate.css").read_text(encoding="utf-8")
-    return css.replace('url("fonts/', f'url("{font_url_prefix.rstrip("/")}/')
+    """Return the style sheet of the web page, with the font files (``documents/fonts/*.woff2``) below that address."""
+    return font_rules(TYPEFACES, font_url_prefix) + certificate_css()
+
+
+def certificate_css() -> str:
+    """Return the style sheet without the fonts, as a ``PdfEngine`` wants it."""
+    return (_TEMPLATES / "certificate.css").read_text(encoding="utf-8")
 
 
 def warm_up() -> None:
@@ -97,21 +113,19 @@ def _pdf_engine() -> "PdfEngine":
 
     # The engine keeps the fonts in a temporary folder, which it can remove only while the interpreter is whole.
     atexit.register(_pdf_engine.cache_clear)
-    return PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    return PdfEngine(certificate_css())
 
 
-def _page(job: CertificateJob, *, qr: str, air: str = "", stylesheet_url: str | None = None) -> str:
+def _page(job: CertificateJob, fitting: Fit, *, qr: str, stylesheet_url: str | None = None) -> str:
     def address_of(image: Image) -> str | None:
         return picture_data_uri(job.images[image.sha256]) if image.sha256 in job.images else None
 
-    view = certificate_view(job.data, fit(job.data, air), qr=qr, address_of=address_of, stylesheet_url=stylesheet_url)
+    view = certificate_view(job.data, fitting, qr=qr, address_of=address_of, stylesheet_url=stylesheet_url)
     if job.template is None:
         page = _environment().get_template("certificate.html").render(view)
     else:
-        from documents.provider_templates import render_page  # noqa: PLC0415 - most certificates need no sandbox
-
         page = render_page(job.template, view)
-    return normalize("NFC", page)
+    return mark_scripts(normalize("NFC", page))
 
 
 @cache

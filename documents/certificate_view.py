@@ -2,15 +2,18 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from markupsafe import Markup, escape
 
-from documents.fit import Fit
+from documents.fit import Fit, short_url
 from documents.models import CertificateData, CertificateKind, CreditDetails, Image
 from documents.wording import day_range_words, day_words, unit_words
+from domain.credit import rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,10 @@ def certificate_view(
         "certificate": data,
         "heading": _heading(data),
         "occasion": _occasion(data),
-        "particulars": _particulars(data),
+        "award_phrase": _award_phrase(data),
+        "identifiers": _identifiers(data),
+        "issue": _issue(data),
+        "particulars": " · ".join(filter(None, (_identifiers(data), _issue(data)))),
         "logo": picture(data.provider.logo, f"Logo of {data.provider.name}"),
         "signatories": [
             SignatoryView(each.name, each.title, picture(each.signature, f"Signature of {each.name}"))
@@ -71,6 +77,11 @@ def _heading(data: CertificateData) -> str:
     return " ".join(filter(None, ("Certificate of", data.provider.acronym, "Credit")))
 
 
+def _award_phrase(data: CertificateData) -> str:
+    """What leads to the amount: those who may not claim the credit are told no more than how long they took part."""
+    return "for a recorded participation of" if data.kind is CertificateKind.PARTICIPATION else "and is awarded"
+
+
 def _occasion(data: CertificateData) -> str:
     """Where and when: the place and the live dates if there are any, and always the day of completion (R-AMA-7)."""
     held = day_range_words(data.starts_on, data.ends_on)
@@ -81,15 +92,34 @@ def _occasion(data: CertificateData) -> str:
     return line[0].upper() + line[1:]
 
 
-def _particulars(data: CertificateData) -> str:
-    """The numbers that must appear, on one line; a value never breaks away from its label."""
-    pairs = [(identifier.label, identifier.value) for identifier in data.identifiers]
-    pairs += [
-        ("Certificate", data.certificate_id),
-        ("Version", str(data.version)),
-        ("Issued", day_words(data.issued_on)),
-    ]
+def _identifiers(data: CertificateData) -> str:
+    """The numbers that the credit demands, on one line; a value never breaks away from its label."""
+    return _joined((identifier.label, identifier.value) for identifier in data.identifiers)
+
+
+def _issue(data: CertificateData) -> str:
+    """Which certificate this is, on one line."""
+    return _joined(
+        [
+            ("Certificate", data.certificate_id),
+            ("Version", str(data.version)),
+            ("Issued", day_words(data.issued_on)),
+        ]
+    )
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> str:
     return " · ".join(f"{label} {value}".replace(" ", "\u00a0") for label, value in pairs)
+
+
+def _amount(units: Decimal, credit: CreditDetails) -> str:
+    """Return an amount with what it counts, which is one or many: "1.00 contact hour", "1.25 contact hours"."""
+    unit = credit.unit_name.removesuffix("s") if units == 1 else _plural(credit.unit_name)
+    return f"{unit_words(units)} {unit}".rstrip()
+
+
+def _plural(unit: str) -> str:
+    return unit if not unit or unit.endswith("s") else f"{unit}s"
 
 
 def _credit_name(credit: CreditDetails) -> Markup:
@@ -99,25 +129,40 @@ def _credit_name(credit: CreditDetails) -> Markup:
 
 
 def _set_credit_name(statement: str, credit: CreditDetails) -> Markup:
-    """Set the credit's name inside a statement as ``_credit_name`` does, also in the singular and the plural."""
-    if not credit.is_italic:
-        return escape(statement)
-    stem = re.escape(credit.name.removesuffix("(s)"))
-    parts = re.split(rf"({stem}(?:\(s\)|s)?){'™?' if credit.has_trademark else ''}", statement)
-    return Markup("").join(
-        _credit_name(replace(credit, name=part)) if index % 2 else escape(part) for index, part in enumerate(parts)
+    """Set credit names inside a statement as ``_credit_name`` does, also in the singular and the plural.
+
+    These are the certificate's own and every other that its owner wants in italics: who took part without such credit
+    may be told that there was some, and its name is set no differently then (R-AMA-5, R-AMA-6).
+    """
+    stems = {each.name.removesuffix("(s)"): each for each in (*_italic_credits(), credit) if each.is_italic}
+    parts = re.split(f"((?:{'|'.join(map(re.escape, stems))})(?:\\(s\\)|s)?)(™?)", statement)
+    set_parts = [escape(parts[0])]
+    for name, trademark, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        named = next(each for stem, each in stems.items() if name.startswith(stem))
+        kept = "" if named.has_trademark else trademark
+        set_parts += [_credit_name(replace(named, name=name)), escape(kept + text)]
+    return Markup("").join(set_parts)
+
+
+@cache
+def _italic_credits() -> tuple[CreditDetails, ...]:
+    """The names of credit that must be in italics wherever they are printed."""
+    names = sorted({rule.name for rule in rules() if rule.is_italic})
+    return tuple(
+        CreditDetails(
+            name=name.removesuffix("™"), awarded_units=Decimal(0), is_italic=True, has_trademark=name.endswith("™")
+        )
+        for name in names
     )
 
 
-def _short_url(url: str) -> str:
-    return url.removeprefix("https://").removeprefix("http://")
-
-
 FILTERS: Final[Mapping[str, Callable[..., object]]] = {
+    "amount": _amount,
     "credit_name": _credit_name,
     "day": day_words,
+    "plural": _plural,
     "set_credit_name": _set_credit_name,
-    "short_url": _short_url,
+    "short_url": short_url,
     "units": unit_words,
 }
 """The filters that a template has beside Jinja's own; none of them does anything but set words."""

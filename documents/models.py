@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
-TEMPLATE_VERSION = "2026-11-a"
+TEMPLATE_VERSION = "2026-11-b"
 """Names the template, style sheet and fonts together. It changes whenever a change to them changes a certificate."""
 
 Words = Annotated[str, StringConstraints(min_length=1)]

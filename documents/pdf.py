@@ -24,7 +24,7 @@ with warnings.catch_warnings():
     from weasyprint.text.fonts import FontConfiguration
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-from documents.typefaces import FONT_FOLDER, font_bytes
+from documents.typefaces import FONT_FOLDER, LATIN_GREEK_CYRILLIC, Typeface, font_bytes, font_rules, typefaces_for
 
 _LEAST_GAP = 16.0  # CSS pixels between the text and the foot
 _VARIANT = "pdf/a-3a"
@@ -79,9 +79,10 @@ class PdfEngine:
     """Turns our own HTML into PDF. Safe to share between threads: Pango's font map is not, so renders take turns."""
 
     def __init__(self, stylesheet: str) -> None:
-        """Load the fonts and parse the style sheet, which takes about a second; a render takes some 35 ms.
+        """Load the typefaces of Europe and parse the style sheet, in about a second; a render takes some 35 ms.
 
-        The style sheet names each font by an absolute address that ends with the name of a bundled file.
+        The typefaces of other scripts come with the first page that needs them, which takes up to another second. The
+        style sheet finds all of them in ``var(--sans)`` and ``var(--serif)``.
         """
         # Where fontTools has to cut the fonts down, it would write the time of day into them.
         os.environ["SOURCE_DATE_EPOCH"] = "0"
@@ -91,12 +92,15 @@ class PdfEngine:
         # WeasyPrint's own profile, read once: left to itself, WeasyPrint leaves the file open after every document.
         self._colours = (files("weasyprint.pdf") / "sRGB2014.icc").read_bytes()
         self._html_stylesheet = CSS(string=_HTML_CSS.read_text(encoding="utf-8"))
-        self._stylesheet = CSS(string=stylesheet, url_fetcher=_fetch_font, font_config=self._fonts)
+        self._brought: set[Typeface] = set()
+        self._stylesheet = CSS(string=font_rules((), "") + stylesheet, url_fetcher=self._fetcher)
+        self._bring(LATIN_GREEK_CYRILLIC)
 
     def render(
         self,
         pages: Iterable[str],
         identifier: str,
+        *,
         pictures: Mapping[str, Picture] | None = None,
         attachments: Iterable[AttachedFile] = (),
         stylesheet: str | None = None,
@@ -105,16 +109,17 @@ class PdfEngine:
         """Return the PDF of the first of these pages that is not crowded, or else of the last.
 
         A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
-        An image whose address is a key of ``pictures`` is drawn by that picture. ``stylesheet`` is more CSS, for these
-        pages only; it can name the engine's fonts, and whatever it wants fetched is not. ``check`` looks at the pages
-        that were chosen, and raises when they must not be written.
+        An image whose address is a key of ``pictures`` is drawn by that picture. ``stylesheet`` is CSS for these pages
+        in place of the engine's own; it can name the engine's fonts, and whatever it wants fetched is not. ``check``
+        looks at the pages that were chosen, and raises when they must not be written.
         """
         with self._turn:
             stylesheets = [self._stylesheet]
             if stylesheet is not None:
                 # Without the fonts' configuration: no such style sheet can bring a typeface into later certificates.
-                stylesheets.append(CSS(string=stylesheet, url_fetcher=self._fetcher))
+                stylesheets = [CSS(string=font_rules((), "") + stylesheet, url_fetcher=self._fetcher)]
             for page in pages:
+                self._bring(typefaces_for(page))
                 document = self._lay_out(page, pictures or {}, stylesheets)
                 if not _is_crowded(document):
                     break
@@ -128,6 +133,13 @@ class PdfEngine:
                 finisher=_finish,
             )
             return pdf
+
+    def _bring(self, typefaces: Iterable[Typeface]) -> None:
+        """Make typefaces known to the engine, once; no page looks different for those that others have brought."""
+        for typeface in typefaces:
+            if typeface not in self._brought:
+                CSS(string=typeface.rule("bundled:/"), url_fetcher=_fetch_font, font_config=self._fonts)
+                self._brought.add(typeface)
 
     def _lay_out(self, page: str, pictures: Mapping[str, Picture], stylesheets: list[CSS]) -> Document:
         return _Page(page, self._fetcher, self._html_stylesheet).render(

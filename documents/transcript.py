@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from documents.models import Paper
+from documents.scripts import mark_scripts
 from documents.typefaces import missing_glyphs
 from documents.wording import day_range_words, day_words, unit_words
 from domain.credit import CreditRule, rule
@@ -60,8 +61,7 @@ def _pdf_engine() -> "PdfEngine":
 
     # The engine keeps the fonts in a temporary folder, which it can remove only while the interpreter is whole.
     atexit.register(_pdf_engine.cache_clear)
-    css = (_TEMPLATES / "transcript.css").read_text(encoding="utf-8")
-    return PdfEngine(css.replace('url("fonts/', 'url("bundled:/'))
+    return PdfEngine((_TEMPLATES / "transcript.css").read_text(encoding="utf-8"))
 
 
 def _page(document: TranscriptDocument) -> str:
@@ -79,14 +79,15 @@ def _page(document: TranscriptDocument) -> str:
             site=document.site.removeprefix("https://").removeprefix("http://"),
         )
     )
-    return _printable(normalize("NFC", page))
+    return mark_scripts(_printable(normalize("NFC", page)))
 
 
 def _printable(page: str) -> str:
     """The page with an empty square for each character that cannot be printed, and a note if there is any."""
     missing = missing_glyphs(page)
     note = f"{_UNPRINTABLE} stands for a character that this document cannot show." if missing else ""
-    page = page.translate({ord(character): _UNPRINTABLE for character in missing})
+    for cluster in sorted(missing, key=len, reverse=True):
+        page = page.replace(cluster, _UNPRINTABLE)
     return page.replace("<!--unprintable-->", f"<p>{note}</p>" if note else "")
 
 

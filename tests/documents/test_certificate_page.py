@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from decimal import Decimal
 from html import unescape
 from html.parser import HTMLParser
 
@@ -84,7 +85,8 @@ def test_a_statement_may_name_the_credit_in_the_singular_or_the_plural(certifica
 
 def test_other_credit_is_set_plainly_with_its_unit(certificate: CertificateData) -> None:
     credit = replace(certificate.credit, name="ACPE pharmacy education", unit_name="contact hours", is_italic=False)
-    page = page_of(replace(certificate, credit=replace(credit, has_trademark=False)))
+    credit = replace(credit, has_trademark=False)
+    page = page_of(replace(certificate, credit=credit, designation_statement=""))
     assert "1.25 contact hours<br/><span>ACPE pharmacy education</span></p>" in page
     assert "<em>" not in page
 
@@ -93,9 +95,28 @@ def test_participation_has_its_own_wording_and_claims_no_credit(certificate: Cer
     hours = CreditDetails(name="Participation", awarded_units=certificate.credit.awarded_units, unit_name="hours")
     page = page_of(replace(certificate, kind=CertificateKind.PARTICIPATION, credit=hours, designation_statement=""))
     assert "Certificate of Participation" in page
+    assert "for a recorded participation of" in page
     assert "1.25 hours" in page
     assert "Credit" not in page
     assert "awarded" not in page
+
+
+def test_a_statement_sets_the_ama_credit_right_also_for_those_who_do_not_get_it(certificate: CertificateData) -> None:
+    hours = CreditDetails(name="Certificate of participation", awarded_units=Decimal("1.25"), unit_name="hour")
+    page = page_of(replace(certificate, kind=CertificateKind.PARTICIPATION, credit=hours))
+    assert "1.50 <em>AMA PRA Category 1 Credit(s)</em>™. Claim" in page
+
+
+@pytest.mark.parametrize(("units", "words"), [("1.00", "1.00 contact hour<"), ("1.25", "1.25 contact hours<")])
+def test_what_is_counted_is_one_or_many(certificate: CertificateData, units: str, words: str) -> None:
+    credit = CreditDetails(name="ACPE pharmacy education", awarded_units=Decimal(units), unit_name="contact hour")
+    assert words in page_of(replace(certificate, credit=credit))
+
+
+def test_the_code_in_a_long_address_stays_in_one_piece(certificate: CertificateData) -> None:
+    address = "https://continuing-education.northfield.example.org/certificates/verify/7KQFM2XV9RTB4H"
+    page = page_of(replace(certificate, verification_url=address))
+    assert "northfield.example.org/<br/>certificates/verify/7KQFM2XV9RTB4H</a>" in page
 
 
 def test_the_stylesheet_finds_every_font_below_the_prefix_and_nothing_else() -> None:

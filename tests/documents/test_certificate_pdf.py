@@ -14,7 +14,7 @@ import pypdf
 import pytest
 import segno
 
-from documents.certificate import certificate_stylesheet, render_certificate_html, render_certificate_pdf, warm_up
+from documents.certificate import certificate_css, render_certificate_html, render_certificate_pdf, warm_up
 from documents.models import CertificateData, Paper, SessionLine, Signatory
 from documents.pdf import PdfEngine
 from documents.typefaces import SANS, SERIF, text_width
@@ -132,7 +132,7 @@ def test_only_our_fonts_are_embedded(pdf: bytes) -> None:
 
 
 def test_a_character_we_cannot_print_brings_in_no_other_font(certificate: CertificateData, pdf: bytes) -> None:
-    foreign = render_certificate_pdf(replace(certificate, learner_name="山田 太郎 ☃ 😀 عمر"))
+    foreign = render_certificate_pdf(replace(certificate, learner_name="Alice ☃ 😀 ⵣ"))
     assert embedded_fonts(foreign) <= embedded_fonts(pdf)
 
 
@@ -153,13 +153,14 @@ def test_everything_that_must_appear_can_be_read(pdf: bytes) -> None:
         "ce.example.org/verify/7KQFM2XV9RTB4H",
         "Margaret Osei",
         "Associate Dean",
-        "Activity 485327 · Certificate crt_01jd4xg7q2m8 · Version 2 · Issued November 22, 2026",
+        "Activity 485327",
+        "Certificate crt_01jd4xg7q2m8 · Version 2 · Issued November 22, 2026",
     ):
         assert part in text
 
 
 def test_a_page_gives_the_same_bytes_whether_or_not_it_is_well_formed(certificate: CertificateData) -> None:
-    engine = PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    engine = PdfEngine(certificate_css())
     well_formed = render_certificate_html(certificate, stylesheet_url="")
     tag_soup = well_formed.replace("/>", ">").replace("</body>", "").replace("</html>", "")
     assert engine.render([well_formed], "x") == engine.render([tag_soup], "x")
@@ -261,7 +262,8 @@ def test_forty_sessions_continue_on_further_pages_with_their_heading_and_total(
     for number in range(1, pages):
         assert "Session Date Credits" in text_of(result, number)
         assert f"Page {number + 1} of {pages}" in text_of(result, number)
-        assert "Certificate crt_01jd4xg7q2m8" in text_of(result, number)
+        assert "Alice Moreau, MD" in text_of(result, number)
+        assert "code 7KQF-M2XV-9RTB-4H · ce.example.org/verify/7KQFM2XV9RTB4H" in text_of(result, number)
     assert "Lecture 40 November 19, 2026 0.25" in text_of(result, pages - 1)
     assert "Total awarded 1.25" in text_of(result, pages - 1)
 

@@ -12,7 +12,7 @@ import pikepdf
 import pypdf
 import pytest
 
-from documents.certificate import certificate_stylesheet, render_certificate_pdf
+from documents.certificate import certificate_css, render_certificate_pdf
 from documents.models import CertificateData
 from documents.pdf import PdfEngine
 
@@ -88,7 +88,7 @@ def test_template_language_in_a_name_is_not_carried_out(certificate: Certificate
 
 
 def test_the_engine_itself_has_neither_network_nor_files(secret: str) -> None:
-    engine = PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    engine = PdfEngine(certificate_css())
     with listening() as (web, asked):
         for attack in attacks(web, secret):
             pdf = engine.render([f"<!DOCTYPE html><html lang=en><title>x</title><body>{attack}<p>end"], "x")
@@ -97,7 +97,7 @@ def test_the_engine_itself_has_neither_network_nor_files(secret: str) -> None:
 
 
 def test_the_engine_reads_no_file_for_an_entity_of_the_page(secret: str) -> None:
-    engine = PdfEngine(certificate_stylesheet(font_url_prefix="bundled:/"))
+    engine = PdfEngine(certificate_css())
     page = (
         f'<!DOCTYPE html [<!ENTITY x SYSTEM "{secret}">]><html lang="en"><head><title>x</title></head><p>&x;</p></html>'
     )
