@@ -24,6 +24,7 @@ from api.policies import Policies
 from api.services import Services
 from api.v1 import (
     answers,
+    audit,
     ce_activities,
     certificate_templates,
     certificates,
@@ -141,6 +142,7 @@ def _add_routes(app: FastAPI) -> None:
         credentials.router,
         transcript.router,
         staff.router,
+        audit.router,
         corrections.router,
         people.router,
         employees.router,

@@ -9,9 +9,10 @@ from starlette.requests import Request
 
 from api.auth import client_address
 from api.limits import Limit
+from api.sentences import REVOKED
 from api.services import Services
 from api.views import time_json
-from domain.corrections import AwardState, RevocationClass
+from domain.corrections import AwardState
 from domain.identities import normalize_code
 from domain.verification import VerificationStatus, find_sha256, verification_status
 from storage import verification
@@ -23,22 +24,20 @@ _MAXIMUM_LENGTH: Final = 400
 
 _UNKNOWN: Final = "There is no certificate with this code."
 _UNKNOWN_FILE: Final = "This file is no certificate that was issued here, or it was changed since."
-_REVOKED: Final = {
-    RevocationClass.ISSUED_IN_ERROR: "it was issued in error",
-    RevocationClass.PARTICIPATION_NOT_VERIFIED: "participation could not be verified",
-    RevocationClass.DUPLICATE: "the same credit was certified twice",
-    RevocationClass.MISCONDUCT: "the credit was not earned honestly",
-    RevocationClass.REQUESTED: "its holder asked for it",
-}
 
 Find = Callable[[AsyncConnection], Awaitable[IssuedCertificate | None]]
 
 
 async def verify_code(request: Request, services: Services, code: str) -> dict[str, Any]:
     """What anyone may know of the certificate with this code; raises 429 after 30 look-ups in a minute."""
+    found = await look_up_code(request, services, code)
+    return _verification(found, services) if found else _unknown(_UNKNOWN)
+
+
+async def look_up_code(request: Request, services: Services, code: str) -> IssuedCertificate | None:
+    """The issued certificate with this code; raises 429 as ``verify_code`` does, and counts with it."""
     normalized = normalize_code(code) if len(code) <= _MAXIMUM_LENGTH else None
-    found = await _look_up(request, services, _by_code(normalized) if normalized else None)
-    return _verification(found) if found else _unknown(_UNKNOWN)
+    return await _look_up(request, services, _by_code(normalized) if normalized else None)
 
 
 async def verify_file(request: Request, services: Services, written_hash: str) -> dict[str, Any]:
@@ -47,7 +46,7 @@ async def verify_file(request: Request, services: Services, written_hash: str) -
     found = await _look_up(request, services, _by_hash(bytes.fromhex(sha256)) if sha256 else None)
     if found is None:
         return _unknown(_UNKNOWN_FILE)
-    return {**_verification(found), "document": "newest_version" if found.is_newest else "older_version"}
+    return {**_verification(found, services), "document": "newest_version" if found.is_newest else "older_version"}
 
 
 def _by_code(code: str) -> Find:
@@ -68,7 +67,7 @@ def _unknown(message: str) -> dict[str, Any]:
     return {"status": VerificationStatus.UNKNOWN, "message": message}
 
 
-def _verification(found: IssuedCertificate) -> dict[str, Any]:
+def _verification(found: IssuedCertificate, services: Services) -> dict[str, Any]:
     """What a certificate prints, in short; of one that was revoked only that it was, since when, and why."""
     status = verification_status(found.newest_state, found.newest_award_state, is_newest=found.is_newest)
     common = {
@@ -85,8 +84,20 @@ def _verification(found: IssuedCertificate) -> dict[str, Any]:
     return common | {
         "ended_on": found.ended_on and found.ended_on.isoformat(),
         "superseded_by": None if found.is_newest else found.newest_code,
+        "credential_url": _credential_url(found, services),
         **_printed(found),
     }
+
+
+def _credential_url(found: IssuedCertificate, services: Services) -> str | None:
+    """Where the machine credential is; it says whose it is, so it is not there without the name."""
+    if not (found.has_credential and _name(found)):
+        return None
+    return f"{services.settings.public_url.rstrip('/')}/v1/credentials/{found.code}"
+
+
+def _name(found: IssuedCertificate) -> str | None:
+    return (found.data.get("learner_name") or None) if found.shows_name else None
 
 
 def _message(status: VerificationStatus, found: IssuedCertificate) -> str:
@@ -94,7 +105,7 @@ def _message(status: VerificationStatus, found: IssuedCertificate) -> str:
         return "This certificate is valid."
     if status is VerificationStatus.REVOKED:
         why = found.revocation_class
-        return f"This certificate was revoked{f': {_REVOKED[RevocationClass(why)]}' if why else ''}."
+        return f"This certificate was revoked{f': {REVOKED[why]}' if why else ''}."
     if not found.is_newest:
         return "This certificate was replaced by a newer version."
     if found.newest_award_state == AwardState.MERGED:
@@ -105,9 +116,9 @@ def _message(status: VerificationStatus, found: IssuedCertificate) -> str:
 def _printed(found: IssuedCertificate) -> dict[str, Any]:
     """Who, what, when and by whom. The name is left out when its learner hides it, and once it was erased."""
     data, credit = found.data, found.data["credit"]
-    name = data.get("learner_name") if found.shows_name else None
+    name = _name(found)
     return {
-        "learner_name": name or None,
+        "learner_name": name,
         "learner_credentials": (data.get("learner_credentials") or None) if name else None,
         "kind": data["kind"],
         "ce_activity": data["ce_activity_title"],

@@ -167,9 +167,9 @@ async def status_list(connection: AsyncConnection, number: int) -> RowMapping | 
 
 
 async def published_keys(connection: AsyncConnection, purpose: str) -> list[PublicKey]:
-    """Every key of a purpose whose signatures still count, newest first."""
-    keys = await connection.run_sync(public_keys, purpose)
-    return [key for key in reversed(keys) if key.revoked_at is None]
+    """Every key of a purpose whose signatures still count: first those that sign, and of each kind the newest first."""
+    keys = [key for key in await connection.run_sync(public_keys, purpose) if key.revoked_at is None]
+    return sorted(keys, key=lambda key: (key.may_sign, key.created_at), reverse=True)
 
 
 def _newest_list(connection: Connection) -> int:

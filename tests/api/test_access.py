@@ -24,7 +24,8 @@ OPERATIONS = sorted(
 )
 PUBLIC = {
     ("POST", "/v1/session"), ("POST", "/v1/session/links"), ("GET", "/v1/certificates/{code}"), ("GET", "/healthz"),
-    ("GET", "/readyz"), ("GET", "/v1/certificates/by-hash/{sha256}"),
+    ("GET", "/readyz"), ("GET", "/v1/certificates/by-hash/{sha256}"), ("GET", "/v1/credentials/{code}"),
+    ("GET", "/v1/status-lists/{number}"),
 }  # fmt: skip
 # A platform has no token: what it sends is signed.
 SIGNED = {("POST", "/v1/integrations/{name}/events")}
