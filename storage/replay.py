@@ -61,11 +61,11 @@ _CERTIFICATES: Final = text(
 )
 # What was only asked for is not entered yet: the correction's workflow enters it.
 _CORRECTIONS: Final = text(
-    """
+    r"""
     SELECT k.id, k.kind, k.state FROM corrections k
      WHERE k.claim_id = :claim_id
        AND EXISTS (SELECT 1 FROM audit_events e WHERE e.stream = 'claim:' || k.claim_id
-                      AND e.step_key = 'correction:' || k.id || ':requested')
+                      AND e.step_key = 'correction:' || k.id || '\:requested')
     """
 )
 _OUTCOMES: Final = text("SELECT id, refusal FROM submissions WHERE claim_id = :claim_id AND decided_at IS NOT NULL")

@@ -33,6 +33,7 @@ from domain.submissions import (
 from storage.audit import claim_stream, first_break
 from storage.catalog import publish
 from storage.definitions import Definition, DefinitionStatus, read_definition
+from storage.replay import Replayed, replay_claim
 from storage.sealing import open_entries
 from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, ClaimRow, LearnerRow, SubmissionRow
 from workflows.contract import claim_workflow_id
@@ -265,9 +266,10 @@ class TestClaim:
         self.assert_audited()
 
     def assert_audited(self) -> None:
-        """The audit chain holds, and replayed it says the stage that the projection says."""
+        """The audit chain holds, and replayed it says all that the tables say of the claim."""
         with self.engine.connect() as connection:
             assert first_break(connection, claim_stream(self.claim_id)) is None
+            assert replay_claim(connection, self.claim_id) == Replayed(self.claim_id)
         stage = None
         for entry in self.entries():
             assert entry.get("before", {}).get("stage", stage) == stage

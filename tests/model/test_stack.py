@@ -22,6 +22,7 @@ from domain.policy import CEActivityPolicy
 from domain.submissions import AnswersGiven, Opening, ProgressReported
 from tests.domain.played import claiming_day
 from tests.model.invariants import assert_invariants
+from tests.model.mirror import assert_mirrored
 from tests.model.stack import ModelledClaim, two_claims
 from tests.model.steps import (
     ANYTHING,
@@ -259,7 +260,7 @@ PLOTS = st.builds(
 )
 @given(plot=PLOTS)
 async def test_a_claim_comes_to_what_its_steps_amount_to_whatever_happens_to_its_messages(
-    engine: Engine, environment: WorkflowEnvironment, workers: Workers, plot: Plot
+    engine: Engine, mirror: None, environment: WorkflowEnvironment, workers: Workers, plot: Plot
 ) -> None:
     opened_at = datetime.now(UTC) - A_MINUTE - sum((longest(each) for _, each in plot.happenings), timedelta())
     policy = moved(plot.policy, opened_at.date() - plot.opened_on())
@@ -275,3 +276,4 @@ async def test_a_claim_comes_to_what_its_steps_amount_to_whatever_happens_to_its
         await story.workers.come()
     await story.end(environment, plot.afterwards)
     assert_invariants(engine, [each.claim.claim_id for each in claims])
+    assert_mirrored(engine, [each.claim.claim_id for each in claims])
