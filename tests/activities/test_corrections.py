@@ -63,6 +63,13 @@ def made(activities: Activities, claim: TestClaim, change: Change) -> Correction
     return ref
 
 
+def bodies_of(engine: Engine, stream: str) -> str:
+    """A stream's entries as they are stored."""
+    query = select(AuditEventRow.body).where(AuditEventRow.stream == stream)
+    with engine.connect() as connection:
+        return "".join(body.decode() for body in connection.execute(query).scalars() if body)
+
+
 def private_of(engine: Engine, stream: str) -> list[dict[str, Any]]:
     """What is sealed in a stream's entries."""
     query = select(AuditEventRow.body).where(AuditEventRow.stream == stream).order_by(AuditEventRow.seq)
@@ -115,9 +122,7 @@ def test_a_corrected_name_is_on_the_certificate_in_the_profile_and_sealed_in_the
     assert (person["given_name"], person["family_name"], person["credentials"]) == ("Alice", "Moreau-Lind", "MD, PhD")
     assert person["name_key"] is not None
     assert "moreaulind" in person["name_key"].replace(" ", "").replace("-", "")
-    entry = next(each for each in claim.entries() if each["event"] == "name.corrected")
-    assert "Moreau" not in json.dumps(claim.entries())
-    assert entry["after"]["version"] == 2
+    assert "Moreau" not in bodies_of(engine, f"claim:{claim.claim_id}")
     private = private_of(engine, f"claim:{claim.claim_id}")
     assert {"reason": "Told by telephone."} in private
     names = next(each for each in private if "before" in each)
@@ -271,6 +276,7 @@ def test_a_certificate_of_another_system_is_corrected_without_one_of_ours(
     activities.corrections.load_correction(ref)
     assert activities.corrections.apply_correction(ref).is_issued_here is False
     activities.mail.send_award_email(ClaimRef(claim.claim_id))
+    activities.corrections.complete_correction(ref)
     first, second = versions_of(claim)
     assert (first["state"], second["state"], second["email"]) == ("superseded", "elsewhere", "sent")
     made(activities, claim, IN_ERROR)
