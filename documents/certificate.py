@@ -14,7 +14,7 @@ from documents.certificate_view import FILTERS, certificate_view, picture_data_u
 from documents.fit import Fit, fits
 from documents.jobs import CertificateJob
 from documents.models import TEMPLATE_VERSION, CertificateData, Image
-from documents.provider_templates import page_style, render_page
+from documents.provider_templates import page_style, render_page, template_fits
 from documents.qr import QrCode
 from documents.scripts import mark_scripts
 from documents.template_layout import check_layout
@@ -49,7 +49,8 @@ def render_certificate(job: CertificateJob) -> bytes:
     from documents.pdf import AttachedFile  # noqa: PLC0415 - the web page must work where pango is not installed
 
     data = job.data
-    pages = (_page(job, fitting, qr=_QR_CODE) for fitting in fits(data))
+    fittings = template_fits(data) if job.template else fits(data)
+    pages = (_page(job, fitting, qr=_QR_CODE) for fitting in fittings)
     pictures = {_QR_CODE: QrCode(data.verification_url)}
     issued_at = datetime.combine(data.issued_on, time(), UTC)
     credential = job.credential and AttachedFile(
@@ -86,7 +87,8 @@ def render_certificate_html(
 
 def render_preview_html(job: CertificateJob, *, font_url_prefix: str) -> str:
     """Return a page for staff to look at, with its style and pictures inside; the font files are below that address."""
-    page = _page(job, next(fits(job.data)), qr=QrCode(job.data.verification_url).svg_data_uri())
+    fitting = next(template_fits(job.data) if job.template else fits(job.data))
+    page = _page(job, fitting, qr=QrCode(job.data.verification_url).svg_data_uri())
     css = page_style(job.template, job.data.paper) if job.template else certificate_css()
     return page.replace("</head>", f"<style>{font_rules(TYPEFACES, font_url_prefix)}{css}</style></head>", 1)
 

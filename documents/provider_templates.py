@@ -1,6 +1,7 @@
 """A provider's own template: its page, rendered where a template can reach nothing but the fields of a certificate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -8,11 +9,13 @@ from typing import Any, Final
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from documents.fit import Fit, fits
 from documents.jobs import TemplateSource
-from documents.models import Paper
+from documents.models import CertificateData, Paper
 from documents.template_fields import template_fields
 
 _KEPT_TEMPLATES: Final = 32
+_AIR: Final = ("", "snug", "tight", "tight flowing")
 _BASE: Final = Path(__file__).parent / "templates" / "provider.css"
 _SIZES: Final = {Paper.LETTER: "11in 8.5in", Paper.A4: "297mm 210mm"}
 
@@ -23,6 +26,15 @@ def render_page(template: TemplateSource, values: Mapping[str, Any]) -> str:
     Raises ``jinja2.UndefinedError`` where the template names a value that does not exist.
     """
     return _compiled(template.html).render(template_fields(values))
+
+
+def template_fits(data: CertificateData) -> Iterator[Fit]:
+    """How little air a template's page may be asked to leave, the most first; the last lets the sheet grow.
+
+    The classes of ``documents.template_fields`` say the rest, and whoever wrote the template knows what they mean there.
+    """
+    fit = next(iter(fits(data)))
+    return (replace(fit, classes=air) for air in _AIR)
 
 
 def page_style(template: TemplateSource, paper: Paper) -> str:

@@ -136,8 +136,8 @@ def _long(data: CertificateData) -> CertificateData:
 def _scripts(data: CertificateData) -> CertificateData:
     return replace(
         data,
-        learner_name="Đặng Thị Ngọc Hân Αλεξάνδρα Ξένου-Ψαρρά Юлія Щербакова Żółć",
-        ce_activity_title="Antibiotics in Łódź, Çeşme, Þórshöfn and Ørsta: Ελληνικά, Українська, naïve façade",
+        learner_name="Đặng Thị Ngọc Hân Αλεξάνδρα Щербакова محمد أحمد 山田 太郎 김민준",
+        ce_activity_title="Antibiotics in Łódź, Çeşme, Þórshöfn and Ørsta: Ελληνικά, Українська, العربية, 日本語, 中文",
         location="São Paulo · Kraków · Αθήνα · Київ",
     )
 

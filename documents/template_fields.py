@@ -56,7 +56,6 @@ DEMANDED_OF_LISTS: Final[Mapping[str, frozenset[str]]] = {
 _LEARNER_EMS: Final = (15, 22, 32)
 _TITLE_EMS: Final = (30, 60, 90)
 _STATEMENTS_EMS: Final = (150, 300)
-_AIR: Final = frozenset({"airy", "snug", "tight", "flowing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
             SessionFields(each.title, day_words(each.held_on), unit_words(each.units)) for each in data.sessions
         ],
         "identifiers": [IdentifierFields(each.label, each.value) for each in data.identifiers],
-        "classes": _classes(data, values["fit"].classes),
+        "classes": f"{_classes(data)} {values['fit'].classes}".rstrip(),
     }
 
 
@@ -136,14 +135,13 @@ def _words(data: CertificateData) -> dict[str, str]:
     }
 
 
-def _classes(data: CertificateData, fit: str) -> str:
-    """How long the large words are, and how little room there is, so that a style sheet can choose sizes for them."""
-    air = " ".join(word for word in fit.split() if word in _AIR)
+def _classes(data: CertificateData) -> str:
+    """How long the large words are, so that a style sheet can choose sizes for them."""
     learner = _length(data.learner, _LEARNER_EMS)
     title = _length(data.ce_activity_title, _TITLE_EMS)
     statements = _length(data.accreditation_statement + data.designation_statement, _STATEMENTS_EMS)
     sizes = f"learner-{learner} title-{title} statements-{statements} signatories-{len(data.signatories)}"
-    return f"{data.paper} kind-{data.kind} {sizes} {air}".strip()
+    return f"{data.paper} kind-{data.kind} {sizes}"
 
 
 def _length(text: str, steps: tuple[int, ...]) -> int:

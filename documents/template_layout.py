@@ -26,6 +26,21 @@ _SESSIONS_PER_SHEET: Final = 3
 _INNER: Final = 0.25
 
 
+# What is painted later lies over what is painted before: margin boxes last, positioned boxes after the others.
+_Layer = tuple[bool, int, bool, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """A box with a background: its edges, in CSS pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    layer: _Layer
+
+
 @dataclass(frozen=True, slots=True)
 class _Ink:
     """Words or a picture on a page: where, in CSS pixels from its upper left corner, and whether it can be seen."""
@@ -37,6 +52,7 @@ class _Ink:
     bottom: float
     size: float
     is_seen: bool
+    layer: _Layer
     address: str = ""
 
     @property
@@ -50,13 +66,17 @@ def check_layout(document: Any, data: CertificateData) -> None:
     """Look at the laid out pages (a ``weasyprint.document.Document``) of one certificate.
 
     Raises ``RenderFailedError``, which is final, with ``TooManyPages``, ``PaperDiffers``, ``PageOverflows`` (something
-    reaches over the edge), ``WordsOverlap``, ``QrCodeNotReadable``, or what is not shown, such as ``LearnerNotShown``.
+    reaches over the edge), ``WordsOverlap``, ``WordsCovered`` (by a background), ``QrCodeNotReadable``, or what is not shown, such as ``LearnerNotShown``.
     """
     if len(document.pages) > _SHEETS + len(data.sessions) // _SESSIONS_PER_SHEET:
         raise _failure("TooManyPages")
-    pages = [list(_inks(page)) for page in document.pages]
-    for page, inks in zip(document.pages, pages, strict=True):
+    pages: list[list[_Ink]] = []
+    for page in document.pages:
+        inks, grounds = _printed(page)
         _check_page(page, inks, data.paper)
+        if any(_covers(ground, ink) for ground in grounds for ink in inks):
+            raise _failure("WordsCovered")
+        pages.append(inks)
     _check_words(data, "".join(ink.words for inks in pages for ink in inks if ink.is_seen))
     if not any(_is_readable_code(ink) for inks in pages for ink in inks):
         raise _failure("QrCodeNotReadable")
@@ -132,22 +152,65 @@ def _letters(text: str) -> str:
     return "".join(character for character in plain if character.isalnum())
 
 
-def _inks(page: Any) -> Iterator[_Ink]:
-    """Everything that is printed on a page, in the order of the text."""
-    waiting: list[tuple[Any, float]] = [(page._page_box, 1.0)]  # noqa: SLF001 - WeasyPrint shows its boxes to nobody
+def _covers(ground: _Ground, ink: _Ink) -> bool:
+    left, top, right, bottom = ink.core
+    is_over = ground.left < right and left < ground.right and ground.top < bottom and top < ground.bottom
+    return is_over and ground.layer > ink.layer and bool(ink.words.strip() or ink.address)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A box in the tree, with what it has from the boxes around it."""
+
+    box: Any
+    opacity: float = 1.0
+    is_margin: bool = False
+    is_positioned: bool = False
+    level: int = 0
+
+    def inside(self, box: Any) -> "_Place":
+        """The place of a box inside this one."""
+        style = box.style
+        is_positioned = style["position"] in ("relative", "absolute", "fixed")
+        level = style["z_index"] if is_positioned and not self.is_positioned else "auto"
+        return _Place(
+            box,
+            self.opacity * style["opacity"],
+            self.is_margin or type(box).__name__ == "MarginBox",
+            self.is_positioned or is_positioned,
+            self.level if level == "auto" else level,
+        )
+
+
+def _printed(page: Any) -> tuple[list[_Ink], list[_Ground]]:
+    """Words and pictures in the order of the text, and the backgrounds that might lie over them."""
+    inks: list[_Ink] = []
+    grounds: list[_Ground] = []
+    waiting = [_Place(page._page_box)]  # noqa: SLF001 - WeasyPrint shows its boxes to nobody
+    order = 0
     while waiting:
-        box, opacity = waiting.pop()
-        opacity *= box.style["opacity"]
+        place = waiting.pop()
+        box, order = place.box, order + 1
+        layer = (place.is_margin, place.level, place.is_positioned, order)
         words = getattr(box, "text", None)
         address = box.element.get("src", "") if box.element is not None and box.element_tag == "img" else ""
         if words is not None or (address and hasattr(box, "replacement")):
-            yield _ink(box, words or "", address, opacity)
-        waiting += [(child, opacity) for child in reversed(getattr(box, "children", ()))]
+            inks.append(_ink(place, layer, words or "", address))
+        elif order > 1 and _has_ground(box.style):
+            left, top = box.border_box_x(), box.border_box_y()
+            grounds.append(_Ground(left, top, left + box.border_width(), top + box.border_height(), layer))
+        waiting += [place.inside(child) for child in reversed(getattr(box, "children", ()))]
+    return inks, grounds
 
 
-def _ink(box: Any, words: str, address: str, opacity: float) -> _Ink:
-    size = box.style["font_size"]
-    is_pale = opacity * box.style["color"].alpha < _PALEST
+def _has_ground(style: Any) -> bool:
+    is_coloured = getattr(style["background_color"], "alpha", 1.0) > 0
+    return is_coloured or any(kind != "none" for kind, _ in style["background_image"])
+
+
+def _ink(place: _Place, layer: _Layer, words: str, address: str) -> _Ink:
+    box, style = place.box, place.box.style
+    is_pale = place.opacity * style["color"].alpha < _PALEST
     left, top = (box.position_x, box.position_y) if words else (box.content_box_x(), box.content_box_y())
     return _Ink(
         words=words,
@@ -155,8 +218,11 @@ def _ink(box: Any, words: str, address: str, opacity: float) -> _Ink:
         top=top,
         right=left + box.width,
         bottom=top + box.height,
-        size=size,
-        is_seen=box.style["visibility"] == "visible" and not is_pale and (size >= _SMALLEST_LETTERS or bool(address)),
+        size=style["font_size"],
+        is_seen=style["visibility"] == "visible"
+        and not is_pale
+        and (style["font_size"] >= _SMALLEST_LETTERS or bool(address)),
+        layer=layer,
         address=address,
     )
 
