@@ -86,6 +86,9 @@ async def examine(data_dir: Path) -> list[Check]:
         partial(check_clock, servers.database_url),
         partial(check_temporal, servers.temporal_address),
         partial(check_smtp, servers.smtp_url),
+        partial(
+            check_keys, keys_folder(data_dir), servers.database_url, required=bool(stack or _given("LAUREL_KEYS_DIR"))
+        ),
     ]
     return [check() for check in machine] + [await check() for check in remote]
 
@@ -258,6 +261,55 @@ async def check_smtp(url: str | None) -> Check:
         repair = "laurel up, or set LAUREL_SMTP_URL"
         return Check("mail", passed=False, detail=f"{_without_account(url)}: {error}", repair=repair)
     return Check("mail", passed=True, detail=f"{_without_account(url)}: reachable")
+
+
+def keys_folder(data_dir: Path) -> Path:
+    """The folder that the environment names for signing keys, else the stack's own."""
+    return Path(_given("LAUREL_KEYS_DIR") or data_dir.expanduser() / "keys")
+
+
+async def check_keys(folder: Path, url: str | None, *, required: bool) -> Check:
+    """There is a key for each purpose, nobody else may read it, and the record has the public halves.
+
+    Only workers need keys, so on another machine their lack is a note.
+    """
+    from config.keys import KeyFolder, KeyPurpose  # noqa: PLC0415
+
+    ids = {purpose: KeyFolder(folder).ids(purpose) for purpose in KeyPurpose}
+    missing = [purpose for purpose, of_purpose in ids.items() if not of_purpose]
+    files = [folder / f"{key_id}.pem" for of_purpose in ids.values() for key_id in of_purpose]
+    check = partial(Check, "signing keys", required=required)
+    if missing:
+        detail = f"{folder}: none for {' and '.join(missing)}"
+        return check(passed=False, detail=detail, repair="laurel keys create")
+    exposed = [file.name for file in files if file.stat().st_mode & 0o077]
+    if exposed:
+        detail = f"{folder}: others than the owner may read {', '.join(exposed)}"
+        return check(passed=False, detail=detail, repair=f"chmod 600 {folder}/*.pem", required=True)
+    if url is None:
+        return check(passed=True, detail=f"{len(files)} in {folder}, not compared with the record")
+    unpublished = await asyncio.to_thread(_unpublished, url, [file.stem for file in files])
+    if unpublished is None:
+        return check(passed=False, detail="not compared: the database cannot be read", required=False)
+    if unpublished:
+        detail = f"{folder}: the record lacks the public half of {', '.join(unpublished)}"
+        return check(passed=False, detail=detail, repair="laurel keys create", required=True)
+    return check(passed=True, detail=f"{len(files)} in {folder}, public halves published")
+
+
+def _unpublished(url: str, ids: list[str]) -> list[str] | None:
+    """Which keys the record does not know; None when it cannot be asked."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+    from storage import keys  # noqa: PLC0415
+    from storage.integrations import connected  # noqa: PLC0415
+
+    try:
+        with connected(url) as connection:
+            published = {key.id for key in keys.public_keys(connection)}
+    except DBAPIError:
+        return None
+    return [key_id for key_id in ids if key_id not in published]
 
 
 def _not_running(name: str) -> Check:

@@ -1,15 +1,14 @@
 """``laurel keys``: what signs credentials and checkpoints, private halves in a folder, public halves published."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-
-from config.keys import KeyFolder, KeyMissingError, KeyPurpose, SigningKey
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from config.keys import KeyFolder, SigningKey
     from storage.keys import SigningKeyFields
 
 # ruff: noqa: PLC0415
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The keys that sign credentials and the audit trail.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(help="The key's name, as `laurel keys list` prints it.")]
-Purpose = Annotated[KeyPurpose, typer.Argument(help="What the key signs.")]
+Purpose = Annotated[Literal["credential", "audit"], typer.Argument(help="What the key signs.")]
 DataDir = Annotated[Path | None, typer.Option(help="The data folder of the stack whose keys and database are meant.")]
 
 
@@ -26,6 +25,7 @@ def create_keys(*, data_dir: DataDir = None) -> None:
     """Make the keys that are missing, and publish those of the folder that the record lacks."""
     from cli.actor import cli_actor
     from cli.main import database_url, mendable
+    from config.keys import KeyFolder, KeyMissingError
     from storage.integrations import connected
 
     folder = KeyFolder(keys_folder(data_dir))
@@ -39,6 +39,7 @@ def create_keys(*, data_dir: DataDir = None) -> None:
 def list_keys(*, data_dir: DataDir = None) -> None:
     """Print every key that was ever published, what it is for, and whether its private half is here."""
     from cli.main import database_url, mendable
+    from config.keys import KeyFolder, KeyPurpose
     from storage import keys
     from storage.integrations import connected
 
@@ -59,12 +60,13 @@ def rotate_key(purpose: Purpose, *, data_dir: DataDir = None) -> None:
     """Make a new key that signs from now on; what the keys before it signed still holds."""
     from cli.actor import cli_actor
     from cli.main import database_url, mendable
+    from config.keys import KeyFolder, KeyPurpose
     from storage import keys
     from storage.integrations import connected
 
     folder, actor = KeyFolder(keys_folder(data_dir)), cli_actor()
     with mendable(ValueError, OSError), connected(database_url(data_dir)) as connection:
-        key = folder.create(purpose)
+        key = folder.create(KeyPurpose(purpose))
         retired = keys.signing_key_ids(connection, purpose)
         keys.register(connection, fields_of(key), actor)
         for key_id in retired:
@@ -103,8 +105,9 @@ def keys_folder(data_dir: Path | None = None) -> Path:
     return settings.keys_dir
 
 
-def make_missing_keys(connection: "Connection", folder: KeyFolder, actor: str) -> list[str]:
+def make_missing_keys(connection: "Connection", folder: "KeyFolder", actor: str) -> list[str]:
     """Publish the folder's keys, and give each purpose one that may sign; answers with the ids of those published."""
+    from config.keys import KeyPurpose
     from storage import keys
 
     published: list[str] = []
@@ -118,7 +121,7 @@ def make_missing_keys(connection: "Connection", folder: KeyFolder, actor: str) -
     return published
 
 
-def fields_of(key: SigningKey) -> "SigningKeyFields":
+def fields_of(key: "SigningKey") -> "SigningKeyFields":
     """Return what the record keeps of a key."""
     from storage.keys import SigningKeyFields
 
