@@ -34,6 +34,34 @@ class CertificateWording(StrEnum):
     PARTICIPATION = "participation"
 
 
+class CertificateField(StrEnum):
+    """What a certificate may have to show, in the order of the field matrix.
+
+    ``location`` counts for live activities only. ``provider_whereabouts`` is the address or a web address;
+    ``rn_license`` any number of the learner's own. The last four stand in the designation statement.
+    """
+
+    NAME = "name"
+    PROVIDER = "provider"
+    PROVIDER_ADDRESS = "provider_address"
+    PROVIDER_WHEREABOUTS = "provider_whereabouts"
+    TITLE = "title"
+    FORMAT = "format"
+    LOCATION = "location"
+    DATE = "date"
+    CREDIT = "credit"
+    STATEMENT = "statement"
+    SIGNATURE = "signature"
+    UAN = "uan"
+    RN_LICENSE = "rn_license"
+    PROVIDER_NUMBER = "provider_number"
+    SPONSOR_ID = "sponsor_id"
+    RETENTION_NOTICE = "retention_notice"
+    FIELD_OF_STUDY = "field_of_study"
+    DELIVERY_METHOD = "delivery_method"
+    TIME_STATEMENT = "time_statement"
+
+
 class UnknownCreditTypeError(LookupError):
     """No such credit type, or no such version of it."""
 
@@ -45,7 +73,8 @@ class CreditRule:
     ``name`` is printed in full, in italics where ``is_italic`` (R-AMA-5). ``unit`` is the singular of what is counted,
     ``minutes_per_unit`` what one of it takes. Claimable amounts are whole multiples of ``increment``, at least
     ``minimum_units``. ``required_identifiers`` are codes of identifiers that a learner's profile must hold;
-    ``printed_identifiers`` are those of them that the certificate must show (R-CA-RN). Without ``allows_partial``
+    ``printed_identifiers`` are those of them that the certificate must show (R-CA-RN), ``certificate_fields`` what it
+    must show besides. Without ``allows_partial``
     whoever claims less than the whole claims nothing.
     """
 
@@ -63,6 +92,7 @@ class CreditRule:
     attestation_version: str
     attestation_text: str
     certificate_wording: CertificateWording
+    certificate_fields: frozenset[CertificateField]
     required_identifiers: tuple[str, ...]
     retention_years: int
     source: str
@@ -191,6 +221,7 @@ def _read_rule(entry: Mapping[str, Any]) -> CreditRule:
         "minimum_units": Decimal(entry["minimum_units"]),
         "professions": frozenset(Profession(profession) for profession in entry["professions"]),
         "certificate_wording": CertificateWording(entry["certificate_wording"]),
+        "certificate_fields": frozenset(CertificateField(field) for field in entry["certificate_fields"]),
         "required_identifiers": tuple(entry["required_identifiers"]),
         "printed_identifiers": tuple(entry.get("printed_identifiers", ())),
     }

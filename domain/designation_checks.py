@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain import credit
+from domain.certificate_fields import StatementFault, fields_of_offer, missing_fields, statement_faults
 from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, PostTest
 from domain.policy_problems import Path, PolicyProblem, unique
 from domain.requirement_checks import fields_of, kinds_read, reachable_formats, reachable_formats_read
@@ -23,16 +24,52 @@ _AMA_CREDIT: Final = "AMA PRA Category 1 Credit(s)™"
 _AAPA_CREDIT: Final = "AAPA Category 1 CME credit"
 _MAXIMUM_OF = re.compile(r"maximum of ([0-9]+(?:\.[0-9]+)?)")
 _AMOUNT_OF_AAPA = re.compile(rf"([0-9]+(?:\.[0-9]+)?) {_AAPA_CREDIT}", re.IGNORECASE)
-_BARE_CATEGORY_1 = re.compile(r"(?<!AMA PRA )(?<!AAPA )Category 1")
-_FOUR_YEARS = re.compile(r"(?:four|4)[ -]years?", re.IGNORECASE)
-_FIFTY_MINUTES = re.compile(r"50[ -]minutes?", re.IGNORECASE)
-_FIELD_OF_STUDY = re.compile(r"fields?(?:\(s\))? of study", re.IGNORECASE)
-_DELIVERY_METHOD = re.compile(r"delivery method", re.IGNORECASE)
 _FORMATS_WITH_ASSESSMENT = (LearningFormat.ENDURING_MATERIAL, LearningFormat.JOURNAL_BASED)
 _AUDIENCES = {
     credit.Audience.PHARMACISTS: "pharmacists (P)",
     credit.Audience.TECHNICIANS: "pharmacy technicians (T)",
 }
+
+_FAULTS: Final = {
+    StatementFault.ACCME_CREDIT: "does not say ACCME credit: the ACCME accredits providers and gives no credit",
+    StatementFault.BARE_CATEGORY_1: f"writes the credit's name in full: {_AMA_CREDIT}",
+    StatementFault.APPLIED_FOR: "does not say that credit was applied for",
+}
+_OF_OFFER: Final = frozenset({"identifiers", "designation_statement"})
+_FIELDS: Final[dict[credit.CertificateField, tuple[tuple[str, ...], str]]] = {
+    credit.CertificateField.PROVIDER_ADDRESS: (
+        ("provider", "address"),
+        "is needed: certificates of {} show it",
+    ),
+    credit.CertificateField.PROVIDER_WHEREABOUTS: (
+        ("provider", "address"),
+        "is needed, or else the website: certificates of {} show one of them",
+    ),
+    credit.CertificateField.LOCATION: (
+        ("location",),
+        "is needed: certificates of {} for a live activity show it",
+    ),
+    credit.CertificateField.SIGNATURE: (
+        ("signatories",),
+        "has at least one: certificates of {} are signed",
+    ),
+    credit.CertificateField.PROVIDER_NUMBER: (
+        ("identifiers",),
+        "holds the provider number of the Board of Registered Nursing",
+    ),
+    credit.CertificateField.SPONSOR_ID: (
+        ("identifiers",),
+        "holds the sponsor's identification number of the NASBA registry",
+    ),
+    credit.CertificateField.RETENTION_NOTICE: (
+        ("designation_statement",),
+        "says that the certificate must be retained for a period of four years",
+    ),
+    credit.CertificateField.FIELD_OF_STUDY: (("designation_statement",), "names the field of study"),
+    credit.CertificateField.DELIVERY_METHOD: (("designation_statement",), "names the delivery method"),
+    credit.CertificateField.TIME_STATEMENT: (("designation_statement",), "says that a credit is a 50-minute hour"),
+}
+"""Where an author mends a field that no other check is about, and the sentence that says how; ``{}`` is the credit."""
 
 
 def credit_problems(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
@@ -47,6 +84,7 @@ def credit_problems(policy: CEActivityPolicy) -> Iterator[PolicyProblem]:
             yield _unknown_rule(path, offer)
         else:
             yield from _units(path, offer, rule)
+            yield from _printed(policy, at, rule)
         yield from _apart(policy, at)
         yield from _statement((*path, "designation_statement"), offer.designation_statement)
         check = _moc if offer.credit_type.endswith("_moc_points") else _CHECKS.get(offer.credit_type)
@@ -94,13 +132,24 @@ def _apart(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
 
 def _statement(path: Path, statement: str) -> Iterator[PolicyProblem]:
     """Words that no statement may use (R-AMA-5, R-AMA-9)."""
-    lowered = statement.lower()
-    if "accme credit" in lowered:
-        yield PolicyProblem(path, "does not say ACCME credit: the ACCME accredits providers and gives no credit")
-    if _BARE_CATEGORY_1.search(statement):
-        yield PolicyProblem(path, f"writes the credit's name in full: {_AMA_CREDIT}")
-    if "applied for" in lowered:
-        yield PolicyProblem(path, "does not say that credit was applied for")
+    for fault in statement_faults(statement):
+        yield PolicyProblem(path, _FAULTS[fault])
+
+
+def _printed(policy: CEActivityPolicy, at: int, rule: credit.CreditRule) -> Iterator[PolicyProblem]:
+    """What certificates of this credit must show, and would not: the office hears of it now, not the learner later."""
+    offer, path = policy.credit[at], ("credit", at)
+    missing = {
+        field
+        for learning_format in _formats_of(policy, at)
+        for field in missing_fields(fields_of_offer(policy, offer, learning_format), rule.certificate_fields)
+    }
+    for field, (names, message) in _FIELDS.items():
+        if field in missing:
+            here: Path = (*path, names[0]) if names[0] in _OF_OFFER else names
+            reads = _formats_read(policy, at) if field is credit.CertificateField.LOCATION else ()
+            also = (("provider", "website"),) if field is credit.CertificateField.PROVIDER_WHEREABOUTS else ()
+            yield PolicyProblem(here, message.format(rule.code), (*reads, *also, (*path, "credit_type")))
 
 
 def _ama(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
@@ -168,44 +217,6 @@ def _acpe(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
                 yield PolicyProblem(here, message, reads)
 
 
-def _ancc(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
-    """Nurses' certificates show where the provider is; a web address will do (R-ANCC-1)."""
-    if policy.provider.address is None and policy.provider.website is None:
-        message = f"is needed, or else the website: certificates of {policy.credit[at].credit_type} show one of them"
-        yield PolicyProblem(("provider", "address"), message, (("provider", "website"),))
-
-
-def _california_rn(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
-    """What 16 CCR 1458 puts on the certificate, beyond the license, which comes from the profile (R-CA-RN)."""
-    yield from _address_and_signature(policy, at)
-    if not policy.credit[at].identifiers:
-        yield PolicyProblem(
-            ("credit", at, "identifiers"), "holds the provider number of the Board of Registered Nursing"
-        )
-    if not _FOUR_YEARS.search(_one_line(policy.credit[at])):
-        message = "says that the certificate must be retained for a period of four years"
-        yield PolicyProblem(("credit", at, "designation_statement"), message)
-
-
-def _nasba(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
-    """What the registry wants on an accountant's certificate (R-NASBA)."""
-    yield from _address_and_signature(policy, at)
-    offer, path = policy.credit[at], ("credit", at)
-    if not offer.identifiers:
-        yield PolicyProblem((*path, "identifiers"), "holds the sponsor's identification number of the NASBA registry")
-    if policy.location is None and LearningFormat.LIVE_ACTIVITY in _formats_of(policy, at):
-        message = f"is needed: certificates of {offer.credit_type} for a live activity show it"
-        yield PolicyProblem(("location",), message, _formats_read(policy, at))
-    parts = {
-        _FIELD_OF_STUDY: "names the field of study",
-        _DELIVERY_METHOD: "names the delivery method",
-        _FIFTY_MINUTES: "says that a credit is a 50-minute hour",
-    }
-    for part, meaning in parts.items():
-        if not part.search(_one_line(offer)):
-            yield PolicyProblem((*path, "designation_statement"), meaning)
-
-
 def _moc(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
     """The board takes points until a day that is registered with it (R-PARS-8)."""
     if policy.claim_window.closes_on is None:
@@ -219,20 +230,7 @@ _CHECKS: Final[dict[str, Callable[[CEActivityPolicy, int], Iterator[PolicyProble
     "ama_pra_category_1": _ama,
     "aapa_category_1": _aapa,
     "acpe_contact_hours": _acpe,
-    "ancc_contact_hours": _ancc,
-    "california_rn_contact_hours": _california_rn,
-    "nasba_cpe": _nasba,
 }
-
-
-def _address_and_signature(policy: CEActivityPolicy, at: int) -> Iterator[PolicyProblem]:
-    shown = f"is needed: certificates of {policy.credit[at].credit_type} show it"
-    if policy.provider.address is None:
-        yield PolicyProblem(("provider", "address"), shown)
-    if not policy.signatories:
-        yield PolicyProblem(
-            ("signatories",), f"has at least one: certificates of {policy.credit[at].credit_type} are signed"
-        )
 
 
 def _one_line(offer: CreditOffer) -> str:
