@@ -83,7 +83,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 def _field_error(detail: dict[str, Any]) -> FieldError:
     where, *path = detail["loc"]
     if where != "body":
-        return FieldError(str(path[0]) if path else str(where), _code(detail))
+        # What an unknown parameter is called was chosen by the client.
+        is_ours = path and detail["type"] != "extra_forbidden"
+        return FieldError(str(path[0]) if is_ours else str(where), _code(detail))
     known = []
     for part in path:
         if part not in _fields():
