@@ -31,9 +31,9 @@ def render_page(template: TemplateSource, values: Mapping[str, Any]) -> str:
 def template_fits(data: CertificateData) -> Iterator[Fit]:
     """How little air a template's page may be asked to leave, the most first; the last lets the sheet grow.
 
-    The classes of ``documents.template_fields`` say the rest, and whoever wrote the template knows what they mean there.
+    The classes of ``documents.template_fields`` say the rest; what they mean there is the template's own business.
     """
-    fit = next(iter(fits(data)))
+    fit = next(fits(data))
     return (replace(fit, classes=air) for air in _AIR)
 
 

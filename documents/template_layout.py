@@ -66,7 +66,8 @@ def check_layout(document: Any, data: CertificateData) -> None:
     """Look at the laid out pages (a ``weasyprint.document.Document``) of one certificate.
 
     Raises ``RenderFailedError``, which is final, with ``TooManyPages``, ``PaperDiffers``, ``PageOverflows`` (something
-    reaches over the edge), ``WordsOverlap``, ``WordsCovered`` (by a background), ``QrCodeNotReadable``, or what is not shown, such as ``LearnerNotShown``.
+    reaches over the edge), ``WordsOverlap``, ``WordsCovered`` (by a background), ``QrCodeNotReadable``, or what is not
+    shown, such as ``LearnerNotShown``.
     """
     if len(document.pages) > _SHEETS + len(data.sessions) // _SESSIONS_PER_SHEET:
         raise _failure("TooManyPages")
@@ -172,13 +173,13 @@ class _Place:
         """The place of a box inside this one."""
         style = box.style
         is_positioned = style["position"] in ("relative", "absolute", "fixed")
-        level = style["z_index"] if is_positioned and not self.is_positioned else "auto"
+        is_outermost = is_positioned and not self.is_positioned and style["z_index"] != "auto"
         return _Place(
             box,
             self.opacity * style["opacity"],
             self.is_margin or type(box).__name__ == "MarginBox",
             self.is_positioned or is_positioned,
-            self.level if level == "auto" else level,
+            int(style["z_index"]) if is_outermost else self.level,
         )
 
 

@@ -108,10 +108,6 @@ class _Reader:
                 self._problems.append(TemplateProblem("html", line, message))
         elif (name := self._value(node)) is not None:
             self._flat.add_slot(Slot(node.lineno, name))
-        elif any(each.name == "safe" for each in node.find_all(nodes.Filter)) or _is_filter(node, "safe"):
-            self._report(node, "trusts a value with the filter safe, so that a name could bring its own markup")
-        elif not isinstance(node, nodes.Name | nodes.Getattr):
-            self._report(node, "prints something other than a value as it is: no filters, calls or calculations")
 
     def _value(self, node: nodes.Node, more: frozenset[str] = frozenset()) -> str | None:
         """The name of a value that may be printed, such as ``learner`` or ``signatories.name``; else None, reported."""
@@ -125,6 +121,10 @@ class _Reader:
                 return f"{source}.{node.attr}"
             known = LISTS.get(source or "", frozenset())
             self._report(node, f"names no value of a list that is looped over here{_meant(node.attr, known)}")
+        elif "safe" in {each.name for each in (node, *node.find_all(nodes.Filter)) if isinstance(each, nodes.Filter)}:
+            self._report(node, "trusts a value with the filter safe, so that a name could bring its own markup")
+        else:
+            self._report(node, "uses something other than a value as it is: no filters, calls or calculations")
         return None
 
     def _read_condition(self, node: nodes.If) -> None:
@@ -147,10 +147,8 @@ class _Reader:
         elif isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "loop":
             if node.attr not in _OF_LOOP or not self._loops:
                 self._report(node, "asks a loop for something other than loop.first and loop.last")
-        elif isinstance(node, nodes.Name | nodes.Getattr):
-            self._value(node, SIGNALS | set(LISTS))
         else:
-            self._report(node, "asks for something other than values, and, or, not, == and !=")
+            self._value(node, SIGNALS | set(LISTS))
 
     def _read_loop(self, node: nodes.For) -> None:
         if self._loops:
@@ -173,10 +171,6 @@ class _Reader:
             self._flat.add_slot(Slot(node.lineno, Slot.BEGIN))
             self._read(body)
             self._flat.add_slot(Slot(node.lineno, Slot.END))
-
-
-def _is_filter(node: nodes.Node, name: str) -> bool:
-    return isinstance(node, nodes.Filter) and node.name == name
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
