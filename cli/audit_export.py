@@ -131,7 +131,7 @@ def _write_claims(
     written = hand_out_claims(
         url, wanted, chosen, disclosure, lambda claims: write_claims(file, heading, claims, chosen)
     )
-    return f"{written.rows} claims"
+    return f"claims: {written.rows}"
 
 
 def _write_entries(
@@ -139,4 +139,4 @@ def _write_entries(
 ) -> str:
     from storage.exports import hand_out_entries
 
-    return f"{hand_out_entries(url, wanted.from_on, wanted.until_on, disclosure, file)} entries"
+    return f"entries: {hand_out_entries(url, wanted.from_on, wanted.until_on, disclosure, file)}"

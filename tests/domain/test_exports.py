@@ -27,9 +27,7 @@ def test_what_staff_did_is_told_in_one_cell() -> None:
 
 
 def test_a_list_says_what_was_asked_for_and_when_it_was_made() -> None:
-    wanted = ExportFilter(
-        from_on=date(2026, 1, 1), until_on=date(2026, 12, 31), credit_type="ama", ce_activity="rounds"
-    )
+    wanted = replace(YEAR, credit_type="ama", ce_activity="rounds")
     heading = ExportHeading(wanted, datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC), "1.0")
     assert heading.lines[0] == "Claims from 2026-01-01 to 2026-12-31, credit type: ama, CE activity: rounds"
     assert heading.lines[-1] == "Made at 2027-01-02 03:04:05 UTC by Laurel 1.0."
