@@ -1,7 +1,7 @@
 """The certificate: one template and one style sheet, as a web page and as an archival, accessible PDF."""
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
 from functools import cache
 from pathlib import Path
@@ -21,12 +21,15 @@ from documents.template_layout import check_layout
 from documents.typefaces import TYPEFACES, font_rules, missing_glyphs
 
 if TYPE_CHECKING:
+    from weasyprint.document import Document
+
     from documents.pdf import PdfEngine
 
 __all__ = [
     "TEMPLATE_VERSION",
     "certificate_css",
     "certificate_stylesheet",
+    "lay_out_certificate",
     "missing_glyphs",
     "render_certificate",
     "render_certificate_html",
@@ -49,22 +52,25 @@ def render_certificate(job: CertificateJob) -> bytes:
     from documents.pdf import AttachedFile  # noqa: PLC0415 - the web page must work where pango is not installed
 
     data = job.data
-    fittings = template_fits(data) if job.template else fits(data)
-    pages = (_page(job, fitting, qr=_QR_CODE) for fitting in fittings)
-    pictures = {_QR_CODE: QrCode(data.verification_url)}
     issued_at = datetime.combine(data.issued_on, time(), UTC)
     credential = job.credential and AttachedFile(
         name="credential.json", description=_CREDENTIAL, content=job.credential, made_at=issued_at
     )
     return _pdf_engine().render(
-        pages,
+        _pages(job),
         identifier=f"{data.certificate_id}.{data.version}",
-        pictures=pictures,
+        pictures={_QR_CODE: QrCode(data.verification_url)},
         attachments=[credential] if credential else [],
-        stylesheet=page_style(job.template, data.paper) if job.template else None,
+        stylesheet=_page_style(job),
         # The built-in template is proved by tests; what a provider's own makes of these words is looked at now.
         check=(lambda document: check_layout(document, data)) if job.template else None,
     )
+
+
+def lay_out_certificate(job: CertificateJob) -> "Document":
+    """Return the pages that ``render_certificate`` writes, as laid out: where each word and each picture stands."""
+    pictures = {_QR_CODE: QrCode(job.data.verification_url)}
+    return _pdf_engine().lay_out(_pages(job), pictures=pictures, stylesheet=_page_style(job))
 
 
 def render_certificate_pdf(data: CertificateData) -> bytes:
@@ -116,6 +122,16 @@ def _pdf_engine() -> "PdfEngine":
     # The engine keeps the fonts in a temporary folder, which it can remove only while the interpreter is whole.
     atexit.register(_pdf_engine.cache_clear)
     return PdfEngine(certificate_css())
+
+
+def _pages(job: CertificateJob) -> Iterator[str]:
+    """The certificate's page with ever less air, until one fits."""
+    fittings = template_fits(job.data) if job.template else fits(job.data)
+    return (_page(job, fitting, qr=_QR_CODE) for fitting in fittings)
+
+
+def _page_style(job: CertificateJob) -> str | None:
+    return page_style(job.template, job.data.paper) if job.template else None
 
 
 def _page(job: CertificateJob, fitting: Fit, *, qr: str, stylesheet_url: str | None = None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from documents.models import CertificateData
-from documents.typefaces import SANS, SERIF, clusters, text_width
+from documents.typefaces import SANS, SERIF, clusters, text_width, typefaces_for
 
 # Widths in points, for the narrower paper's text column.
 _COLUMN = 610.0
@@ -47,11 +47,12 @@ def fits(data: CertificateData) -> Iterator[Fit]:
     learner, learner_lines = _set(data.learner, _LEARNER_SIZES)
     title, title_lines = _set(data.ce_activity_title, _TITLE_SIZES)
     note = _size(f"{data.accreditation_statement} {data.designation_statement}", _NOTE_SIZES)
-    classes = f"learner-{learner} title-{title} notes-{note} signatories-{len(data.signatories)}"
+    is_tall = any(typeface.is_tall for typeface in typefaces_for(data.learner + data.ce_activity_title))
+    classes = f"learner-{learner} title-{title} notes-{note} signatories-{len(data.signatories)}{' tall' * is_tall}"
     address_lines = _address_lines(data.verification_url)
     height = (
-        len(learner_lines) * _LEARNER_SIZES[learner - 1][0] * 1.18
-        + len(title_lines) * _TITLE_SIZES[title - 1][0] * 1.24
+        len(learner_lines) * _LEARNER_SIZES[learner - 1][0] * (1.55 if is_tall else 1.18)
+        + len(title_lines) * _TITLE_SIZES[title - 1][0] * (1.55 if is_tall else 1.24)
         + _statements_height(data, _NOTE_SIZES[note - 1][0])
         + _other_height(data)
     )

@@ -106,23 +106,12 @@ class PdfEngine:
         stylesheet: str | None = None,
         check: Callable[[Document], None] | None = None,
     ) -> bytes:
-        """Return the PDF of the first of these pages that is not crowded, or else of the last.
+        """Return the PDF of the first of these pages that is not crowded, or else of the last; see ``lay_out``.
 
-        A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
-        An image whose address is a key of ``pictures`` is drawn by that picture. ``stylesheet`` is CSS for these pages
-        in place of the engine's own; it can name the engine's fonts, and whatever it wants fetched is not. ``check``
-        looks at the pages that were chosen, and raises when they must not be written.
+        ``check`` looks at the pages that were chosen, and raises when they must not be written.
         """
         with self._turn:
-            stylesheets = [self._stylesheet]
-            if stylesheet is not None:
-                # Without the fonts' configuration: no such style sheet can bring a typeface into later certificates.
-                stylesheets = [CSS(string=font_rules((), "") + stylesheet, url_fetcher=self._fetcher)]
-            for page in pages:
-                self._bring(typefaces_for(page))
-                document = self._lay_out(page, pictures or {}, stylesheets)
-                if not _is_crowded(document):
-                    break
+            document = self._first_that_fits(pages, pictures or {}, stylesheet)
             if check is not None:
                 check(document)
             pdf: bytes = document.write_pdf(
@@ -134,6 +123,33 @@ class PdfEngine:
             )
             return pdf
 
+    def lay_out(
+        self, pages: Iterable[str], *, pictures: Mapping[str, Picture] | None = None, stylesheet: str | None = None
+    ) -> Document:
+        """Return the layout of the first of these pages that is not crowded, or else of the last.
+
+        A page is crowded if on the first sheet its element ``end-of-text`` leaves no gap above its element ``foot``.
+        An image whose address is a key of ``pictures`` is drawn by that picture. ``stylesheet`` is CSS for these pages
+        in place of the engine's own; it can name the engine's fonts, and whatever it wants fetched is not.
+        """
+        with self._turn:
+            return self._first_that_fits(pages, pictures or {}, stylesheet)
+
+    def _first_that_fits(
+        self, pages: Iterable[str], pictures: Mapping[str, Picture], stylesheet: str | None
+    ) -> Document:
+        stylesheets = [self._stylesheet]
+        if stylesheet is not None:
+            # Without the fonts' configuration: no such style sheet can bring a typeface into later certificates.
+            stylesheets = [CSS(string=font_rules((), "") + stylesheet, url_fetcher=self._fetcher)]
+        images = dict(pictures)  # to which the engine adds those that it has decoded
+        for page in pages:
+            self._bring(typefaces_for(page))
+            document = self._lay_out(page, images, stylesheets)
+            if not _is_crowded(document):
+                break
+        return document
+
     def _bring(self, typefaces: Iterable[Typeface]) -> None:
         """Make typefaces known to the engine, once; no page looks different for those that others have brought."""
         for typeface in typefaces:
@@ -141,14 +157,14 @@ class PdfEngine:
                 CSS(string=typeface.rule("bundled:/"), url_fetcher=_fetch_font, font_config=self._fonts)
                 self._brought.add(typeface)
 
-    def _lay_out(self, page: str, pictures: Mapping[str, Picture], stylesheets: list[CSS]) -> Document:
+    def _lay_out(self, page: str, images: dict[str, Any], stylesheets: list[CSS]) -> Document:
         return _Page(page, self._fetcher, self._html_stylesheet).render(
             stylesheets=stylesheets,
             font_config=self._fonts,
             color_profiles={_OUTPUT_INTENT: self._colour_profile()},
             pdf_variant=_VARIANT,
             output_intent=_OUTPUT_INTENT,
-            cache=dict(pictures),
+            cache=images,
         )
 
     def _colour_profile(self) -> ColorProfile:

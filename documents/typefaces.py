@@ -31,7 +31,8 @@ class Typeface:
     """One font file, with the family that style sheets know it by.
 
     ``blocks`` are the ranges of characters that it may be needed for, both ends inclusive; the typefaces without any
-    are needed always. ``joins`` where letters change with their neighbours, and joiners say how.
+    are needed always. ``joins`` where letters change with their neighbours, and joiners say how; ``is_tall`` where
+    marks reach far above and below the letters.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Typeface:
     weight: int = 400
     blocks: tuple[tuple[int, int], ...] = ()
     joins: bool = False
+    is_tall: bool = False
 
     def rule(self, prefix: str) -> str:
         """Return the CSS rule that brings the file, from below an address such as ``/static/fonts``."""
@@ -87,6 +89,7 @@ OTHER_SCRIPTS: Final = (
         family="Noto Naskh Arabic",
         blocks=((0x600, 0x6FF), (0x750, 0x77F), (0x8A0, 0x8FF)),
         joins=True,
+        is_tall=True,
     ),
     Typeface(
         file="NotoSerifHebrew-Regular.ttf.woff2",
@@ -100,12 +103,14 @@ OTHER_SCRIPTS: Final = (
         family="Noto Serif Devanagari",
         blocks=((0x900, 0x97F), (0xA8E0, 0xA8FF)),
         joins=True,
+        is_tall=True,
     ),
     Typeface(
         file="NotoSerifThai-Regular.ttf.woff2",
         sha256="d3e1a754bd1beb3ce93a1e27208b791e7059d30395dea94f8a895a50b9394e75",
         family="Noto Serif Thai",
         blocks=((0xE01, 0xE5B),),
+        is_tall=True,
     ),
     Typeface(
         file="NotoSerifCJK-Common.ttf.woff2",
