@@ -1,95 +1,111 @@
-"""The audit trail of a claim as sentences that its learner, and staff, can read."""
+"""Entries of the audit trail for those who may read them: a claim's learner, staff, auditors."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from api.problems import refusal_kind
+from api.sentences import sentence
+from api.views import time_json
+from storage.history import AccountName, TrailEntry
 
 _SYSTEM: Final = "laurel"
-
-_WORDS: Final[Mapping[str, str]] = {
-    "claim.opened": "The claim was opened.",
-    "opening.accepted": "The claim was opened.",
-    "participation.accepted": "Participation was proved.",
-    "participation.verified": "A roster proved participation.",
-    "statement.accepted": "The statement of credit was chosen.",
-    "disclosures.accepted": "The disclosures were acknowledged.",
-    "progress.accepted": "The learning platform reported progress.",
-    "session.accepted": "The credit claimed for a session was saved.",
-    "finalization.accepted": "The statement was made final.",
-    "extension_request.accepted": "More time was asked for.",
-    "extension_refusal.accepted": "More time was refused.",
-    "correction.accepted": "The award was corrected.",
-    "attempt.accepted": "An attempt at the post-test was started.",
-    "answers.accepted": "The answers to the post-test were given.",
-    "attempt.graded": "The post-test was graded.",
-    "evaluation.accepted": "The evaluation was completed.",
-    "window.opened": "Credit can be claimed from now on.",
-    "credit.accepted": "Credit was claimed.",
-    "credit.awarded": "The credit was awarded.",
-    "certificate.issued": "The certificate was issued.",
-    "email.sent": "The certificate was announced by e-mail.",
-    "withdrawal.accepted": "The claim was withdrawn.",
-    "extension.accepted": "The deadline was extended.",
-    "retry.accepted": "A step that had stopped was tried again.",
-    "claim.expired": "The deadline passed, and the claim was closed.",
-    "claim.denied": "The claim was denied.",
-    "claim.parked": "The claim waits for a member of staff.",
-    "claim.continued": "The claim goes on.",
-    "claim.moved": "The claim moved here from another account of the same person.",
-    "award.merged": "The award counts no more: the same credit was awarded under another account of the same person.",
-}
-_STEPS: Final[Mapping[str, str]] = {
-    "opening": "Opening the claim",
-    "participation": "Proving participation",
-    "statement": "Choosing the statement of credit",
-    "disclosures": "Acknowledging the disclosures",
-    "progress": "Recording progress",
-    "session": "Claiming a session",
-    "finalization": "Making the statement final",
-    "extension_request": "Asking for more time",
-    "extension_refusal": "Refusing more time",
-    "correction": "Correcting the award",
-    "attempt": "Starting an attempt",
-    "answers": "Giving the answers",
-    "evaluation": "Completing the evaluation",
-    "credit": "Claiming credit",
-    "withdrawal": "Withdrawing the claim",
-    "extension": "Extending the deadline",
-    "retry": "Trying a step again",
-}
+_GONE: Final = "What was entered here was removed at the end of its retention."
+# What an entry says of the claim's row beside the fact itself; staff and auditors read it in full.
+_OF_THE_ROW: Final = frozenset(
+    {
+        "learner_id",
+        "version_id",
+        "stage",
+        "attention",
+        "participation_method",
+        "participation_at",
+        "disclosures_version",
+        "disclosures_at",
+        "evaluated_at",
+        "claimed_units",
+        "attestation_version",
+        "attested_at",
+        "finalized_at",
+        "awarded_at",
+        "notified_at",
+        "closed_as",
+        "closed_at",
+        "extension_requested_at",
+    }
+)
+_KINDS: Final = {"cli": "command_line", "operator": "operator", "integration": "platform"}
 
 
-def entry_json(seq: int, body: bytes, reader: str) -> dict[str, Any]:
-    """One entry of the audit trail; ``reader`` is the account that reads it, to whom its own acts are ``you``."""
-    entry = json.loads(body)
-    after = entry.get("after", {})
-    actor = entry.get("actor", _SYSTEM)
+def entry_json(entry: TrailEntry, reader: Collection[str], time_zone: str) -> dict[str, Any]:
+    """One entry for the learner whose claim it is of; the acts of the accounts ``reader`` are ``you``."""
+    body = entry.body or {}
+    after, actor = body.get("after", {}), body.get("actor", _SYSTEM)
+    private = dict(body.get("private") or {})
     return {
-        "seq": seq,
-        "at": entry.get("at"),
-        "event": entry["event"],
-        "text": sentence(entry["event"], after),
-        "actor": "you" if actor == reader else "system" if actor == _SYSTEM else "other",
-        "reason": entry.get("reason"),
+        "seq": entry.seq,
+        "at": body.get("at"),
+        "event": body.get("event"),
+        "text": _text(entry, time_zone),
+        "actor": "you" if actor in reader else "system" if actor == _SYSTEM else "other",
+        "reason": private.pop("reason", body.get("reason")),
+        "personal": private,
+        "is_erased": _is_erased(entry),
         "stage": after.get("stage"),
-        "details": {name: value for name, value in after.items() if name != "stage"},
-        "submission": entry.get("submission"),
-        "request_id": entry.get("request_id"),
+        "details": {name: value for name, value in after.items() if name not in _OF_THE_ROW},
+        "submission": body.get("submission"),
+        "request_id": body.get("request_id"),
     }
 
 
-def sentence(event: str, after: Mapping[str, Any]) -> str:
-    """What an event means, with the result or the reason that belongs to it."""
-    subject, _, what = event.rpartition(".")
-    if what == "refused":
-        kind = refusal_kind(str(after.get("refusal")))
-        return f"{_STEPS.get(subject, 'A step')} was refused: {kind.title[0].lower()}{kind.title[1:]}."
-    words = _WORDS.get(event, f"{event.replace('.', ': ').replace('_', ' ').capitalize()}.")
-    if event == "attempt.graded" and "correct" in after:
-        result = "passed" if after.get("has_passed") else "not passed"
-        return f"{words} {after['correct']} of {after.get('total')} answers are right: {result}."
-    if event == "credit.awarded" and "units" in after:
-        return f"{words[:-1]}: {after['units']}."
-    return words
+def audit_json(entry: TrailEntry, names: Mapping[str, AccountName], time_zone: str = "UTC") -> dict[str, Any]:
+    """One entry with all that it says, for staff and auditors; ``names`` says who accounts are."""
+    body = entry.body or {}
+    private = dict(body.get("private") or {})
+    return {
+        "stream": entry.stream,
+        "seq": entry.seq,
+        "recorded_at": time_json(entry.recorded_at),
+        "at": body.get("at"),
+        "event": body.get("event"),
+        "text": _text(entry, time_zone),
+        "actor": _actor_json(body.get("actor"), names),
+        "before": body.get("before", {}),
+        "after": body.get("after", {}),
+        "reason": private.pop("reason", body.get("reason")),
+        "personal": private,
+        "is_erased": _is_erased(entry),
+        "rule": body.get("rule"),
+        "evidence": body.get("evidence", {}),
+        "submission": body.get("submission"),
+        "request_id": body.get("request_id"),
+        "body_hash": entry.body_hash.hex(),
+        "hash": entry.hash.hex(),
+    }
+
+
+def actors_of(entries: Collection[TrailEntry]) -> set[str]:
+    """The accounts that these entries say did something."""
+    actors = {entry.body["actor"] for entry in entries if entry.body}
+    return {actor for actor in actors if actor.startswith("acc_")}
+
+
+def _text(entry: TrailEntry, time_zone: str) -> str:
+    if entry.body is None:
+        return _GONE
+    return sentence(entry.body["event"], entry.body.get("after", {}), time_zone)
+
+
+def _is_erased(entry: TrailEntry) -> bool:
+    """Whether something that was entered can't be read any more: its retention ended, or its key was destroyed."""
+    return entry.body is None or ("private" in entry.body and entry.body["private"] is None)
+
+
+def _actor_json(actor: str | None, names: Mapping[str, AccountName]) -> dict[str, str | None] | None:
+    if actor is None:
+        return None
+    if actor in names:
+        return {"kind": "account", "id": actor, "name": names[actor].name, "email": names[actor].email}
+    prefix, separator, rest = actor.partition(":")
+    if separator and prefix in _KINDS:
+        return {"kind": _KINDS[prefix], "id": actor, "name": rest, "email": None}
+    kind = "system" if actor == _SYSTEM else "account"
+    return {"kind": kind, "id": actor, "name": "Laurel" if actor == _SYSTEM else None, "email": None}

@@ -280,14 +280,16 @@ class Submission(BaseModel):
 
 
 class HistoryEntry(BaseModel):
-    """Something that happened."""
+    """Something that happened. What was entered as ``personal``, and the ``reason``, may have been erased since."""
 
     seq: int
     at: Time | None
-    event: str
+    event: str | None
     text: str
     actor: Literal["you", "system", "other"]
     reason: str | None
+    personal: dict[str, Any]
+    is_erased: bool
     stage: str | None
     details: dict[str, Any]
     submission: str | None
@@ -300,6 +302,46 @@ class History(BaseModel):
     data: list[HistoryEntry]
     has_more: bool
     next: int | None
+
+
+class AuditActor(BaseModel):
+    """Who did something; ``name`` and ``email`` as far as they are known."""
+
+    kind: Literal["account", "system", "operator", "command_line", "platform"]
+    id: str
+    name: str | None
+    email: str | None
+
+
+class AuditEntry(BaseModel):
+    """One entry in full. Hashes are SHA-256 in hex; ``evidence`` maps what the entry rested on to its hash."""
+
+    stream: str
+    seq: int
+    recorded_at: Time
+    at: Time | None
+    event: str | None
+    text: str
+    actor: AuditActor | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str | None
+    personal: dict[str, Any]
+    is_erased: bool
+    rule: str | None
+    evidence: dict[str, str]
+    submission: str | None
+    request_id: str | None
+    body_hash: str
+    hash: str
+
+
+class AuditTrail(BaseModel):
+    """A page of entries; pass ``next`` as ``after`` to go on."""
+
+    data: list[AuditEntry]
+    has_more: bool
+    next: int | str | None
 
 
 class PublishedCEActivity(BaseModel):

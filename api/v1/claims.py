@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,9 +25,10 @@ from api.views import claim_json, stage_if_opened, submission_json
 from domain.claims import CLOSED_STAGES, Stage
 from domain.identities import derived_id, is_id
 from domain.submissions import Opening
-from storage import intake, queries
+from storage import history, intake, queries
 from storage.audit import claim_stream
 from storage.definitions import DefinitionStatus
+from storage.history import TrailEntry
 from storage.intake import KeyReusedError
 from storage.queries import CEActivityView, ClaimView
 
@@ -189,17 +190,23 @@ async def show_history(
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the page before.")] = 0,
 ) -> Response:
     """Everything that happened to my claim, refusals too, oldest first."""
-    await own_claim(services, principal, claim_id)
-    entries = await services.database.statements(lambda c: queries.history(c, claim_stream(claim_id), after, limit + 1))
-    return history_page(entries, limit, principal.account_id)
+    view = await own_claim(services, principal, claim_id)
+    policy = await services.policies.get(view.version_id)
+
+    async def read(connection: AsyncConnection) -> tuple[list[TrailEntry], frozenset[str]]:
+        entries = await history.of_stream(connection, claim_stream(claim_id), after, limit + 1)
+        return entries, await history.accounts_of_person(connection, principal.learner_id)
+
+    entries, own = await services.database.statements(read)
+    return history_page(entries, limit, own, policy.time_zone)
 
 
-def history_page(entries: list[tuple[int, bytes]], limit: int, reader: str) -> Response:
+def history_page(entries: list[TrailEntry], limit: int, reader: Collection[str], time_zone: str) -> Response:
     """A page of audit entries in words; ``entries`` may hold one more than the limit."""
     shown = entries[:limit]
     has_more = len(entries) > limit
-    data = [entry_json(seq, body, reader) for seq, body in shown]
-    return json_response({"data": data, "has_more": has_more, "next": shown[-1][0] if has_more else None})
+    data = [entry_json(entry, reader, time_zone) for entry in shown]
+    return json_response({"data": data, "has_more": has_more, "next": shown[-1].seq if has_more else None})
 
 
 @router.get("/{claim_id}/events", response_class=StreamingResponse, responses=answers.EVENTS)

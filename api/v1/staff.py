@@ -15,14 +15,13 @@ from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.bodies import ExtensionRequest, ReasonRequest, Slug
-from api.v1.claims import check_cursor, claims_page, history_page
+from api.v1.claims import check_cursor, claims_page
 from api.v1.envelope import Envelope, envelope
 from api.v1.steps import Desk, StaffDesk, any_claim, json_response
 from api.views import claim_json
 from domain.claims import Attention, Stage
 from domain.submissions import DeadlineExtended, ExtensionRefused, StepRetried
 from storage import catalog, intake, queries
-from storage.audit import claim_stream
 from storage.definitions import Definition, DefinitionError, json_schema, read_definition
 from storage.intake import KeyReusedError, StoredAnswer
 from storage.queries import ClaimView
@@ -46,7 +45,8 @@ _DEFINITION: Final[dict[str, Any]] = {
 }
 
 
-def _plausible(at: datetime) -> datetime:
+def plausible(at: datetime) -> datetime:
+    """A time that somebody may mean; else ``ValueError``."""
     try:
         year = at.astimezone(UTC).year
     except OverflowError:
@@ -115,7 +115,7 @@ class ClaimFilter(BaseModel):
     stage: Stage | None = None
     attention: Attention | None = None
     ce_activity: Slug | None = None
-    due_before: Annotated[AwareDatetime, AfterValidator(_plausible)] | None = None
+    due_before: Annotated[AwareDatetime, AfterValidator(plausible)] | None = None
     is_extension_requested: bool = False
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     after: Annotated[str, Field(max_length=80)] | None = None
@@ -155,20 +155,6 @@ async def show_claim(
         "workflow_url": services.gateway.workflow_url(workflow_id, services.settings.temporal_ui_url),
     }
     return json_response(document)
-
-
-@router.get("/claims/{claim_id}/history", response_model=answers.History)
-async def show_history(
-    claim_id: str,
-    principal: Staff,
-    services: ServicesOf,
-    limit: Limit = 50,
-    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-) -> Response:
-    """Everything that happened to a claim, refusals too, oldest first."""
-    view = await any_claim(services, claim_id)
-    entries = await services.database.statements(lambda c: queries.history(c, claim_stream(view.id), after, limit + 1))
-    return history_page(entries, limit, principal.account_id)
 
 
 @router.post("/claims/{claim_id}/extend", response_model=answers.Claim, responses=answers.TAKEN)

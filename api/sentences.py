@@ -1,0 +1,242 @@
+"""Entries of the audit trail as sentences: what each event means, with what belongs to it.
+
+An event has sentences from the one that says most to the one that needs nothing; the first is taken whose values the
+entry has. ``tests/api/test_sentences.py`` finds events that the code enters and nobody has words for.
+"""
+
+from collections.abc import Mapping
+from string import Formatter
+from typing import Any, Final
+
+from api.pages.rendering import day, moment
+from api.problems import refusal_kind
+from domain import credit
+from domain.claims import Attention
+from domain.corrections import CorrectionKind, RevocationClass
+from domain.refusals import RefusalCode
+
+_OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "opening.accepted": ("The claim was opened.",),
+    "participation.accepted": ("Participation was proved.",),
+    "participation.verified": ("A roster proved participation.",),
+    "statement.accepted": ("The statement of credit was chosen: {credit_type}.", "The statement of credit was chosen."),
+    "disclosures.accepted": ("The disclosures were acknowledged.",),
+    "progress.accepted": ("The learning platform reported progress.",),
+    "session.accepted": (
+        "Session {session} was saved with {units} units.",
+        "Session {session} is not claimed.",
+        "The credit claimed for a session was saved.",
+    ),
+    "finalization.accepted": ("The statement was made final.",),
+    "extension_request.accepted": ("More time was asked for.",),
+    "extension_refusal.accepted": ("More time was refused.",),
+    "extension.accepted": ("The deadline was extended to {due_at}.", "The deadline was extended."),
+    "attempt.accepted": ("Attempt {attempt} at the post-test was started.", "An attempt at the post-test was started."),
+    "answers.accepted": (
+        "The answers of attempt {attempt} at the post-test were given.",
+        "The answers to the post-test were given.",
+    ),
+    "attempt.graded": (
+        "The post-test was graded. {correct} of {total} answers are right: {has_passed}.",
+        "The post-test was graded.",
+    ),
+    "evaluation.accepted": ("The evaluation was completed.",),
+    "window.opened": ("Credit can be claimed from now on.",),
+    "credit.accepted": ("Credit was claimed: {units} {credit_type}.", "Credit was claimed."),
+    "credit.awarded": (
+        "The credit was awarded: {units} {credit_type}.",
+        "The credit was awarded: {units}.",
+        "The credit was awarded.",
+    ),
+    "certificate.issued": ("The certificate was issued.",),
+    "email.sent": ("The certificate was announced by e-mail.",),
+    "withdrawal.accepted": ("The claim was withdrawn.",),
+    "retry.accepted": ("A step that had stopped was tried again.",),
+    "claim.expired": ("The deadline passed, and the claim was closed.",),
+    "claim.parked": ("The claim waits for a member of staff: {attention}.", "The claim waits for a member of staff."),
+    "claim.continued": ("The claim goes on.",),
+    "claim.moved": ("The claim moved here from another account of the same person.",),
+}
+_OF_AWARDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "award.merged": (
+        "The award counts no more: the same credit was awarded under another account of the same person.",
+    ),
+    "correction.requested": ("{kind} was asked for.",),
+    "correction.approved": ("A second person agreed: {kind} may be made.",),
+    "correction.declined": ("A second person did not agree: {kind} is not made.",),
+    "correction.parked": ("{kind} waits for a member of staff: {attention}.",),
+    "correction.continued": ("{kind} goes on.",),
+    "correction.completed": ("{kind} is complete.",),
+    "credit.corrected": (
+        "The credit was corrected: {units} {credit_type}. Version {version} of the certificate follows.",
+    ),
+    "name.corrected": ("The name was corrected. Version {version} of the certificate follows.",),
+    "certificate.reissued": ("The certificate is issued anew, as version {version}.",),
+    "credit.revoked": ("The credit and its certificate were revoked: {reason_class}.",),
+}
+_OF_PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "account.opened": ("An account was opened.",),
+    "account.removed": ("The account was removed, because it held nothing.",),
+    "account.role_given": ("The account was given the role {role}.", "The account was given a role."),
+    "account.deactivated": ("The account was closed for signing in.",),
+    "profile.changed": ("The profile was changed: {fields}.", "The profile was changed."),
+    "lookup.account_found": ("An existing account was found; a link was sent to its address.",),
+    "lookup.no_match": ("No existing account was found.",),
+    "learner.merge_requested": ("Another account was to become part of this one.",),
+    "learner.merged": ("Another account of the same person became part of this one.",),
+    "learner.merged_into": ("The account became part of another one of the same person.",),
+    "legal_hold.placed": ("A legal hold was placed: nothing is removed while it lasts.",),
+    "legal_hold.released": ("A legal hold was lifted.",),
+    "retention.purged": ("What was kept long enough was removed.",),
+    "erasure.contact": ("The contact data was erased, by destroying its key.",),
+    "erasure.record": ("The personal data of the record was erased, by destroying its key.",),
+    "historical_award.entered": (
+        "Credit from before this record was entered: {units} {credit_type}, completed on {completed_on}.",
+        "Credit from before this record was entered.",
+    ),
+    "historical_award.voided": (
+        "Credit from before this record was voided: {units} {credit_type}, completed on {completed_on}.",
+        "Credit from before this record was voided.",
+    ),
+}
+_OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
+    "ce_activity.published": ("Version {version} was published: {status}.", "A version was published."),
+    "ce_activity.status_changed": ("The CE activity is {status} from now on.", "The status was changed."),
+    "roster.previewed": ("A roster of {row_count} rows was uploaded and previewed.", "A roster was previewed."),
+    "roster.applied": ("The roster was applied.",),
+    "roster.entry_added": ("A platform added a person to its roster.",),
+    "employees.loaded": ("A list of {count} employees was loaded.", "A list of employees was loaded."),
+    "employees.cleared": ("The list of employees was cleared.",),
+    "integration.added": ("The platform may send events from now on.",),
+    "integration.secret_rotated": ("The platform was given a new secret.",),
+    "integration.previous_secret_dropped": ("The platform's earlier secret was dropped.",),
+    "integration.disabled": ("The platform may send no more events.",),
+    "event.assigned": ("An event was assigned to a learner by hand: {state}.",),
+    "event.retried": ("An event that waited was tried again: {state}.",),
+    "event.dismissed": ("An event was dismissed: it has no effect.",),
+    "certificate_template.published": (
+        "Version {version} of the certificate template {name} was published.",
+        "A certificate template was published.",
+    ),
+    "certificate_template.retired": (
+        "The certificate template {name} was retired.",
+        "A certificate template was retired.",
+    ),
+    "claim.exported": ("The audit bundle of the claim {claim} was handed out.",),
+    "claims.exported": ("The list of claims from {from} to {to} was handed out: {rows} rows.",),
+    "entries.exported": ("The audit entries from {from} to {to} were handed out: {rows} entries.",),
+    "image.added": ("Version {version} of the picture {name} was added.", "A picture was added."),
+    "key.registered": ("The key {key} was published; its purpose: {purpose}.", "A key was published."),
+    "key.retired": ("The key {key} signs no more; what it signed holds.", "A key was retired."),
+    "key.revoked": ("The key {key} was revoked; what it signed is not trusted.", "A key was revoked."),
+}
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {**_OF_CLAIMS, **_OF_AWARDS, **_OF_PEOPLE, **_OF_THE_OFFICE}
+
+_STEPS: Final[Mapping[str, str]] = {
+    "opening": "Opening the claim",
+    "participation": "Proving participation",
+    "statement": "Choosing the statement of credit",
+    "disclosures": "Acknowledging the disclosures",
+    "progress": "Recording progress",
+    "session": "Claiming a session",
+    "finalization": "Making the statement final",
+    "extension_request": "Asking for more time",
+    "extension_refusal": "Refusing more time",
+    "correction": "Correcting the award",
+    "attempt": "Starting an attempt",
+    "answers": "Giving the answers",
+    "evaluation": "Completing the evaluation",
+    "credit": "Claiming credit",
+    "withdrawal": "Withdrawing the claim",
+    "extension": "Extending the deadline",
+    "retry": "Trying a step again",
+}
+# What a refusal's details add to its title.
+_LIMITS: Final[Mapping[str, tuple[str, ...]]] = {
+    RefusalCode.CREDIT_MAXIMUM: ("{limit}",),
+    RefusalCode.CREDIT_MINIMUM: ("{limit}",),
+    RefusalCode.CREDIT_INCREMENT: ("steps of {limit}",),
+    RefusalCode.CREDIT_WHOLE_ONLY: ("{limit}",),
+    RefusalCode.CREDIT_TOTAL_DIFFERS: ("{total}",),
+    RefusalCode.DEADLINE_PASSED: ("{due_at}",),
+    RefusalCode.DEADLINE_TOO_LATE: ("{latest_on} at the latest",),
+    RefusalCode.WINDOW_NOT_OPEN: ("it opens {opens_at}",),
+    RefusalCode.TOO_MANY_TRIES: ("until {again_at}",),
+    RefusalCode.SESSION_NOT_OVER: ("it ends {ends_at}",),
+    RefusalCode.SESSIONS_OVERLAP: ("{sessions}",),
+    RefusalCode.EVALUATIONS_MISSING: ("{sessions}",),
+    RefusalCode.PROFILE_INCOMPLETE: ("{fields}",),
+}
+_ATTENTION: Final[Mapping[str, str]] = {
+    Attention.CERTIFICATE_FAILED: "the certificate could not be made",
+    Attention.EMAIL_FAILED: "the e-mail could not be sent",
+}
+REVOKED: Final[Mapping[str, str]] = {
+    RevocationClass.ISSUED_IN_ERROR: "it was issued in error",
+    RevocationClass.PARTICIPATION_NOT_VERIFIED: "participation could not be verified",
+    RevocationClass.DUPLICATE: "the same credit was certified twice",
+    RevocationClass.MISCONDUCT: "the credit was not earned honestly",
+    RevocationClass.REQUESTED: "its holder asked for it",
+}
+_CORRECTIONS: Final[Mapping[str, str]] = {
+    CorrectionKind.CREDIT: "a correction of the credit",
+    CorrectionKind.NAME: "a correction of the name",
+    CorrectionKind.REISSUE: "a reissue of the certificate",
+    CorrectionKind.REVOCATION: "a revocation",
+}
+
+
+def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> str:
+    """What an event means, with the result or the reason that belongs to it; times are told in this zone.
+
+    An event that this release has no words for is told by its code.
+    """
+    values = _spoken(after, time_zone)
+    step, _, what = event.rpartition(".")
+    if what == "refused":
+        code = str(after.get("refusal"))
+        title = refusal_kind(code).title
+        limit = _first(_LIMITS.get(code, ()), values)
+        ends = f" ({limit})" if limit else ""
+        return f"{_STEPS.get(step, 'A step')} was refused: {title[0].lower()}{title[1:]}{ends}."
+    said = _first(WORDS.get(event, ()), values) or f"{event.replace('.', ': ').replace('_', ' ')}."
+    return f"{said[0].upper()}{said[1:]}"
+
+
+def _first(templates: tuple[str, ...], values: Mapping[str, str]) -> str | None:
+    """The first of these templates whose values are there, filled in."""
+    for template in templates:
+        if all(name in values for _, name, _, _ in Formatter().parse(template) if name):
+            return template.format_map(values)
+    return None
+
+
+def _spoken(values: Mapping[str, Any], time_zone: str) -> Mapping[str, str]:
+    """An entry's values as people say them; what is None or a list of things is left out."""
+    return {name: said for name, value in values.items() if (said := _said(name, value, time_zone)) is not None}
+
+
+def _said(name: str, value: Any, time_zone: str) -> str | None:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(each.replace("_", " ") for each in value)
+    if isinstance(value, bool):
+        return {"has_passed": ("not passed", "passed")}.get(name, ("no", "yes"))[value]
+    if not isinstance(value, str | int):
+        return None
+    words = {"attention": _ATTENTION, "reason_class": REVOKED, "kind": _CORRECTIONS}.get(name)
+    if words is not None:
+        return words.get(str(value))
+    if name == "credit_type":
+        return _credit_name(str(value))
+    if name in ("fields", "sessions"):
+        return str(value).replace(",", ", ").replace("_", " ")
+    if name.endswith("_at"):
+        return moment(str(value), time_zone)
+    return day(str(value)) if name.endswith("_on") else str(value)
+
+
+def _credit_name(code: str) -> str:
+    try:
+        return credit.rule(code).name
+    except credit.UnknownCreditTypeError:
+        return code

@@ -1,0 +1,132 @@
+"""The audit trail: a claim's for staff, the whole of it for auditors, and its newest checkpoint for anyone."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import PlainTextResponse, Response
+
+from api.auth import Auditor, Office, public
+from api.history import actors_of, audit_json
+from api.problems import FieldError, ProblemError
+from api.services import Services, services_of
+from api.v1 import answers
+from api.v1.claims import history_page
+from api.v1.staff import plausible
+from api.v1.steps import any_claim, json_response
+from domain.policy import CEActivityPolicy
+from storage import audit_log, history
+from storage.audit import claim_stream
+from storage.history import TrailEntry, TrailFilter
+
+router = APIRouter(tags=["audit"], responses=answers.STAFF_PROBLEMS)
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many to answer with at most.")]
+After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the page before.")]
+Time = Annotated[AwareDatetime, AfterValidator(plausible)]
+
+# Witnesses on other sites keep checkpoints, and compare them.
+_FOR_ALL_SITES: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+_LARGEST: Final = 2**31
+
+
+@router.get("/v1/staff/claims/{claim_id}/history", response_model=answers.History)
+async def show_history(
+    claim_id: str, principal: Office, services: ServicesOf, limit: Limit = 50, after: After = 0
+) -> Response:
+    """Everything that happened to a claim, refusals too, oldest first, as its learner reads it."""
+    policy, entries = await _entries_of(services, claim_id, after, limit)
+    own = await services.database.statements(lambda c: history.accounts_of_person(c, principal.learner_id))
+    return history_page(entries, limit, own, policy.time_zone)
+
+
+@router.get("/v1/staff/claims/{claim_id}/audit", response_model=answers.AuditTrail)
+async def show_claims_entries(
+    claim_id: str,
+    principal: Office,  # noqa: ARG001  # only staff and auditors come this far
+    services: ServicesOf,
+    limit: Limit = 50,
+    after: After = 0,
+) -> Response:
+    """A claim's entries in full, oldest first: who, what before and after, by which rule, on what evidence; hashes."""
+    policy, entries = await _entries_of(services, claim_id, after, limit)
+    return await _page(services, entries, limit, policy.time_zone, lambda last: last.seq)
+
+
+async def _entries_of(
+    services: Services, claim_id: str, after: int, limit: int
+) -> tuple[CEActivityPolicy, list[TrailEntry]]:
+    view = await any_claim(services, claim_id)
+    stream = claim_stream(view.id)
+    entries = await services.database.statements(lambda c: history.of_stream(c, stream, after, limit + 1))
+    return await services.policies.get(view.version_id), entries
+
+
+class EntryFilter(BaseModel):
+    """Which entries to list; what is left out does not matter."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    stream: Annotated[str, Field(pattern=r"^[a-z_]{1,40}(:[!-~]{1,200})?$")] | None = None
+    event: Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40})?$")] | None = None
+    actor: Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\x00]*$")] | None = None
+    since: Time | None = None
+    until: Time | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    after: Annotated[str, Field(max_length=300, pattern=r"^[^\x00]*$")] | None = None
+
+
+@router.get("/v1/staff/audit", response_model=answers.AuditTrail)
+async def list_entries(
+    principal: Auditor,  # noqa: ARG001  # only auditors come this far
+    services: ServicesOf,
+    wanted: Annotated[EntryFilter, Query()],
+) -> Response:
+    """Entries of all streams, newest first.
+
+    `stream` is one stream (`claim:clm_…`) or a kind (`claim`), `event` a code or its first part, `actor` an id or an
+    address. Look for an `event` or an `actor` in a time, `since` and `until`: only times have an index.
+    """
+    values = wanted.model_dump() | {"limit": wanted.limit + 1, "after": wanted.after and _place(wanted.after)}
+    found = await services.database.statements(lambda c: history.search(c, TrailFilter(**values)))
+    return await _page(services, found, wanted.limit, "UTC", lambda last: f"{last.stream}:{last.seq}")
+
+
+def _place(after: str) -> tuple[str, int]:
+    """Stream and number of the entry that a cursor names."""
+    stream, separator, seq = after.rpartition(":")
+    if not (separator and seq.isascii() and seq.isdigit() and int(seq) < _LARGEST):
+        raise ProblemError("validation_failed", errors=[FieldError("after", "cursor_invalid")])
+    return stream, int(seq)
+
+
+async def _page(services: Services, entries: list[TrailEntry], limit: int, time_zone: str, place: Any) -> Response:
+    """A page of entries with the names of those who acted; ``entries`` may hold one more than the limit."""
+    shown = entries[:limit]
+    names: Any = {}
+    if actors := actors_of(shown):
+        names = await services.database.statements(lambda c: history.names_of(c, actors))
+    has_more = len(entries) > limit
+    data = [audit_json(entry, names, time_zone) for entry in shown]
+    return json_response({"data": data, "has_more": has_more, "next": place(shown[-1]) if has_more else None})
+
+
+@router.get(
+    "/.well-known/laurel-audit/checkpoint",
+    response_class=PlainTextResponse,
+    include_in_schema=False,
+    dependencies=[Depends(public)],
+)
+async def show_checkpoint(services: ServicesOf) -> Response:
+    """The newest signed checkpoint of the audit trail, a C2SP signed note, for whoever keeps it as an anchor."""
+
+    async def read(connection: AsyncConnection) -> str | None:
+        checkpoint = await connection.run_sync(audit_log.last_signed_checkpoint)
+        return checkpoint.note if checkpoint else None
+
+    note = await services.database.statements(read)
+    if note is None:
+        raise ProblemError("not_found")
+    return PlainTextResponse(note, headers={**_FOR_ALL_SITES, "Cache-Control": "public, max-age=60"})
