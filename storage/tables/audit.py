@@ -28,6 +28,8 @@ class AuditEventRow(Base):
         ),
         CheckConstraint("seq > 0", name="seq"),
         Index(None, "xid"),
+        # Auditors search all streams by time.
+        Index(None, "recorded_at"),
     )
 
     stream: Mapped[str] = mapped_column(primary_key=True)

@@ -111,6 +111,7 @@ def _seal_events() -> None:
     op.create_check_constraint(op.f("ck_audit_events_hashes"), "audit_events", _HASHES)
     op.create_check_constraint(op.f("ck_audit_events_seq"), "audit_events", "seq > 0")
     op.create_index(op.f("ix_audit_events_xid"), "audit_events", ["xid"])
+    op.create_index(op.f("ix_audit_events_recorded_at"), "audit_events", ["recorded_at"])
 
 
 def _create_tree() -> None:
@@ -147,6 +148,7 @@ def _create_tree() -> None:
 def downgrade() -> None:
     op.drop_table("audit_checkpoints")
     op.drop_table("audit_leaves")
+    op.drop_index(op.f("ix_audit_events_recorded_at"), table_name="audit_events")
     op.drop_index(op.f("ix_audit_events_xid"), table_name="audit_events")
     op.execute("DROP TRIGGER audit_events_checked ON audit_events")
     op.execute("DROP TRIGGER audit_events_append_only ON audit_events")
