@@ -169,7 +169,7 @@ def build_checkpointer(engine: Engine, settings: Settings) -> Coroutine[Any, Any
     """What seals the audit trail; it needs the database and the audit key, and no Temporal."""
     checkpointer = Checkpointer(
         engine,
-        KeyFolder(settings.keys_dir),
+        settings.keys_dir,
         settings.public_url,
         file=settings.audit_anchor_file,
         address=settings.audit_anchor_email,

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from config.keys import KeyFolder, KeyMissingError, KeyPurpose, SigningKey
-from domain.merkle import prove_consistency, verify_consistency
+from domain.merkle import Frontier, prove_consistency, verify_consistency
 from domain.signed_notes import Checkpoint, NoteError, format_note, log_origin, notes_in, open_note
 from storage import audit_log
 from storage.audit_log import StoredCheckpoint, StoredTree, is_signed_by
@@ -26,6 +26,8 @@ logger = structlog.get_logger(__name__)
 
 # Leaves appear soon after their entries, so that little is left to do when a checkpoint is due.
 _PAUSE: Final = timedelta(seconds=2)
+# Beside the key: a database that was set back to an earlier day, with all its signatures, is found out by it.
+NEWEST_NOTE: Final = "newest-checkpoint.note"
 # The newest notes of a file are in its last bytes.
 _TAIL: Final = 8192
 
@@ -38,10 +40,11 @@ class Checkpointer:
     """Any number may run; one at a time adds to the tree, and each publishes to the file of its own machine."""
 
     def __init__(
-        self, engine: Engine, keys: KeyFolder, public_url: str, *, file: Path | None = None, address: str | None = None
+        self, engine: Engine, keys_dir: Path, public_url: str, *, file: Path | None = None, address: str | None = None
     ) -> None:
         self._engine = engine
-        self._keys = keys
+        self._keys = KeyFolder(keys_dir)
+        self._kept = keys_dir / NEWEST_NOTE
         self._origin = log_origin(public_url)
         self._file = file
         self._address = address
@@ -91,6 +94,7 @@ class Checkpointer:
                 return 0
             key = _newest_key(connection, self._keys)
             last = audit_log.last_signed_checkpoint(connection)
+            _prove_kept(connection, self._kept)
             for stored in waiting:
                 if last is not None:
                     _prove(connection, last, stored)
@@ -100,14 +104,17 @@ class Checkpointer:
             return len(waiting)
 
     def publish(self) -> None:
-        """Append signed notes to the anchor file, and queue a day's e-mail with the newest one."""
+        """Keep the newest note beside the key, append all to the anchor file, queue a day's e-mail."""
+        with self._engine.connect() as connection:
+            newest = audit_log.last_signed_checkpoint(connection)
+        if newest is None or newest.note is None:
+            return
+        _keep(self._kept, newest.note)
         if self._file is not None:
             append_notes(self._file, self._origin, self._signed_after)
         if self._address is not None:
             with self._engine.begin() as connection:
-                newest = audit_log.last_signed_checkpoint(connection)
-                if newest:
-                    queue_checkpoint(connection, newest.size, self._address)
+                queue_checkpoint(connection, newest.size, self._address)
 
     def _signed_after(self, size: int) -> Sequence[StoredCheckpoint]:
         with self._engine.connect() as connection:
@@ -126,6 +133,32 @@ def append_notes(file: Path, origin: str, signed_after: Callable[[int], Sequence
             size, gap = signed[-1].size, ""
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def kept_note(keys_dir: Path) -> str:
+    """What the process that signs knows of the newest checkpoint, whatever the database says; empty at first."""
+    file = keys_dir / NEWEST_NOTE
+    return file.read_text() if file.exists() else ""
+
+
+def _keep(file: Path, note: str) -> None:
+    if file.exists() and file.read_text() == note:
+        return
+    new = file.with_suffix(".new")
+    new.write_text(note)
+    with new.open("rb") as stream:
+        os.fsync(stream.fileno())
+    new.replace(file)
+
+
+def _prove_kept(connection: Connection, file: Path) -> None:
+    """See that the tree begins with the one that was signed here last, even if the database forgot that one."""
+    for note in notes_in(kept_note(file.parent)):
+        kept = Checkpoint.parse(note)
+        if kept.size > audit_log.tree_size(connection):
+            raise HistoryChangedError(f"a tree of {kept.size} was signed here, and this one is smaller")
+        if Frontier.at(kept.size, StoredTree(connection)).root() != kept.root:
+            raise HistoryChangedError(f"the tree does not begin with the one of {kept.size} that was signed here")
 
 
 def _prove(connection: Connection, last: StoredCheckpoint, stored: StoredCheckpoint) -> None:

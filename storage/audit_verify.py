@@ -87,15 +87,20 @@ class Scope:
 def verify(engine: Engine, scope: Scope) -> Report:
     """Check the audit trail. Raises ``LookupError`` for a stream that has neither entries nor leaves."""
     with _snapshot(engine) as connection:
-        check = _Check(connection, scope, Report(pinned=bool(scope.pinned)), public_keys(connection, _AUDIT))
-        check.entries()
-        check.roots_signed()
-        check.anchors()
-        if scope.stream is None:
-            check.tree()
-        else:
-            check.inclusion()
-        check.orphans()
+        return verify_snapshot(connection, scope)
+
+
+def verify_snapshot(connection: Connection, scope: Scope) -> Report:
+    """Check the audit trail as one transaction sees it, which must read everything from one snapshot."""
+    check = _Check(connection, scope, Report(pinned=bool(scope.pinned)), public_keys(connection, _AUDIT))
+    check.entries()
+    check.roots_signed()
+    check.anchors()
+    if scope.stream is None:
+        check.tree()
+    else:
+        check.inclusion()
+    check.orphans()
     if scope.stream and not check.report.entries and not check.report.tampered:
         raise LookupError(f"the audit trail knows nothing of {scope.stream}")
     return check.report

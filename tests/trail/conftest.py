@@ -1,6 +1,6 @@
 """A sealed audit trail in a database of the test's own: who may tamper with it, and who then checks it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from storage.audit_verify import Scope, verify
 from storage.database import create_sync_engine
 from storage.migrate import upgrade
 
+SEALED = ("audit_events", "audit_leaves", "audit_checkpoints")
 PUBLIC_URL = "https://credit.hospital.example"
 
 
@@ -31,12 +32,16 @@ class Trail:
     engine: Engine
     owner: Engine
     superuser: Engine
-    keys: KeyFolder
+    keys_dir: Path
     file: Path
 
     @property
+    def keys(self) -> KeyFolder:
+        return KeyFolder(self.keys_dir)
+
+    @property
     def checkpointer(self) -> Checkpointer:
-        return Checkpointer(self.engine, self.keys, PUBLIC_URL, file=self.file)
+        return Checkpointer(self.engine, self.keys_dir, PUBLIC_URL, file=self.file)
 
     def write(self, stream: str, count: int = 1) -> None:
         for _ in range(count):
@@ -63,17 +68,22 @@ class Trail:
 
     @contextmanager
     def tampering(self, who: Engine) -> Iterator[Connection]:
-        """Whoever owns the tables switches their triggers off; a superuser switches off all that there are."""
+        """A transaction with every trigger off; they are on again afterwards."""
         with who.begin() as connection:
-            if who is self.superuser:
-                connection.execute(text("SET LOCAL session_replication_role = replica"))
-            else:
-                for table in ("audit_events", "audit_leaves", "audit_checkpoints"):
-                    connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+            self.switch_triggers_off(connection)
             yield connection
-            if who is not self.superuser:
-                for table in ("audit_events", "audit_leaves", "audit_checkpoints"):
-                    connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
+            self.switch_triggers_on(connection)
+
+    def switch_triggers_off(self, connection: Connection) -> None:
+        """Whoever owns the tables switches off their triggers; a superuser those of all tables."""
+        if connection.engine is self.superuser:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for table in SEALED if connection.engine is self.owner else ():
+            connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+
+    def switch_triggers_on(self, connection: Connection) -> None:
+        for table in SEALED if connection.engine is self.owner else ():
+            connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
 
 
 def write_entry(connection: Connection, stream: str, note: str = "") -> None:
@@ -88,9 +98,6 @@ def write_entry(connection: Connection, stream: str, note: str = "") -> None:
     end.append(entry)
 
 
-NewTrail = Callable[[], Trail]
-
-
 @pytest.fixture(scope="session")
 def template_database(postgres: EmbeddedPostgres) -> str:
     """A migrated database that is only ever copied."""
@@ -101,32 +108,27 @@ def template_database(postgres: EmbeddedPostgres) -> str:
     return name
 
 
-@pytest.fixture
-def new_trail(postgres: EmbeddedPostgres, template_database: str, tmp_path: Path) -> Iterator[NewTrail]:
-    made: list[tuple[str, Trail]] = []
-
-    def make() -> Trail:
-        name = new_id("db")
-        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database} OWNER laurel".encode())
-        urls = [
-            make_url(url).set(database=name).render_as_string(hide_password=False)
-            for url in (postgres.url, postgres.owner_url, postgres.admin_url)
-        ]
-        engines = [create_sync_engine(url, pool_size=12) for url in urls]
-        trail = Trail(*engines, keys=KeyFolder(tmp_path / name), file=tmp_path / f"{name}.notes")
-        trail.create_key()
-        made.append((name, trail))
-        return trail
-
-    yield make
-    for name, trail in made:
-        for engine in (trail.engine, trail.owner, trail.superuser):
-            engine.dispose()
-        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+@contextmanager
+def new_database(postgres: EmbeddedPostgres, template: str, folder: Path) -> Iterator[Trail]:
+    """A copy of the template with a key; gone afterwards."""
+    name = new_id("db")
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER laurel".encode())
+    urls = [
+        make_url(url).set(database=name).render_as_string(hide_password=False)
+        for url in (postgres.url, postgres.owner_url, postgres.admin_url)
+    ]
+    engine, owner, superuser = (create_sync_engine(url, pool_size=12) for url in urls)
+    trail = Trail(engine, owner, superuser, keys_dir=folder / name, file=folder / f"{name}.notes")
+    trail.create_key()
+    yield trail
+    for each in (engine, owner, superuser):
+        each.dispose()
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
-def trail(new_trail: NewTrail) -> Trail:
-    return new_trail()
+def trail(postgres: EmbeddedPostgres, template_database: str, tmp_path: Path) -> Iterator[Trail]:
+    with new_database(postgres, template_database, tmp_path) as trail:
+        yield trail

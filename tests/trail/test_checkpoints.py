@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from activities.checkpoints import HistoryChangedError
+from activities.checkpoints import HistoryChangedError, kept_note
 from config.keys import KeyMissingError
 from domain.merkle import leaf_hash, root_of
 from domain.signed_notes import Checkpoint, notes_in, open_note
@@ -17,7 +17,7 @@ from storage import audit_log
 from storage.audit_log import is_signed_by
 from storage.audit_report import Verdict
 from storage.emails import queue_checkpoint
-from tests.audit.conftest import NewTrail, Trail, write_entry
+from tests.trail.conftest import Trail, write_entry
 
 LEAVES = "SELECT l.leaf_index, e.hash FROM audit_leaves l JOIN audit_events e USING (stream, seq) ORDER BY 1"
 
@@ -170,12 +170,32 @@ def test_a_checkpoint_that_was_altered_is_not_built_upon(trail: Trail) -> None:
         trail.seal()
 
 
+def test_a_database_that_was_set_back_to_an_earlier_day_is_not_signed_again(trail: Trail) -> None:
+    trail.write("claim:1", 6)
+    trail.seal()
+    trail.write("claim:1", 6)
+    trail.seal()
+    assert Checkpoint.parse(kept_note(trail.keys_dir)).size == 13
+    with trail.tampering(trail.superuser) as connection:
+        connection.execute(text("DELETE FROM audit_events WHERE seq > 6"))
+        connection.execute(text("DELETE FROM audit_leaves WHERE seq > 6"))
+        connection.execute(text("DELETE FROM audit_checkpoints WHERE tree_size > 7"))
+    assert trail.verify().verdict is Verdict.CLEAN, "everything that is there was signed"
+    assert trail.verify(anchor=kept_note(trail.keys_dir)).verdict is Verdict.TAMPERED
+    trail.write("claim:1", 2)
+    with pytest.raises(HistoryChangedError, match="this one is smaller"):
+        trail.seal()
+    trail.write("claim:1", 9)
+    with pytest.raises(HistoryChangedError, match="does not begin"):
+        trail.seal()
+
+
 def test_without_a_key_roots_are_stored_and_signed_later(trail: Trail) -> None:
-    keys, trail.keys = trail.keys, type(trail.keys)(trail.file.parent / "empty")
+    keys_dir, trail.keys_dir = trail.keys_dir, trail.file.parent / "empty"
     with pytest.raises(KeyMissingError):
         trail.seal()
     assert trail.verify().verdict is Verdict.INCOMPLETE
-    trail.keys = keys
+    trail.keys_dir = keys_dir
     trail.seal()
     assert trail.verify().verdict is Verdict.CLEAN
 
@@ -210,8 +230,7 @@ def test_one_mail_a_day_carries_the_newest_checkpoint(trail: Trail) -> None:
         "TRUNCATE audit_events",
     ],
 )
-def test_even_the_owner_cannot_change_the_trail_by_mistake(new_trail: NewTrail, change: str) -> None:
-    trail = new_trail()
+def test_even_the_owner_cannot_change_the_trail_by_mistake(trail: Trail, change: str) -> None:
     trail.seal()
     with pytest.raises(DBAPIError, match="append-only"), trail.owner.begin() as connection:
         connection.execute(text(change))
