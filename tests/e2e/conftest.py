@@ -12,9 +12,11 @@ from temporalio.client import Client
 from cli.demo import load_examples
 from cli.learner import Json
 from cli.local import LocalStack
+from config.settings import Settings
 from domain.roles import Role
 from storage import accounts
 from storage.database import create_sync_engine
+from tests.agreement import check_every_certificate
 from tests.e2e.meeting import BADGE_IDS, MEETING, Attendee, attendee, meeting_with_badges
 from tests.e2e.office import Office, own_example
 from tests.e2e.people import Person, Town
@@ -30,6 +32,9 @@ def stack() -> Iterator[LocalStack]:
     stack.start()
     load_examples(stack.database_url, fast=True)
     yield stack
+    engine = create_sync_engine(stack.database_url, pool_size=2)
+    check_every_certificate(engine, Settings(database_url=stack.database_url, public_url=stack.urls["api"]))
+    engine.dispose()
     stack.stop()
     shutil.rmtree(folder)
 
