@@ -61,7 +61,7 @@ def longest_retention_years() -> int:
 
 def longest(years: Iterable[int]) -> int:
     """The longest of these, and never less than six years."""
-    return max(FEWEST_YEARS, *years)
+    return max([FEWEST_YEARS, *years])
 
 
 def years_later(day: date, years: int) -> date:
