@@ -107,9 +107,14 @@ def _facts_json(view: ClaimView, policy: CEActivityPolicy) -> Json:
 
 
 def next_actions_json(view: ClaimView, policy: CEActivityPolicy, progress: Progress | None = None) -> list[Json]:
-    """What the learner may do now: where to send it, and the form to fill in."""
+    """What the learner may do now: where to send it, and the form to fill in.
+
+    A certificate that was revoked cannot be viewed, nor a corrected one in the seconds before it is issued.
+    """
     progress = progress or progress_of(policy, view.facts, view.read_at, view.attention)
-    return [_action_json(action, view, policy) for action in progress.next_actions]
+    is_issued = view.certificate is not None and view.certificate.state == "issued"
+    actions = (each for each in progress.next_actions if each is not Action.VIEW_CERTIFICATE or is_issued)
+    return [_action_json(action, view, policy) for action in actions]
 
 
 def _action_json(action: Action, view: ClaimView, policy: CEActivityPolicy) -> Json:

@@ -88,9 +88,13 @@ def lock(connection: Connection, correction_id: str) -> Correction:
 
 
 def save(connection: Connection, correction: Correction, values: Mapping[str, Any]) -> None:
-    """Write changed columns of a correction. Whoever waits for it, or watches its claim, is woken."""
+    """Write changed columns of a correction. Whoever waits for it, or watches its claim, is woken.
+
+    One that was approved is about to be made, which is what they wait for.
+    """
     connection.execute(update(CorrectionRow).where(CorrectionRow.id == correction.id).values(**values))
-    connection.execute(select(func.pg_notify(CLAIMS_CHANNEL, f"{correction.claim_id} {correction.id}")))
+    if correction.state is not CorrectionState.APPROVED:
+        connection.execute(select(func.pg_notify(CLAIMS_CHANNEL, f"{correction.claim_id} {correction.id}")))
 
 
 def current_version(connection: Connection, ce_activity_id: str) -> str:

@@ -30,6 +30,7 @@ _PDF: Final[answers.Responses] = {
     200: {"description": "The certificate.", "content": {"application/pdf": {}}},
     304: {"description": "You have it already."},
     409: answers.TAKEN[409],
+    410: {**answers.TAKEN[409], "description": "The certificate was revoked."},
 }
 
 
@@ -61,10 +62,12 @@ async def pdf_response(request: Request, services: Services, view: ClaimView) ->
 
 
 async def document_of(services: Services, view: ClaimView) -> StoredDocument:
-    """The stored certificate of a claim; raises 404 without an award and 409 until it is issued."""
+    """The stored certificate of a claim; raises 404 without an award, 409 until it is issued, 410 once revoked."""
     certificate = view.certificate
     if certificate is None:
         raise ProblemError("not_found")
+    if certificate.state == "revoked":
+        raise ProblemError("certificate_revoked")
     document = await services.database.statements(lambda c: queries.certificate_document(c, certificate.id))
     if document is None:
         raise ProblemError("certificate_not_issued", headers={"Retry-After": "2"})

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -13,8 +13,8 @@ from api.auth import Office
 from api.gateway import Gateway
 from api.problems import FieldError, ProblemError, refusal_response
 from api.services import Services, services_of
-from api.v1 import answers
-from api.v1.bodies import Body, Credentials, Key, Name, Nothing, Reason, ReasonRequest, Units
+from api.v1 import answers, bodies
+from api.v1.bodies import Credentials, Key, Name, Nothing, Reason, ReasonRequest, Units
 from api.v1.steps import ApproverDesk, Desk, StaffDesk, any_claim, json_response
 from api.views import time_json
 from domain.corrections import (
@@ -47,7 +47,7 @@ _MOST_SESSIONS: Final = 500
 _MOST_OF_A_CLAIM: Final = 200
 
 
-class CorrectionRequest(Body):
+class CorrectionRequest(bodies.Body):
     """Correct the credit of an award (its amount, or those of its sessions), or the name of its learner."""
 
     units: Units | None = None
@@ -74,7 +74,7 @@ class CorrectionRequest(Body):
         return CreditChange(units, sessions)
 
 
-class RevocationRequest(Body):
+class RevocationRequest(bodies.Body):
     """Revoke an award with its certificate; the class of the reason is public, the reason itself is not."""
 
     reason_class: Annotated[RevocationClass, Field(strict=False)]
@@ -289,8 +289,8 @@ async def show_correction(
 @router.post("/corrections/{correction_id}/approve", response_model=CorrectionDocument, responses=_TAKEN)
 async def approve_correction(
     correction_id: str,
-    body: Nothing,  # noqa: ARG001  # a body with fields is refused
     desk: ApproverDesk,
+    body: Annotated[Nothing | None, Body()] = None,  # noqa: ARG001  # its being there says that fields are refused
 ) -> Response:
     """Agree to what somebody else asked for; then it is made."""
     return await _decide(desk, correction_id, is_approved=True)
@@ -299,8 +299,8 @@ async def approve_correction(
 @router.post("/corrections/{correction_id}/decline", response_model=CorrectionDocument, responses=_TAKEN)
 async def decline_correction(
     correction_id: str,
-    body: Nothing,  # noqa: ARG001  # a body with fields is refused
     desk: ApproverDesk,
+    body: Annotated[Nothing | None, Body()] = None,  # noqa: ARG001  # its being there says that fields are refused
 ) -> Response:
     """Decline what somebody else asked for; nothing is changed."""
     return await _decide(desk, correction_id, is_approved=False)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from api.auth import Principal, Staff
+from api.auth import Office, Principal
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -187,7 +187,7 @@ async def void_historical_award(learner_id: str, award_id: str, body: ReasonRequ
 @router.get("", response_model=HistoricalAwardList)
 async def list_historical_awards(
     learner_id: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[str | None, Query(max_length=80, description="The `next` of the page before.")] = None,

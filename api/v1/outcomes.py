@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
-from api.auth import Staff
+from api.auth import Office
 from api.problems import ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -166,7 +166,7 @@ async def _subject(services: Services, slug: str) -> _Subject:
 @router.get("", response_model=OutcomesAnswer)
 async def show_outcomes(
     slug: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
 ) -> Response:
     """What all responses to the evaluations, and all first attempts at the post-test, add up to."""
@@ -293,7 +293,7 @@ _CSV: Final[answers.Responses] = {
 @router.get("/responses.csv", response_class=StreamingResponse, responses=_CSV)
 async def export_responses(
     slug: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     bom: Annotated[bool, Query(description="Whether it begins with the mark that Excel needs.")] = True,  # noqa: FBT002
 ) -> Response:

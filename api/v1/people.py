@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from api.auth import Staff
+from api.auth import Office, Staff
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -146,7 +146,7 @@ class LearnerFilter(BaseModel):
 
 @router.get("/learners", response_model=LearnerList)
 async def list_learners(
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     wanted: Annotated[LearnerFilter, Query()],
 ) -> Response:
@@ -188,7 +188,7 @@ def _summary_json(summary: LearnerSummary) -> dict[str, Any]:
 @router.get("/learners/{learner_id}", response_model=LearnerDetails)
 async def show_learner(
     learner_id: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
 ) -> Response:
     """One learner, with identifiers, merges, and the newest claims and awards."""
@@ -250,7 +250,7 @@ def _merge_json(merge: MergeView) -> dict[str, Any]:
 
 @router.get("/duplicates", response_model=DuplicateList)
 async def list_duplicates(
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[str | None, Query(max_length=80, description="The `next` of the page before.")] = None,

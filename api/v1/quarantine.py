@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from api.auth import Staff
+from api.auth import Office
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers, bodies
@@ -70,7 +70,7 @@ class EventFilter(BaseModel):
 
 @router.get("", response_model=IntegrationEventList)
 async def list_events(
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     wanted: Annotated[EventFilter, Query()],
 ) -> Response:

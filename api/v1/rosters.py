@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from api.auth import Staff
+from api.auth import Office
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.uploads import UploadedFile, plain_name, read_upload
@@ -196,7 +196,7 @@ async def _read(file: UploadedFile) -> Roster:
 @router.get("/ce-activities/{slug}/rosters", response_model=RosterList)
 async def list_rosters(
     slug: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     limit: Limit = 50,
     after: Annotated[str | None, Query(max_length=80, description="The `next` of the page before.")] = None,
@@ -214,7 +214,7 @@ async def list_rosters(
 @router.get("/rosters/{roster_id}", response_model=RosterAnswer)
 async def show_roster(
     roster_id: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
 ) -> Response:
     """A roster, with what applying it does or did."""
@@ -224,7 +224,7 @@ async def show_roster(
 @router.get("/rosters/{roster_id}/rows", response_model=RosterRowList)
 async def list_rows(
     roster_id: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     wanted: Annotated[RowFilter, Query()],
 ) -> Response:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import Staff
+from api.auth import Office, Staff
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -123,7 +123,7 @@ class ClaimFilter(BaseModel):
 
 @router.get("/claims", response_model=answers.ClaimList)
 async def list_claims(
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
     wanted: Annotated[ClaimFilter, Query()],
 ) -> Response:
@@ -140,7 +140,7 @@ async def list_claims(
 @router.get("/claims/{claim_id}", response_model=answers.StaffClaim)
 async def show_claim(
     claim_id: str,
-    principal: Staff,  # noqa: ARG001  # only staff come this far
+    principal: Office,  # noqa: ARG001  # only the office comes this far
     services: ServicesOf,
 ) -> Response:
     """One claim of any learner, with whose it is and where operators find its workflow."""
@@ -199,6 +199,6 @@ async def _claim_of_another(desk: Desk, claim_id: str) -> ClaimView:
 
 
 @router.get("/ce-activity-schema", response_class=Response)
-async def show_schema(principal: Staff) -> Response:  # noqa: ARG001  # only staff come this far
+async def show_schema(principal: Office) -> Response:  # noqa: ARG001  # only the office comes this far
     """The JSON Schema of a definition, for editors."""
     return json_response(json_schema())

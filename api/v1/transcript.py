@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import Principal, SignedIn, Staff
+from api.auth import Office, Principal, SignedIn
 from api.limits import Limit
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
@@ -185,7 +185,7 @@ async def show_transcript(request: Request, principal: SignedIn, services: Servi
 
 @router.get("/v1/staff/learners/{learner_id}/transcript", responses=_STAFF_ANSWERS)
 async def show_transcript_of_learner(
-    request: Request, learner_id: str, principal: Staff, services: ServicesOf, wanted: Wanted
+    request: Request, learner_id: str, principal: Office, services: ServicesOf, wanted: Wanted
 ) -> Response:
     """The same for any learner."""
     return await _transcript(request, services, principal, learner_id, wanted)

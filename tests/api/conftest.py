@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import ClaimStep, MergeRef
+from activities.contract import ClaimStep, CorrectionRef, MergeRef
+from activities.corrections import PostgresCorrectionActivities
 from activities.people import PostgresPeopleActivities
 from activities.policies import PolicyCache
 from api.app import create_app
@@ -37,10 +38,14 @@ class LedgerTemporal:
     namespace = "default"
 
     def __init__(
-        self, ledger: PostgresClaimActivities | None = None, people: PostgresPeopleActivities | None = None
+        self,
+        ledger: PostgresClaimActivities | None = None,
+        people: PostgresPeopleActivities | None = None,
+        corrections: PostgresCorrectionActivities | None = None,
     ) -> None:
         self._ledger = ledger
         self._people = people
+        self._corrections = corrections
         self.deliveries: list[str] = []
 
     async def start_workflow(self, *_arguments: Any, **options: Any) -> None:
@@ -53,6 +58,10 @@ class LedgerTemporal:
         self.deliveries.append(workflow_id)
         if self._people is not None and workflow_id.startswith("merge-"):
             await asyncio.to_thread(self._people.merge_learners, MergeRef(workflow_id.removeprefix("merge-")))
+        elif self._corrections is not None and workflow_id.startswith("correction-"):
+            ref = CorrectionRef(workflow_id.removeprefix("correction-"))
+            await asyncio.to_thread(self._corrections.load_correction, ref)
+            await asyncio.to_thread(self._corrections.apply_correction, ref)
         elif self._ledger is not None:
             step = ClaimStep(workflow_id.removeprefix("claim-"), datetime.now(UTC))
             await asyncio.to_thread(self._ledger.load_claim, step)
@@ -174,8 +183,15 @@ def ledger(engine: Engine) -> PostgresClaimActivities:
 
 
 @pytest.fixture(scope="session")
-def temporal(ledger: PostgresClaimActivities, engine: Engine) -> LedgerTemporal:
-    return LedgerTemporal(ledger, PostgresPeopleActivities(engine))
+def temporal(
+    ledger: PostgresClaimActivities, engine: Engine, corrections: PostgresCorrectionActivities
+) -> LedgerTemporal:
+    return LedgerTemporal(ledger, PostgresPeopleActivities(engine), corrections)
+
+
+@pytest.fixture(scope="session")
+def corrections(ledger: PostgresClaimActivities, engine: Engine) -> PostgresCorrectionActivities:
+    return PostgresCorrectionActivities(engine, ledger, PolicyCache(), PUBLIC_URL)
 
 
 @pytest.fixture(scope="session")
@@ -205,6 +221,11 @@ async def learner(database_url: str, client: httpx2.AsyncClient) -> Person:
 @pytest.fixture
 async def coordinator(database_url: str, client: httpx2.AsyncClient) -> Person:
     return await sign_in(database_url, client, Role.COORDINATOR)
+
+
+@pytest.fixture
+async def administrator(database_url: str, client: httpx2.AsyncClient) -> Person:
+    return await sign_in(database_url, client, Role.ADMINISTRATOR)
 
 
 @pytest.fixture

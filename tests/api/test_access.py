@@ -32,7 +32,7 @@ SIGNED = {("POST", "/v1/integrations/{name}/events")}
 OF_A_CLAIM = [each for each in OPERATIONS if "{claim_id}" in each[1] and "/staff/" not in each[1]]
 FOR_STAFF = [each for each in OPERATIONS if "/staff/" in each[1]]
 
-PREFIXES = {"claim_id": "clm", "submission_id": "sub", "learner_id": "lrn", "award_id": "haw"}
+PREFIXES = {"claim_id": "clm", "submission_id": "sub", "learner_id": "lrn", "award_id": "haw", "correction_id": "cor"}
 BODIES: dict[str, Any] = {
     "participation": {"value": "x"},
     "answers": {"answers": right_answers(POLICY)},
@@ -42,7 +42,11 @@ BODIES: dict[str, Any] = {
     "extend": {"due_on": "2027-01-31", "reason": "Ill."},
     "retry": {"reason": "Fixed."},
     "refuse-extension": {"reason": "Closed."},
-    "correct": {"reason": "Wrong."},
+    "correct": {"units": "1.00", "reason": "Wrong."},
+    "revoke": {"reason_class": "duplicate", "reason": "Twice."},
+    "reissue": {"reason": "New logo."},
+    "approve": {},
+    "decline": {},
     "statement": {"credit_type": "x"},
     "disclosures": {"version": "x"},
     "{session}": {"units": "1"},
@@ -104,6 +108,18 @@ async def test_learners_are_not_staff(method: str, path: str, learner: Person, s
     assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
 
 
+@pytest.mark.parametrize(("method", "path"), FOR_STAFF)
+async def test_auditors_read_what_staff_read_and_change_nothing(
+    method: str, path: str, database_url: str, client: httpx2.AsyncClient
+) -> None:
+    auditor = await sign_in(database_url, client, Role.AUDITOR)
+    response = await call(auditor, method, path, new_id("clm"))
+    if method == "GET":
+        assert response.status_code in (200, 404, 422)
+    else:
+        assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
+
+
 async def test_staff_extend_a_claim_and_see_whose_it_is(learner: Person, coordinator: Person, slug: str) -> None:
     claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()
     path = f"/v1/staff/claims/{claim['id']}"
@@ -115,7 +131,8 @@ async def test_staff_extend_a_claim_and_see_whose_it_is(learner: Person, coordin
     deadline = next(each for each in response.json()["deadlines"] if each["name"] == "claim")
     assert deadline["at"].startswith("2030-01-31T23:59:59.999999")
     history = (await coordinator.get(f"{path}/history")).json()["data"]
-    assert (history[-1]["text"], history[-1]["reason"]) == ("The deadline was extended.", "Illness.")
+    told = "The deadline was extended to 31 Jan 2030, 23:59 (Chicago, UTC-6)."
+    assert (history[-1]["text"], history[-1]["reason"]) == (told, "Illness.")
 
 
 async def test_staff_find_claims_by_stage_activity_and_deadline(
@@ -136,7 +153,7 @@ async def test_staff_find_claims_by_stage_activity_and_deadline(
 
 async def test_nobody_decides_about_their_own_claim(coordinator: Person, slug: str) -> None:
     claim = (await coordinator.post("/v1/claims", {"ce_activity": slug})).json()
-    for step in ("extend", "refuse-extension", "correct", "retry"):
+    for step in ("extend", "refuse-extension", "correct", "revoke", "reissue", "retry"):
         response = await coordinator.post(f"/v1/staff/claims/{claim['id']}/{step}", BODIES[step])
         assert (response.status_code, response.json()["code"]) == (403, "own_claim")
 

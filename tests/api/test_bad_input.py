@@ -56,11 +56,11 @@ NOT_JSON: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.fixture
-async def everyone(coordinator: Person, slug: str) -> Person:
+async def everyone(administrator: Person, slug: str) -> Person:
     """A member of staff with a claim of their own, so that only the body can be what is wrong."""
-    response = await coordinator.post("/v1/claims", {"ce_activity": slug})
-    coordinator.headers["X-Claim"] = response.json()["id"]
-    return coordinator
+    response = await administrator.post("/v1/claims", {"ce_activity": slug})
+    administrator.headers["X-Claim"] = response.json()["id"]
+    return administrator
 
 
 def address(path: str, person: Person) -> str:
