@@ -14,7 +14,7 @@ from documents.certificate_view import FILTERS, certificate_view, picture_data_u
 from documents.fit import Fit, fits
 from documents.jobs import CertificateJob
 from documents.models import TEMPLATE_VERSION, CertificateData, Image
-from documents.provider_templates import page_style, render_page, template_fits
+from documents.provider_templates import demanded_texts, page_style, render_page, template_fits
 from documents.qr import QrCode
 from documents.scripts import mark_scripts
 from documents.template_layout import check_layout
@@ -63,7 +63,7 @@ def render_certificate(job: CertificateJob) -> bytes:
         attachments=[credential] if credential else [],
         stylesheet=_page_style(job),
         # The built-in template is proved by tests; what a provider's own makes of these words is looked at now.
-        check=(lambda document: check_layout(document, data)) if job.template else None,
+        check=(lambda document: check_layout(document, data, demanded_texts(data))) if job.template else None,
     )
 
 

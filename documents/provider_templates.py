@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
+from documents.certificate_view import certificate_view
 from documents.fit import Fit, fits
 from documents.jobs import TemplateSource
 from documents.models import CertificateData, Paper
-from documents.template_fields import template_fields
+from documents.template_fields import DEMANDED, PICTURES, template_fields
 
 _KEPT_TEMPLATES: Final = 32
 _AIR: Final = ("", "snug", "tight", "tight flowing")
@@ -43,6 +45,16 @@ def page_style(template: TemplateSource, paper: Paper) -> str:
     A page that was looked at when it was published must not change when the built-in certificate gets a new look.
     """
     return f"@page {{ size: {_SIZES[paper]}; }}\n{_BASE.read_text(encoding='utf-8')}{template.css}"
+
+
+def demanded_texts(data: CertificateData) -> dict[str, str]:
+    """Return what every template must show of this certificate, by the name of the field, without markup."""
+    view = certificate_view(data, next(fits(data)), qr="", address_of=lambda _: None, stylesheet_url=None)
+    fields = template_fields(view)
+    texts = {name: escape(fields[name]).striptags() for name in DEMANDED if name not in PICTURES}
+    for number, signatory in enumerate(data.signatories, 1):
+        texts |= {f"signatory_{number}": signatory.name, f"signatory_{number}_title": signatory.title}
+    return texts
 
 
 @lru_cache(maxsize=_KEPT_TEMPLATES)
