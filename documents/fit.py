@@ -1,7 +1,7 @@
 """The type sizes at which a certificate's words keep to their room, found before the page is laid out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,9 @@ _LAST_AIR: Final = ("tight", "tight flowing")
 # Where a line may end: after a space or a hyphen, and beside an ideograph or kana.
 _EAST_ASIAN = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f\U00020000-\U0002fa1f"
 _WORD = re.compile(rf"\s*(?:[^\s{_EAST_ASIAN}-]*-+(?=\S)|[^\s{_EAST_ASIAN}]+|[{_EAST_ASIAN}])")
+
+
+_Piece = tuple[str, float]  # between two places where a line may end, and its width in ems
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,10 @@ def _other_height(data: CertificateData) -> float:
 
 def _set(text: str, sizes: tuple[tuple[float, int], ...]) -> tuple[int, list[str]]:
     """Return the number of the first size at which the text takes no more lines than allowed, and the lines."""
-    settings = ((number, _even_lines(text, size), allowed) for number, (size, allowed) in enumerate(sizes, 1))
+    words = _measured(_WORD.findall(text))
+    settings = (
+        (number, _even_lines(words, _COLUMN / size), allowed) for number, (size, allowed) in enumerate(sizes, 1)
+    )
     return next((number, lines) for number, lines, allowed in settings if len(lines) <= allowed)
 
 
@@ -89,36 +95,34 @@ def _size(text: str, sizes: tuple[tuple[float, int], ...]) -> int:
     return next((number for number, width in room if ems <= width), len(sizes))
 
 
-def _even_lines(text: str, size: float) -> list[str]:
-    """Break the text into as few lines as fit, as even as words allow, so that no word is left alone on the last."""
-    fewest = _lines(text, size, _COLUMN)
+def _even_lines(words: list[_Piece], column: float) -> list[str]:
+    """Break the words into as few lines as fit, as even as they allow, so that no word is left alone on the last.
+
+    ``column`` is its width in ems. A word that no line can hold ends wherever it must.
+    """
+    pieces = [piece for word in words for piece in ([word] if word[1] <= column else _measured(clusters(word[0])))]
+    fewest = _lines(pieces, column)
     if len(fewest) == 1:
         return fewest
-    narrower = (_lines(text, size, _COLUMN * percent / 100) for percent in range(50, 100, 5))
+    narrower = (_lines(pieces, column * percent / 100) for percent in range(50, 100, 5))
     return next((lines for lines in narrower if len(lines) == len(fewest)), fewest)
 
 
-def _lines(text: str, size: float, room: float) -> list[str]:
+def _measured(pieces: Iterable[str]) -> list[_Piece]:
+    return [(piece, text_width(piece, SERIF, 1)) for piece in pieces]
+
+
+def _lines(pieces: list[_Piece], room: float) -> list[str]:
     lines: list[str] = []
     width = 0.0
-    for piece in _pieces(text, size):
-        advance = text_width(piece, SERIF, size)
-        if lines and width + advance <= room:
+    for piece, ems in pieces:
+        if lines and width + ems <= room:
             lines[-1] += piece
-            width += advance
+            width += ems
         else:
             lines.append(piece.lstrip())
-            width = text_width(lines[-1], SERIF, size)
+            width = ems
     return lines
-
-
-def _pieces(text: str, size: float) -> Iterator[str]:
-    """The parts between which a line may end; a word that no line can hold ends wherever it must."""
-    for word in _WORD.findall(text):
-        if text_width(word, SERIF, size) <= _COLUMN:
-            yield word
-        else:
-            yield from clusters(word)
 
 
 def _address_lines(url: str) -> list[str]:

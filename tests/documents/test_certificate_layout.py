@@ -1,0 +1,130 @@
+"""Where the words of a certificate stand, for a thousand names, as the engine laid them out.
+
+To lay out a thousand whole certificates takes most of a minute. What a name decides is how wide its lines are, and how
+many there are at which size; all else follows from the second. So every name's lines are measured, and a certificate is
+laid out for every outcome on every paper, and for a sample of the names besides.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from weasyprint.formatting_structure.boxes import BlockBox
+
+from documents.certificate import certificate_css, lay_out_certificate
+from documents.fit import Fit, fits
+from documents.jobs import CertificateJob
+from documents.models import CertificateData, Identifier, Paper, SessionLine, Signatory
+from documents.pdf import PdfEngine
+from documents.scripts import mark_scripts
+from documents.template_layout import check_layout
+from documents.typefaces import missing_glyphs
+from tests.documents.names import NAMES, thousand_names
+
+COLUMN = (10.2 - 1.4) * 96 - 2  # the text of the narrower paper, inside the rules
+
+
+def boxes_of(box: Any) -> Iterator[Any]:
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from boxes_of(child)
+
+
+def texts_of(page: Any) -> list[Any]:
+    return [box for box in boxes_of(page._page_box) if getattr(box, "text", "").strip()]
+
+
+def check(data: CertificateData) -> int:
+    """Raises when words or pictures overlap, are missing, or reach over the rule; returns the number of pages."""
+    texts = {
+        "Learner": data.learner,
+        "Title": data.ce_activity_title,
+        "Accreditation": data.accreditation_statement,
+        "Designation": data.designation_statement,
+        "Code": data.verification_code,
+        **{f"Signatory{number}": each.name for number, each in enumerate(data.signatories)},
+        **{f"Identifier{number}": each.value for number, each in enumerate(data.identifiers)},
+    }
+    document = lay_out_certificate(CertificateJob(data=data))
+    check_layout(document, data, texts)
+    for page in document.pages:
+        for text in texts_of(page):
+            assert text.position_x >= 0.5 * 96, text.text
+            assert text.position_x + text.width <= page.width - 0.5 * 96, text.text
+            assert text.position_y + text.height <= page.height - 0.25 * 96, text.text
+    return len(document.pages)
+
+
+def outcome(fit: Fit) -> tuple[str, int]:
+    return fit.classes, len(fit.learner_lines)
+
+
+@pytest.fixture(scope="module")
+def named(certificate: CertificateData) -> list[tuple[CertificateData, Fit]]:
+    people = [replace(certificate, learner_name=name) for name in thousand_names()]
+    return [(data, next(fits(data))) for data in people]
+
+
+def test_a_thousand_different_names_can_all_be_printed(named: list[tuple[CertificateData, Fit]]) -> None:
+    names = {data.learner_name for data, _ in named}
+    assert len(names) == NAMES
+    assert [name for name in names if missing_glyphs(name)] == []
+
+
+def test_no_line_of_any_name_is_wider_than_its_column(named: list[tuple[CertificateData, Fit]]) -> None:
+    paragraphs = (
+        f'<div class="{fit.classes}"><p class="learner">{"<br/>".join(fit.learner_lines)}</p></div>' for _, fit in named
+    )
+    page = mark_scripts(
+        f'<html lang="en"><body class="letter"><div class="record">{"".join(paragraphs)}</div></body></html>'
+    )
+    document = PdfEngine(certificate_css()).lay_out([page])
+    set_names = [
+        box
+        for sheet in document.pages
+        for box in boxes_of(sheet._page_box)
+        if isinstance(box, BlockBox) and box.element.get("class") == "learner"
+    ]
+    lines: dict[Any, list[Any]] = {}
+    for paragraph in set_names:  # one that continues on a further sheet is two boxes of one element
+        lines.setdefault(paragraph.element, []).extend(paragraph.children)
+    assert len(lines) == NAMES
+    for (data, fit), set_lines in zip(named, lines.values(), strict=True):
+        assert len(set_lines) == len(fit.learner_lines), data.learner_name
+        assert max(sum(child.width for child in line.children) for line in set_lines) <= COLUMN, data.learner_name
+
+
+@pytest.mark.parametrize("paper", Paper)
+def test_no_name_makes_a_certificate_overflow_or_overlap(
+    named: list[tuple[CertificateData, Fit]], paper: Paper
+) -> None:
+    longest: dict[tuple[str, int], CertificateData] = {}
+    for data, fit in sorted(named, key=lambda each: len(each[0].learner_name)):
+        longest[outcome(fit)] = data
+    sample = [data for data, _ in named[:: NAMES // 25]]
+    assert len(longest) > 15
+    for data in (*longest.values(), *sample):
+        assert check(replace(data, paper=paper)) == 1, data.learner_name
+
+
+@pytest.mark.parametrize("paper", Paper)
+def test_long_names_share_the_sheet_with_long_words_of_all_others(
+    named: list[tuple[CertificateData, Fit]], paper: Paper, forty_sessions: tuple[SessionLine, ...]
+) -> None:
+    for data, _ in sorted(named, key=lambda each: -len(each[0].learner_name))[:150:15]:
+        crowded = replace(
+            data,
+            paper=paper,
+            learner_credentials="MD, PhD, MPH, FACP",
+            ce_activity_title=("Recognition, evaluation and long-term management of heart failure in adults " * 4)[
+                :299
+            ],
+            accreditation_statement="In support of improving patient care, this is one of many sentences. " * 6,
+            designation_statement="Northfield designates 1.50 AMA PRA Category 1 Credit(s)™. Claim fairly. " * 5,
+            identifiers=tuple(Identifier(label=f"Number {n}", value=f"0123-0000-26-00{n}-L01-P") for n in (1, 2, 3)),
+            signatories=tuple(Signatory(name=f"Signatory {n}", title="Associate Dean of Education") for n in (1, 2, 3)),
+            verification_url=f"https://continuing-education.northfield.example.org/verify/{data.verification_code}",
+            sessions=forty_sessions,
+        )
+        assert check(crowded) in (3, 4, 5), data.learner_name
