@@ -12,7 +12,37 @@ branch_labels = None
 depends_on = None
 
 
+# The one change that stored bytes may undergo is their end, and only for the tables' owner: the purge.
+_REFUSE_CHANGE = """
+CREATE FUNCTION refuse_change_of_document() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    purged {schema}.documents;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        purged := OLD;
+        purged.content := '';
+        IF NEW IS NOT DISTINCT FROM purged
+           AND pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'documents is append-only' USING ERRCODE = 'restrict_violation';
+END $$
+"""
+
+
+def _let_documents_end(function: str) -> None:
+    op.execute("DROP TRIGGER documents_append_only ON documents")
+    op.execute(
+        "CREATE TRIGGER documents_append_only BEFORE UPDATE OR DELETE ON documents "
+        f"FOR EACH ROW EXECUTE FUNCTION {function}()"
+    )
+
+
 def upgrade() -> None:
+    schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    op.execute(_REFUSE_CHANGE.replace("{schema}", schema))
+    _let_documents_end("refuse_change_of_document")
     op.add_column("learners", sa.Column("shows_name", sa.Boolean(), server_default=sa.text("true"), nullable=False))
     op.create_table(
         "learner_keys",
@@ -45,6 +75,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _let_documents_end("refuse_change")
+    op.execute("DROP FUNCTION refuse_change_of_document()")
     op.drop_table("legal_holds")
     op.drop_column("claims", "purged_at")
     op.drop_column("learners", "erased_at")
