@@ -74,7 +74,7 @@ def private_of(engine: Engine, stream: str) -> list[dict[str, Any]]:
     """What is sealed in a stream's entries."""
     query = select(AuditEventRow.body).where(AuditEventRow.stream == stream).order_by(AuditEventRow.seq)
     with engine.connect() as connection:
-        bodies = [json.loads(body) for body in connection.execute(query).scalars()]
+        bodies = [json.loads(body) for body in connection.execute(query).scalars() if body]
         sealed = [body["sealed"] for body in bodies if "sealed" in body]
         keys = keys_of(connection, {each["key"] for each in sealed})
     return [unseal(keys[each["key"]], each) for each in sealed]

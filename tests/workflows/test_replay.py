@@ -16,32 +16,39 @@ from typing import Any
 
 import pytest
 from temporalio import workflow
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowReplayResult, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
+from domain.corrections import CorrectionState, CreditChange, Revocation, RevocationClass
 from domain.policy import CertificateIssue, ClaimWindow
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
-    CreditCorrected,
     DeadlineExtended,
     ProgressReported,
     StepRetried,
     Withdrawal,
 )
 from tests import ways
+from tests.activities.test_merge import asked as merge_asked
 from tests.claims import KeptMail, TestClaim, wrong_answers
+from tests.corrections import asked, decided
 from tests.workflows.conftest import Forward
+from tests.workflows.test_corrections import reaches, started
 from workflows import contract
 from workflows.claim import ClaimWorkflow
-from workflows.contract import ClaimInput, ClaimResult
+from workflows.contract import ClaimInput, ClaimResult, merge_workflow_id
+from workflows.correction import CorrectionWorkflow
+from workflows.delivery import start_merge
+from workflows.merge import MergeWorkflow
 from workflows.sandbox import PASSED_THROUGH, workflow_runner
 
 NewClaim = Callable[..., TestClaim]
-Story = Callable[[NewClaim, Forward, KeptMail], Awaitable[TestClaim]]
+Handle = WorkflowHandle[Any, Any]
+Story = Callable[[NewClaim, Forward, KeptMail], Awaitable[TestClaim | Handle]]
 
 HISTORIES = Path(__file__).parent / "histories"
 IS_RECORDING = os.environ.get("LAUREL_RECORD_HISTORIES") == "1"
@@ -134,12 +141,34 @@ async def finalized(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> 
     return claim
 
 
-async def corrected(new_claim: NewClaim, forward: Forward, mail: KeptMail) -> TestClaim:
+async def corrected(new_claim: NewClaim, forward: Forward, mail: KeptMail) -> Handle:
+    """A correction that a second person agreed to, whose e-mail was refused at first."""
     claim = await finalized(new_claim, forward, mail)
     await claim.handle.result()
-    await claim.submit(CreditCorrected("one session only", sessions={ways.FIRST: Decimal("0.50")}), actor="acc_staff")
-    await claim.until(lambda: len(mail.to(claim.email)) == len(("award", "correction")))
-    return claim
+    ref = asked(claim, CreditChange(sessions={ways.FIRST: Decimal("0.50")}), CorrectionState.AWAITING_APPROVAL)
+    handle = await started(claim, ref)
+    await claim.until(lambda: claim.events()[-1] == "correction.requested")
+    mail.failures[claim.email] = AddressRejectedError()
+    decided(claim.engine, ref, is_approved=True)
+    await started(claim, ref, is_decided=True)
+    await reaches(claim, ref, attention="email_failed")
+    del mail.failures[claim.email]
+    await handle.signal(contract.RETRY_CORRECTION, {"operator": "j.doe", "reason": "mail server repaired"})
+    return handle
+
+
+async def revoked(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> Handle:
+    claim = new_claim()
+    await claim.brought_to(Stage.COMPLETED)
+    await claim.handle.result()
+    return await started(claim, asked(claim, Revocation(RevocationClass.ISSUED_IN_ERROR)))
+
+
+async def merged(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> Handle:
+    kept, duplicate = new_claim(), new_claim()
+    ref = merge_asked(kept.engine, kept.learner_id, duplicate.learner_id)
+    await start_merge(kept.client, ref.merge_id, timedelta(seconds=10))
+    return kept.client.get_workflow_handle(merge_workflow_id(ref.merge_id))
 
 
 async def reported(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> TestClaim:
@@ -165,16 +194,19 @@ STORIES: dict[str, Story] = {
         reminded,
         finalized,
         corrected,
+        revoked,
+        merged,
         reported,
     )
 }
 
 
 async def replay(
-    history: WorkflowHistory, runner: WorkflowRunner | None = None, workflow: type = ClaimWorkflow
+    history: WorkflowHistory, runner: WorkflowRunner | None = None, claim_workflow: type = ClaimWorkflow
 ) -> WorkflowReplayResult:
     """Run a workflow against a history; raises when it decides anything else than the history says."""
-    replayer = Replayer(workflows=[workflow], workflow_runner=runner or workflow_runner())
+    workflows = [claim_workflow, CorrectionWorkflow, MergeWorkflow]
+    replayer = Replayer(workflows=workflows, workflow_runner=runner or workflow_runner())
     return await replayer.replay_workflow(history)
 
 
@@ -199,10 +231,11 @@ def stored(path: Path) -> WorkflowHistory:
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("story", STORIES)
-async def test_a_claim_of_today_replays(new_claim: NewClaim, forward: Forward, mail: KeptMail, story: str) -> None:
-    claim = await STORIES[story](new_claim, forward, mail)
-    await claim.handle.result()
-    history = await claim.handle.fetch_history()
+async def test_a_story_of_today_replays(new_claim: NewClaim, forward: Forward, mail: KeptMail, story: str) -> None:
+    told = await STORIES[story](new_claim, forward, mail)
+    handle = told.handle if isinstance(told, TestClaim) else told
+    await handle.result()
+    history = await handle.fetch_history()
     assert (await replay(history)).replay_failure is None
     if IS_RECORDING:
         record(story, history)
@@ -273,16 +306,18 @@ def look_ups() -> Iterator[LookUps]:
     sys.meta_path.remove(finder)
 
 
-async def test_only_the_workflow_itself_is_loaded_again_for_a_claim(look_ups: LookUps) -> None:
+async def test_only_workflows_themselves_are_loaded_again_for_a_claim(look_ups: LookUps) -> None:
     history = stored(min(HISTORIES.glob("withdrawn-*.json")))
     runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default)
     await replay(history, runner)
     assert "workflows.contract" in look_ups.names, "a runner that passes nothing through is noticed"
     look_ups.names.clear()
     await replay(history)
-    assert look_ups.names <= {"workflows", "workflows.claim"}
+    assert look_ups.names <= {"workflows", *(f"workflows.{name}" for name in ("claim", "correction", "merge"))}
 
 
 def test_the_sandbox_watches_the_workflows_module() -> None:
     # What is passed through is not watched for clocks, chance and input.
-    assert not any(name == "workflows" or name.startswith("workflows.claim") for name in PASSED_THROUGH)
+    assert not any(
+        name == "workflows" or name.startswith(("workflows.claim", "workflows.correction")) for name in PASSED_THROUGH
+    )

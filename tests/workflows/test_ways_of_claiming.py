@@ -19,7 +19,6 @@ from domain.policy import (
 )
 from domain.refusals import RefusalCode
 from domain.submissions import (
-    CreditCorrected,
     ParticipationStated,
     ProgressReported,
     SessionClaimed,
@@ -41,7 +40,6 @@ from tests.ways import (
     credit,
     enrol,
     evaluation,
-    finalized,
     meeting,
     watched,
 )
@@ -90,34 +88,6 @@ async def test_sessions_at_the_same_time_and_missing_evaluations_are_refused(new
     assert (overlap["refusal"], overlap["details"]) == (RefusalCode.SESSIONS_OVERLAP, {"sessions": SECOND})
     missing = await claim.submit(credit())
     assert (missing["refusal"], missing["details"]) == (RefusalCode.EVALUATIONS_MISSING, {"sessions": SECOND})
-
-
-async def test_a_correction_by_staff_supersedes_the_award_and_issues_a_new_certificate(
-    new_claim: NewClaim, mail: KeptMail
-) -> None:
-    claim = new_claim(**meeting())
-    await finalized(claim)
-    await claim.handle.result()
-    claim.change_learner(family_name="Moreau-Lind")
-    correction = CreditCorrected("attended one session only", sessions={FIRST: Decimal("0.50")})
-    assert (await claim.submit(correction, actor="acc_staff"))["outcome"] == "accepted"
-    await claim.until(lambda: len(mail.to(claim.email)) == 2)
-    await claim.reaches(Stage.COMPLETED)
-    first, second = sorted(claim.awards(), key=lambda award: award["number"])
-    assert (first["state"], first["units"]) == ("superseded", Decimal("1.00"))
-    assert (second["state"], second["units"], second["number"]) == ("active", Decimal("0.50"), 2)
-    with claim.engine.connect() as connection:
-        query = text(
-            "SELECT c.version, c.state, c.sha256 IS NOT NULL AS is_stored, c.data ->> 'learner_name' AS name "
-            "FROM certificates c JOIN awards a ON a.id = c.award_id WHERE a.claim_id = :id ORDER BY c.version"
-        )
-        versions = connection.execute(query, {"id": claim.claim_id}).all()
-    assert [tuple(version) for version in versions] == [
-        (1, "superseded", True, "Alice Moreau"),
-        (2, "issued", True, "Alice Moreau-Lind"),
-    ]
-    assert claim.row()["claimed_units"] == Decimal("0.50")
-    claim.assert_audited()
 
 
 async def test_a_badge_proves_one_claim_only(new_claim: NewClaim) -> None:
