@@ -69,6 +69,9 @@ async def document_of(services: Services, view: ClaimView) -> StoredDocument:
     if certificate.state == "revoked":
         raise ProblemError("certificate_revoked")
     document = await services.database.statements(lambda c: queries.certificate_document(c, certificate.id))
+    if document is None and certificate.issued_at is not None:
+        # Its retention has ended, and only its hash was kept.
+        raise ProblemError("not_found")
     if document is None:
         raise ProblemError("certificate_not_issued", headers={"Retry-After": "2"})
     return document

@@ -19,6 +19,8 @@ from activities.claims import PostgresClaimActivities
 from config.settings import Settings
 from domain.corrections import RevocationClass
 from domain.identities import new_id, verification_code
+from storage.acts import Actor
+from storage.erasure import erase_contact
 from storage.tables import CertificateRow, DocumentRow
 from tests.api.conftest import PUBLIC_URL, LedgerTemporal, Person, running, sign_in
 from tests.api.test_claim_over_http import awarded, issue
@@ -208,14 +210,46 @@ async def test_a_name_that_its_learner_hides_is_not_shown(
     assert (await look_up(client, certificate.code))["learner_name"] == "Ada Lovelace"
 
 
-async def test_a_certificate_whose_name_was_erased_is_verified_without_it(
-    certificate: Issued, engine: Engine, client: httpx2.AsyncClient
+async def test_a_certificate_whose_learner_was_erased_is_verified_without_the_name(
+    certificate: Issued, learner: Person, owner_engine: Engine, client: httpx2.AsyncClient
 ) -> None:
-    erase = "UPDATE certificates SET data = data - 'learner_name' - 'learner_credentials' WHERE verification_code = :c"
-    write(engine, erase, c=certificate.code)
+    write(owner_engine, "UPDATE claims SET closed_at = now() WHERE id = :id", id=certificate.claim["id"])
+    with owner_engine.begin() as connection:
+        erase_contact(connection, learner.learner_id, "Asked for.", Actor("cli:tests"))
     found = await look_up(client, certificate.code)
     assert (found["status"], found["learner_name"], found["units"]) == ("valid", None, "1.00")
     assert "The name is not shown here." in (await client.get(f"/verify/{certificate.code}")).text
+
+
+async def test_a_certificate_whose_retention_ended_is_verified_by_code_and_hash_without_the_name(
+    certificate: Issued, learner: Person, owner_engine: Engine, client: httpx2.AsyncClient
+) -> None:
+    write(owner_engine, "UPDATE claims SET purged_at = now() WHERE id = :id", id=certificate.claim["id"])
+    emptied = "UPDATE documents SET content = '' WHERE sha256 = :sha256"
+    write(owner_engine, emptied, sha256=bytes.fromhex(certificate.sha256))
+    for path in (certificate.code, f"by-hash/{certificate.sha256}"):
+        found = await look_up(client, path)
+        assert (found["status"], found["learner_name"], found["credential_url"]) == ("valid", None, None)
+    # There is nothing left to download.
+    assert (await learner.get(f"{certificate.claim['href']}/certificate")).status_code == 404
+
+
+async def test_a_signed_credential_is_linked_to_as_long_as_the_name_is_shown(
+    certificate: Issued, learner: Person, engine: Engine, client: httpx2.AsyncClient
+) -> None:
+    assert (await look_up(client, certificate.code))["credential_url"] is None
+    signed = """
+        WITH list AS (INSERT INTO status_lists (number) SELECT coalesce(max(number), 0) + 1 FROM status_lists
+                      RETURNING number)
+        INSERT INTO credentials (certificate_id, status_list, status_index, jwt, signed_at)
+        SELECT :id, number, 0, 'a.b.c', now() FROM list
+    """
+    write(engine, signed, id=certificate.claim["certificate"]["id"])
+    url = f"{PUBLIC_URL}/v1/credentials/{certificate.code}"
+    assert (await look_up(client, certificate.code))["credential_url"] == url
+    assert f'href="{url}"' in (await client.get(f"/verify/{certificate.code}")).text
+    await learner.call("PATCH", "/v1/me", {"shows_name": False})
+    assert (await look_up(client, certificate.code))["credential_url"] is None
 
 
 async def test_a_file_is_known_by_its_hash_whatever_version_it_is(
