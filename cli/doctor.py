@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from cli.local import ports, processes
@@ -19,6 +20,11 @@ from cli.local.postgres import installed_server
 from cli.local.stack import USUAL_API_PORT, USUAL_MAIL_PAGE_PORT, USUAL_SMTP_PORT
 from cli.local.temporal import installed_binary
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_Answer = TypeVar("_Answer")
+
 _PANGO = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz-subset.so.0")
 _INSTALL_PANGO = "sudo apt-get install -y libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _GIGABYTE = 1024**3
@@ -26,6 +32,7 @@ _DISK_NEEDED = 2 * _GIGABYTE
 _MEMORY_NEEDED = 1 * _GIGABYTE
 _CLOCK_TOLERANCE = timedelta(seconds=2)
 _PATIENCE = 5.0
+_SEALED_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ async def examine(data_dir: Path) -> list[Check]:
     ]
     remote: list[Callable[[], Awaitable[Check]]] = [
         partial(check_database, servers.database_url),
+        partial(check_rights, servers.database_url),
+        partial(check_audit, servers.database_url),
         partial(check_clock, servers.database_url),
         partial(check_temporal, servers.temporal_address),
         partial(check_smtp, servers.smtp_url),
@@ -199,6 +208,57 @@ async def check_database(url: str | None) -> Check:
     problems = await asyncio.to_thread(migrate.check, url)
     detail = f"{where}: {'; '.join(problems) if problems else 'reachable, schema up to date'}"
     return Check("database", not problems, detail, "laurel db upgrade")
+
+
+async def check_rights(url: str | None) -> Check:
+    """Processes sign in as a role that cannot rewrite what is append-only."""
+    if url is None:
+        return _not_running("database role")
+    from storage.roles import owns_the_record  # noqa: PLC0415
+
+    name, repair = "database role", "let processes sign in as a member of laurel_app (docs/operations.md)"
+    try:
+        is_owner = await asyncio.to_thread(_asked, url, owns_the_record)
+    except LookupError as error:
+        return Check(name, passed=False, detail=str(error), required=False)
+    detail = "the tables' owner, who could rewrite the audit trail" if is_owner else "owns no table"
+    return Check(name, not is_owner, detail, repair, required=False)
+
+
+async def check_audit(url: str | None) -> Check:
+    """The audit trail is sealed, and its checkpoints are kept somewhere else too."""
+    if url is None:
+        return _not_running("audit trail")
+    from storage.audit_log import unsealed_since  # noqa: PLC0415
+
+    name = "audit trail"
+    try:
+        since = await asyncio.to_thread(_asked, url, unsealed_since)
+    except LookupError as error:
+        return Check(name, passed=False, detail=str(error), required=False)
+    if since is not None and datetime.now(UTC) - since > _SEALED_WITHIN:
+        detail = f"nothing is signed since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return Check(name, passed=False, detail=detail, repair="laurel worker --role audit")
+    is_anchored = any(_given(f"LAUREL_AUDIT_ANCHOR_{kind}") for kind in ("FILE", "EMAIL"))
+    detail = f"signed, and checkpoints are kept {'elsewhere too' if is_anchored else 'on this machine only'}"
+    repair = "set LAUREL_AUDIT_ANCHOR_FILE or LAUREL_AUDIT_ANCHOR_EMAIL"
+    return Check(name, is_anchored, detail, repair, required=False)
+
+
+def _asked(url: str, question: "Callable[[Connection], _Answer]") -> "_Answer":
+    """Put a question to the record; raises ``LookupError`` when it cannot be asked."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from storage.database import create_sync_engine  # noqa: PLC0415
+
+    engine = create_sync_engine(url, 1)
+    try:
+        with engine.connect() as connection:
+            return question(connection)
+    except SQLAlchemyError:
+        raise LookupError("not examined: the database, or its schema, cannot be used") from None
+    finally:
+        engine.dispose()
 
 
 async def check_clock(url: str | None) -> Check:

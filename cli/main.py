@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import certificate_templates, employees, images, integrations, keys, retention, rosters, staff
+from cli import audit, certificate_templates, employees, images, integrations, keys, retention, rosters, staff
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ app.add_typer(rosters.app, name="roster")
 app.add_typer(images.app, name="images")
 app.add_typer(certificate_templates.app, name="templates")
 app.add_typer(retention.app, name="retention")
+app.add_typer(audit.app, name="audit")
 
 _Result = TypeVar("_Result")
 

@@ -53,10 +53,21 @@ _STORE: Final = text(
     "RETURNING tree_size"
 )
 _CHECKPOINTS: Final = "SELECT tree_size, root, note, key_id, stored_at, signed_at FROM audit_checkpoints "
-_LAST: Final = text(_CHECKPOINTS + "ORDER BY tree_size DESC LIMIT 1")
 _UNSIGNED: Final = text(_CHECKPOINTS + "WHERE note IS NULL ORDER BY tree_size")
 _LAST_SIGNED: Final = text(_CHECKPOINTS + "WHERE note IS NOT NULL ORDER BY tree_size DESC LIMIT 1")
 _SIGNED_AFTER: Final = text(_CHECKPOINTS + "WHERE note IS NOT NULL AND tree_size > :size ORDER BY tree_size LIMIT 1000")
+# Entries without leaf are at the end of the transactions, and leaves without checkpoint at the end of the tree.
+_UNSEALED: Final = text(
+    """
+    SELECT least(
+        (SELECT min(e.recorded_at) FROM audit_leaves l JOIN audit_events e USING (stream, seq)
+          WHERE l.leaf_index >= coalesce((SELECT max(tree_size) FROM audit_checkpoints WHERE note IS NOT NULL), 0)),
+        (SELECT min(e.recorded_at) FROM audit_events e
+          WHERE e.xid >= coalesce((SELECT x.xid FROM audit_leaves n JOIN audit_events x USING (stream, seq)
+                                    ORDER BY n.leaf_index DESC LIMIT 1), 0)
+            AND NOT EXISTS (SELECT 1 FROM audit_leaves l WHERE l.stream = e.stream AND l.seq = e.seq)))
+    """
+)
 _NOTE: Final = text("SELECT note FROM audit_checkpoints WHERE tree_size = :size")
 _SIGN: Final = text(
     "UPDATE audit_checkpoints SET note = :note, key_id = :key_id, signed_at = clock_timestamp() "
@@ -175,10 +186,10 @@ def sign_checkpoint(connection: Connection, size: int, note: str, key_id: str) -
     connection.execute(_SIGN, {"tree_size": size, "note": note, "key_id": key_id})
 
 
-def last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
-    """The checkpoint of the largest tree, signed or not."""
-    row = connection.execute(_LAST).mappings().one_or_none()
-    return StoredCheckpoint.of(row) if row else None
+def unsealed_since(connection: Connection) -> datetime | None:
+    """When the oldest entry was recorded that no signed checkpoint covers; None when all are covered."""
+    since: datetime | None = connection.scalar(_UNSEALED)
+    return since
 
 
 def last_signed_checkpoint(connection: Connection) -> StoredCheckpoint | None:

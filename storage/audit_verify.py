@@ -323,10 +323,10 @@ class _Stream:
     def _says(self, text: bytes, step_key: str, recorded_at: datetime) -> bool:
         """Whether the text says what stands in columns of its own."""
         try:
-            body = json.loads(text)
+            body = json.loads(text.decode())
             if body.get("event") == _PURGED:
                 self.authorised += int(body["after"]["removed"].get("audit_events", 0))
-            said = datetime.fromisoformat(body.get("recorded_at", recorded_at.isoformat()))
+            said = datetime.fromisoformat(body["recorded_at"]) if "recorded_at" in body else recorded_at
         except (ValueError, TypeError, LookupError, AttributeError):
             return False
         return bool(body.get("step", step_key) == step_key and said == recorded_at)

@@ -20,10 +20,11 @@ def write_bulk(connection: Connection, count: int, prefix: str = "claim:bulk") -
     connection.execute(text("SET LOCAL session_replication_role = replica"))
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     cluster = connection.scalar(text("SELECT system_identifier FROM pg_control_system()"))
+    xid = connection.scalar(text("SELECT pg_current_xact_id()::text::bigint"))
     driver: Any = connection.connection.driver_connection
     with driver.cursor().copy(_COPY) as copy:
         for row in _rows(count, prefix):
-            copy.write_row((*row, 1, cluster))
+            copy.write_row((*row, xid, cluster))
 
 
 def _rows(count: int, prefix: str) -> Iterator[tuple[Any, ...]]:

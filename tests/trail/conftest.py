@@ -86,16 +86,21 @@ class Trail:
             connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
 
 
-def write_entry(connection: Connection, stream: str, note: str = "") -> None:
+def write_entry(connection: Connection, stream: str) -> None:
+    append_entries(connection, stream, 1)
+
+
+def append_entries(connection: Connection, stream: str, count: int) -> None:
     end = AuditStream.open(connection, stream)
-    entry = AuditEntry(
-        step_key=f"step:{end.seq + 1}",
-        event="evaluation.accepted",
-        at=datetime.now(UTC),
-        actor="acc_1",
-        after={"answer": end.seq, "note": note},
-    )
-    end.append(entry)
+    for _ in range(count):
+        entry = AuditEntry(
+            step_key=f"step:{end.seq + 1}",
+            event="evaluation.accepted",
+            at=datetime.now(UTC),
+            actor="acc_1",
+            after={"answer": end.seq},
+        )
+        end.append(entry)
 
 
 @pytest.fixture(scope="session")
