@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, Select, func, null, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from storage.acts import Actor, enter
 from storage.canonical import canonical_json
@@ -122,7 +122,7 @@ def choose(connection: Connection, provider: str, credit_type: str) -> str | Non
     One for this provider and credit type comes before one for the provider, that before one for the credit type, and
     that before one for all certificates; of equals the newest wins.
     """
-    newest = _versions().distinct(_Row.name).order_by(_Row.name, _Row.version.desc()).subquery()
+    newest = _versions().ext(distinct_on(_Row.name)).order_by(_Row.name, _Row.version.desc()).subquery()
     query = (
         select(newest.c.name, newest.c.version)
         .where(
@@ -162,7 +162,7 @@ def versions(connection: Connection, name: str) -> list[TemplateVersion]:
 
 def listed(connection: Connection, after: str | None = None, limit: int | None = None) -> list[TemplateVersion]:
     """The newest version of every template, by name; of those after a name, and at most so many."""
-    query = _versions().distinct(_Row.name).where(_Row.name > (after or ""))
+    query = _versions().ext(distinct_on(_Row.name)).where(_Row.name > (after or ""))
     rows = connection.execute(query.order_by(_Row.name, _Row.version.desc()).limit(limit))
     return [_version(row) for row in rows.mappings()]
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from storage.acts import Actor, enter
 from storage.tables import DocumentRow, ImageRow
@@ -104,7 +104,7 @@ def listed(connection: Connection, after: str | None = None, limit: int | None =
     """The current version of every picture, by name; of those after a name, and at most so many."""
     query = (
         select(*_COLUMNS)
-        .distinct(ImageRow.name)
+        .ext(distinct_on(ImageRow.name))
         .join(DocumentRow, DocumentRow.sha256 == ImageRow.sha256)
         .where(ImageRow.name > (after or ""))
         .order_by(ImageRow.name, ImageRow.version.desc())
@@ -117,7 +117,7 @@ def current(connection: Connection, names: Iterable[str]) -> dict[str, RowMappin
     """The current version of each of these pictures that exists, by name: ``sha256``, ``width`` and ``height``."""
     query = (
         select(ImageRow.name, ImageRow.sha256, ImageRow.width, ImageRow.height)
-        .distinct(ImageRow.name)
+        .ext(distinct_on(ImageRow.name))
         .where(ImageRow.name.in_(set(names)))
         .order_by(ImageRow.name, ImageRow.version.desc())
     )
