@@ -42,14 +42,17 @@ def verify_trail(
 ) -> None:
     """Check the audit trail; exit with 0 if it is clean, with 1 if it was changed, with 2 if it is not all sealed."""
     from cli.main import database_url, mendable
+    from config.keys import KeyMissingError
     from storage.audit_verify import verify
     from storage.database import create_sync_engine
 
     if sum((claim is not None, since is not None, everything)) > 1:
         raise StackError("give one of --claim, --since and --all")
-    with mendable(LookupError, ValueError, OSError):
-        engine = create_sync_engine(database_url(data_dir), 1)
-        report = verify(engine, _scope(claim, since or 0, anchor, key or [], data_dir))
+    engine = create_sync_engine(database_url(data_dir), 1)
+    try:
+        with mendable(LookupError, ValueError, OSError, KeyMissingError):
+            report = verify(engine, _scope(claim, since or 0, anchor, key or [], data_dir))
+    finally:
         engine.dispose()
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
