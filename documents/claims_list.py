@@ -6,7 +6,7 @@ However long a list is, it takes no more memory than a few hundred rows of it.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +14,7 @@ from io import BufferedRandom
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.exports import COLUMNS, Cell, CellKind, ExportedClaim, ExportHeading
+from domain.exports import COLUMNS, Cell, CellKind, ExportedClaim, ExportHeading, StaffAct
 from domain.spreadsheet import BYTE_ORDER_MARK, csv_text
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _ROWS_AT_ONCE: Final = 500
 # Excel has 1,048,576 rows and 32,767 characters in a cell.
 _ROWS_ON_A_SHEET: Final = 1_000_000
 _LONGEST_CELL: Final = 32_767
+_FIELDS: Final = tuple(field.name for field in fields(ExportedClaim))
 _WIDTHS: Final = {CellKind.TEXT: 24, CellKind.DAY: 13, CellKind.UNITS: 10, CellKind.COUNT: 10}
 
 
@@ -89,7 +90,8 @@ def _write_json_lines(file: BufferedRandom, heading: ExportHeading, claims: Iter
     about = {"export": "claims", **asdict(heading.wanted), "made_at": heading.made_at, "release": heading.release}
     file.write(_json_line(about))
     for claim in claims:
-        file.write(_json_line(asdict(claim)))
+        # Shallow, because ``asdict`` takes most of the time of a long list.
+        file.write(_json_line({name: getattr(claim, name) for name in _FIELDS}))
         rows += 1
     return rows
 
@@ -98,8 +100,13 @@ def _json_line(values: dict[str, Any]) -> bytes:
     return f"{json.dumps(values, ensure_ascii=False, default=_plain)}\n".encode()
 
 
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+def _plain(value: object) -> object:
+    match value:
+        case date():
+            return value.isoformat()
+        case StaffAct():
+            return asdict(value)
+    return str(value)
 
 
 def _write_xlsx(file: BufferedRandom, heading: ExportHeading, claims: Iterable[ExportedClaim]) -> int:

@@ -27,6 +27,8 @@ from storage.database import create_sync_engine
 from storage.disclosures import Disclosure
 
 _ROWS_AT_ONCE: Final = 500
+# Else PostgreSQL looks for the way to the first few rows of a cursor, on which the last may take forever.
+_ALL_ROWS: Final = "cursor_tuple_fraction = 1"
 _POLICIES_AT_HAND: Final = 256
 # What staff allow beyond what the policy gives everybody.
 _EXCEPTIONS: Final = [SubmissionKind.EXTENSION]
@@ -159,8 +161,8 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
     """One state of the record, for as long as a long list takes to be written."""
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection:
-        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(text(f"SET LOCAL {setting} = '10min'"))
+        for setting in ("statement_timeout = '10min'", "idle_in_transaction_session_timeout = '10min'", _ALL_ROWS):
+            connection.execute(text(f"SET LOCAL {setting}"))
         yield connection
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from documents import claims_list
 from documents.claims_list import ListFormat, WrittenList, write_claims
-from domain.exports import COLUMNS, ExportedClaim, ExportFilter, ExportHeading
+from domain.exports import COLUMNS, ExportedClaim, ExportFilter, ExportHeading, StaffAct
 
 YEAR = ExportFilter(from_on=date(2026, 1, 1), until_on=date(2026, 12, 31))
 HEADING = ExportHeading(YEAR, datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC), "1.0")
@@ -127,6 +127,14 @@ def test_rows_are_let_go_as_soon_as_they_are_written(tmp_path: Path, wanted: Lis
     result, _ = written(tmp_path, claims(), wanted)
     assert result.rows == 1_200
     assert max(counts) < 600
+
+
+def test_json_lines_keep_the_parts_of_what_staff_did(tmp_path: Path) -> None:
+    act = StaffAct(kind="credit", on=date(2026, 6, 1), by="bo@x.example", approved_by=None, reason="Typo.")
+    _, content = written(tmp_path, iter([replace(CLAIM, corrections=(act,))]), ListFormat.JSON_LINES)
+    line = json.loads(content.splitlines()[1])
+    wanted = {"kind": "credit", "on": "2026-06-01", "by": "bo@x.example", "approved_by": None, "reason": "Typo."}
+    assert (line["corrections"], line["units"], line["completed_on"]) == ([wanted], "1.10", "2026-05-02")
 
 
 def test_what_is_too_long_for_a_cell_is_cut_in_workbooks_only(tmp_path: Path) -> None:
