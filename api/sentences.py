@@ -100,8 +100,8 @@ _OF_PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
-    "ce_activity.published": ("Version {version} was published: {status}.", "A version was published."),
-    "ce_activity.status_changed": ("The CE activity is {status} from now on.", "The status was changed."),
+    "ce_activity.published": ("Version {version} of the CE activity {slug} was entered; its status: {status}.",),
+    "ce_activity.status_changed": ("The CE activity {slug} has another status: {status}.",),
     "roster.previewed": ("A roster of {row_count} rows was uploaded and previewed.", "A roster was previewed."),
     "roster.applied": ("The roster was applied.",),
     "roster.entry_added": ("A platform added a person to its roster.",),
@@ -198,9 +198,14 @@ def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> st
         title = refusal_kind(code).title
         limit = _first(_LIMITS.get(code, ()), values)
         ends = f" ({limit})" if limit else ""
-        return f"{_STEPS.get(step, 'A step')} was refused: {title[0].lower()}{title[1:]}{ends}."
+        refused = values.get("kind", _STEPS[step]) if step == "correction" else _STEPS.get(step, "A step")
+        return f"{_capital(refused)} was refused: {title[0].lower()}{title[1:]}{ends}."
     said = _first(WORDS.get(event, ()), values) or f"{event.replace('.', ': ').replace('_', ' ')}."
-    return f"{said[0].upper()}{said[1:]}"
+    return _capital(said)
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _first(templates: tuple[str, ...], values: Mapping[str, str]) -> str | None:
@@ -230,9 +235,12 @@ def _said(name: str, value: Any, time_zone: str) -> str | None:
         return _credit_name(str(value))
     if name in ("fields", "sessions"):
         return str(value).replace(",", ", ").replace("_", " ")
-    if name.endswith("_at"):
-        return moment(str(value), time_zone)
-    return day(str(value)) if name.endswith("_on") else str(value)
+    try:
+        if name.endswith("_at"):
+            return moment(str(value), time_zone)
+        return day(str(value)) if name.endswith("_on") else str(value)
+    except ValueError:
+        return str(value)
 
 
 def _credit_name(code: str) -> str:

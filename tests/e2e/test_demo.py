@@ -87,7 +87,7 @@ def test_flow_d_is_told_from_the_roster_to_the_transcript_as_often_as_one_likes(
         "Ingrid confirms: the statement is final",
         "1.25  Closing plenary: The year in clinical microbiology",
         "in all: 5.50 AMA PRA Category 1 Credit(s)™",
-        "Claiming a session was refused: sessions overlap.",
+        "Claiming a session was refused: sessions overlap (",
     )
     assert steps_in(story, *steps) == list(steps)
 
