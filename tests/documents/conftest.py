@@ -1,15 +1,21 @@
 """One certificate that is complete, from which each test changes the one thing it is about."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
+from io import BytesIO
 
+import PIL.Image
 import pytest
 
+from documents.jobs import CertificateJob
 from documents.models import (
     CertificateData,
     CertificateKind,
     CreditDetails,
     Identifier,
+    Image,
     ProviderDetails,
     SessionLine,
     Signatory,
@@ -59,3 +65,26 @@ def forty_sessions() -> tuple[SessionLine, ...]:
         SessionLine(title=f"Lecture {number}", held_on=date(2026, 11, 19), units=Decimal("0.25"))
         for number in range(1, 41)
     )
+
+
+@pytest.fixture(scope="session")
+def pictured(certificate: CertificateData) -> CertificateJob:
+    """A certificate with a wide logo (PNG) and a high signature (JPEG)."""
+    logo, signature = picture("PNG", 300, 80), picture("JPEG", 90, 200)
+    [signatory] = certificate.signatories
+    data = replace(
+        certificate,
+        provider=replace(certificate.provider, logo=image(logo, 300, 80)),
+        signatories=(replace(signatory, signature=image(signature, 90, 200)),),
+    )
+    return CertificateJob(data=data, images={sha256(each).hexdigest(): each for each in (logo, signature)})
+
+
+def picture(kind: str, width: int, height: int) -> bytes:
+    written = BytesIO()
+    PIL.Image.new("RGB", (width, height), "#24513f").save(written, kind)
+    return written.getvalue()
+
+
+def image(content: bytes, width: int, height: int) -> Image:
+    return Image(sha256=sha256(content).hexdigest(), width=width, height=height)
