@@ -8,14 +8,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Connection, Engine, LargeBinary, Text, make_url, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
 from cli.local.postgres import EmbeddedPostgres
 from domain.identities import new_id
 from storage.database import create_sync_engine
 from storage.migrate import check, upgrade
-from storage.tables import PERSONAL_DATA, Base
+from storage.tables import CODES, PERSONAL_DATA, PSEUDONYMS, Base
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -61,8 +62,21 @@ def test_no_extension_is_needed(engine: Engine) -> None:
 
 def test_every_table_says_what_personal_data_it_holds_and_for_how_long() -> None:
     assert PERSONAL_DATA.keys() == Base.metadata.tables.keys()
-    for declared in PERSONAL_DATA.values():
-        assert declared is None or all(declared)
+    for held in PERSONAL_DATA.values():
+        assert held is None or all((held.what, held.purpose, held.kept))
+
+
+@pytest.mark.parametrize("name", sorted(Base.metadata.tables))
+def test_every_column_of_words_is_said_to_be_personal_or_not(name: str) -> None:
+    table = Base.metadata.tables[name]
+    written = {column.name for column in table.columns if isinstance(column.type, Text | LargeBinary | JSONB)}
+    held = PERSONAL_DATA[name]
+    personal = held.columns if held else frozenset()
+    assert personal <= written
+    assert not personal & PSEUDONYMS
+    assert written - personal <= PSEUDONYMS | CODES
+    has_people = personal or any(column.name in PSEUDONYMS or column.name == "claim_id" for column in table.columns)
+    assert held is None or has_people
 
 
 def test_every_point_in_time_carries_its_zone_and_every_day_does_not(engine: Engine) -> None:
