@@ -31,13 +31,14 @@ _CERTIFICATES = text(
     """
     SELECT t.id, t.state, t.version, t.verification_code, t.data, d.content, a.units, a.completed_on, a.state AS award,
            c.jwt, s.content AS credential,
-           (SELECT sum(l.units) FROM award_lines l WHERE l.award_id = a.id) AS line_units
+           (SELECT sum(l.units) FROM award_lines l WHERE l.award_id = a.id) AS line_units,
+           (SELECT n.state FROM certificates n JOIN awards m ON m.id = n.award_id
+             WHERE m.claim_id = a.claim_id AND n.issued_at IS NOT NULL ORDER BY n.version DESC LIMIT 1) AS newest_state
     FROM certificates t JOIN awards a ON a.id = t.award_id JOIN documents d ON d.sha256 = t.sha256
     LEFT JOIN credentials c ON c.certificate_id = t.id LEFT JOIN documents s ON s.sha256 = c.sha256
     WHERE length(d.content) > :least ORDER BY t.id
     """
 )
-PUBLIC_STATUS = {"issued": "valid", "superseded": "superseded", "revoked": "revoked"}
 
 Get = Callable[[str, str], Awaitable[httpx2.Response]]
 
@@ -173,7 +174,9 @@ async def _online(row: Mapping[str, Any], get: Get, client: str) -> Any:
     data, code = CertificateData.from_json(row["data"]), row["verification_code"]
     answer = (await get(f"/v1/certificates/{code}", client)).json()
     page = unescape(re.sub(r"<[^>]+>", " ", (await get(f"/verify/{code}", client)).text))
-    status = PUBLIC_STATUS[row["state"]]
+    # A revocation ends every version, and one that was taken back leaves the revoked version superseded.
+    status = "valid" if row["state"] == "issued" else "superseded"
+    status = "revoked" if row["newest_state"] == "revoked" else status
     if answer["status"] != status:
         yield "api", f"status {answer['status']} of a certificate that is {row['state']}"
         return
