@@ -1,13 +1,12 @@
 """``laurel audit export``: one claim's audit bundle, or everything of a period. Each export is entered itself."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BufferedRandom
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 DataDir = Annotated[Path | None, typer.Option(help="The data folder of the stack whose database is meant.")]
-
-_SIZE_IN_NOTE: Final = re.compile(r"^([0-9]{1,18})\n[A-Za-z0-9+/]{43}=$", re.MULTILINE)
 
 
 def export(
@@ -106,12 +103,12 @@ def _new_file(out: Path) -> Iterator[BufferedRandom]:
 
 def _write_bundle(file: BufferedRandom, url: str, claim_id: str, disclosure: "Disclosure", anchor: Path | None) -> str:
     from config import __version__
+    from domain.signed_notes import Checkpoint, notes_in
     from storage.audit_bundle.collect import BundleOrder, ClaimNotFoundError, hand_out_bundle
 
-    sizes = _SIZE_IN_NOTE.findall(anchor.read_text(encoding="utf-8", errors="replace")) if anchor else []
-    order = BundleOrder(
-        claim_id=claim_id, disclosure=disclosure, release=__version__, anchored_sizes=[int(size) for size in sizes]
-    )
+    notes = notes_in(anchor.read_text(encoding="utf-8", errors="replace")) if anchor else []
+    sizes = [Checkpoint.parse(note).size for note in notes]
+    order = BundleOrder(claim_id=claim_id, disclosure=disclosure, release=__version__, anchored_sizes=sizes)
     try:
         file.write(hand_out_bundle(url, order))
     except ClaimNotFoundError as error:

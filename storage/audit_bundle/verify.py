@@ -310,7 +310,7 @@ def main() -> int:
     parser.add_argument("--anchor", type=Path, help="checkpoints that you kept, or got from somebody you trust")
     chosen = parser.parse_args()
     try:
-        anchor = chosen.anchor.read_text(encoding="utf-8") if chosen.anchor else None
+        anchor = chosen.anchor.read_text(encoding="utf-8", errors="replace") + "\n" if chosen.anchor else None
         findings = check(read_files(chosen.bundle), anchor)
     except (Changed, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         findings = [(CHANGED, "bundle", str(error))]

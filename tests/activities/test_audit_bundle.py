@@ -17,7 +17,6 @@ from temporalio.client import Client
 
 from activities.checkpoints import Checkpointer
 from activities.contract import ClaimRef
-from config.keys import KeyFolder
 from domain.claims import Stage
 from domain.submissions import DeadlineExtended
 from storage.acts import Actor
@@ -42,7 +41,7 @@ WHY = Disclosure(Actor("cli:auditor"), "Asked for by the board.")
 
 @pytest.fixture
 def checkpointer(engine: Engine, keys_dir: Path) -> Checkpointer:
-    return Checkpointer(engine, KeyFolder(keys_dir), "https://laurel.example")
+    return Checkpointer(engine, keys_dir, "https://laurel.example")
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from activities.checkpoints import Checkpointer
-from config.keys import KeyFolder
 from documents.claims_list import WrittenList
 from domain.exports import COLUMNS, ExportedClaim, ExportFilter
 from domain.identities import new_id
@@ -277,7 +276,7 @@ async def test_an_auditor_takes_the_bundle_of_a_claim_and_checks_it(
 
 @pytest.fixture
 def checkpointer(engine: Engine, keys_dir: Path) -> Checkpointer:
-    return Checkpointer(engine, KeyFolder(keys_dir), "http://laurel.test")
+    return Checkpointer(engine, keys_dir, "http://laurel.test")
 
 
 def signed(checkpointer: Checkpointer, engine: Engine, claim_id: str) -> str:
