@@ -36,6 +36,7 @@ from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from config.temporal import connect
 from documents.render_process import ProcessRenderer
+from documents.signature import PdfSigner
 from domain.claims import Stage
 from domain.submissions import SubmissionKind
 from storage.corrections import unfinished_corrections
@@ -79,10 +80,17 @@ class Activities:
         self.claims = PostgresClaimActivities(engine, self.policies, settings.public_url)
         self.credentials = CredentialSigner(engine, KeyFolder(settings.keys_dir), settings.public_url)
         self.renderer = ProcessRenderer(memory_mb=settings.render_memory_mb, seconds=settings.render_seconds)
-        self.certificates = PostgresCertificateActivities(engine, self.claims, self.renderer, self.credentials)
+        self.certificates = PostgresCertificateActivities(
+            engine, self.claims, self.renderer, self.credentials, _pdf_signer(settings)
+        )
         self.people = PostgresPeopleActivities(engine)
         self.corrections = PostgresCorrectionActivities(engine, self.claims, self.policies, settings.public_url)
         self.mail = PostgresMailActivities(engine, self.claims, self.policies, self.postman, settings.public_url)
+
+
+def _pdf_signer(settings: Settings) -> PdfSigner | None:
+    pkcs12 = settings.pdf_signing_pkcs12
+    return PdfSigner(pkcs12, settings.pdf_signing_password_file) if pkcs12 else None
 
 
 def build_claims_worker(client: Client, activities: Activities, settings: Settings) -> Worker:

@@ -13,6 +13,7 @@ from activities.credentials import CredentialSigner
 from documents.certificate import missing_glyphs
 from documents.jobs import CertificateJob, Renderer, RenderFailedError, TemplateSource
 from documents.models import CertificateData
+from documents.signature import PdfSigner, sign_pdf
 from storage import awards
 from storage.certificate_templates import source_of
 from storage.images import contents
@@ -22,15 +23,24 @@ _MOST_TRIES: Final = 3
 
 
 class PostgresCertificateActivities(CertificateActivities):
-    """Has the credential signed, then gives a job to the renderer, unless the certificate has its bytes."""
+    """Has the credential signed, then gives a job to the renderer, unless the certificate has its bytes.
+
+    With a ``signer``, the PDF itself is signed as well, last of all (R-PDF-3).
+    """
 
     def __init__(
-        self, engine: Engine, claims: PostgresClaimActivities, renderer: Renderer, credentials: CredentialSigner
+        self,
+        engine: Engine,
+        claims: PostgresClaimActivities,
+        renderer: Renderer,
+        credentials: CredentialSigner,
+        signer: PdfSigner | None = None,
     ) -> None:
         self._engine = engine
         self._claims = claims
         self._renderer = renderer
         self._credentials = credentials
+        self._signer = signer
 
     @activity.defn(name="certificate.issue")
     def issue_certificate(self, claim: ClaimRef) -> None:
@@ -45,11 +55,13 @@ class PostgresCertificateActivities(CertificateActivities):
         if missing_glyphs(data.printed_text):
             raise _final("GlyphsMissing")
         credential = self._credentials.signed(certificate["id"])
-        content = self._rendered(self._job(data, credential.content))
+        content = sign_pdf(self._rendered(self._job(data, credential.content)), self._signer)
         sha256 = hashlib.sha256(content).digest()
+        token = hashlib.sha256(credential.jwt.encode()).digest()
         with self._claims.ledger(claim.claim_id) as ledger:
             if awards.issue_certificate(ledger.connection, certificate["id"], sha256, content):
-                ledger.certificate_issued(certificate["id"], sha256, credential.sha256)
+                evidence = {"certificate": sha256, "credential": credential.sha256, "credential_token": token}
+                ledger.certificate_issued(certificate["id"], evidence)
             ledger.close()
 
     def _job(self, data: CertificateData, credential: bytes) -> CertificateJob:

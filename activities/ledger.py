@@ -298,11 +298,11 @@ class ClaimLedger:
         self._changes |= columns or {}
         self._enter(entry)
 
-    def certificate_issued(self, certificate_id: str, sha256: bytes, credential_sha256: bytes) -> None:
-        """The bytes of the certificate are stored, those of its credential too."""
-        after = {"certificate": certificate_id, "sha256": sha256.hex()}
-        evidence = {"certificate": sha256.hex(), "credential": credential_sha256.hex()}
-        self._happened(f"certificate:{certificate_id}", "certificate.issued", self._claim.now, after, evidence)
+    def certificate_issued(self, certificate_id: str, evidence: Mapping[str, bytes]) -> None:
+        """The bytes of the certificate and of its credential are stored; ``evidence`` holds their SHA-256."""
+        hashes = {name: sha256.hex() for name, sha256 in evidence.items()}
+        after = {"certificate": certificate_id, "sha256": hashes["certificate"]}
+        self._happened(f"certificate:{certificate_id}", "certificate.issued", self._claim.now, after, hashes)
 
     def email_sent(self, email_id: str) -> None:
         """The award's e-mail was handed to the mail server; with it the claim is complete."""
