@@ -131,13 +131,11 @@ async def publish_template(name: str, body: TemplateRequest, desk: StaffDesk) ->
     if not is_name(name):
         message = "is made of a-z, 0-9 and -, such as northfield, and is at most 64 long"
         raise ProblemError("validation_failed", errors=[FieldError("name", "name_invalid", message)])
-    written = await _judged(TemplateSource(reference=_UNPUBLISHED, html=body.html, css=body.css))
-    try:
-        await asyncio.to_thread(try_out, written, desk.services.renderer)
-    except TemplateFailsError as error:
-        raise _fails(error) from None
     source = Source(body.html, body.css)
     new = NewTemplate(name=name, provider=body.provider, credit_type=body.credit_type, source=source)
+    published = await desk.services.database.statements(lambda c: c.run_sync(templates.versions, name))
+    if not published or published[0].sha256 != new.sha256:
+        await _tried(desk.services, await _judged(TemplateSource(reference=_UNPUBLISHED, html=body.html, css=body.css)))
     actor = Actor(desk.principal.account_id, desk.envelope.request_id)
 
     async def publish(connection: AsyncConnection) -> Mapping[str, Any]:
@@ -255,6 +253,13 @@ async def _judged(template: TemplateSource) -> TemplateSource:
         errors = [FieldError(f"{each.part} line {each.line}", "template_invalid", each.message) for each in problems]
         raise ProblemError("template_invalid", errors=errors)
     return template
+
+
+async def _tried(services: Services, template: TemplateSource) -> None:
+    try:
+        await asyncio.to_thread(try_out, template, services.renderer)
+    except TemplateFailsError as error:
+        raise _fails(error) from None
 
 
 def _fails(error: TemplateFailsError) -> ProblemError:
