@@ -111,7 +111,7 @@ class Checkpointer:
             return
         _keep(self._kept, newest.note)
         if self._file is not None:
-            append_notes(self._file, self._origin, self._signed_after)
+            append_notes(self._file, self._signed_after)
         if self._address is not None:
             with self._engine.begin() as connection:
                 queue_checkpoint(connection, newest.size, self._address)
@@ -121,13 +121,13 @@ class Checkpointer:
             return audit_log.signed_checkpoints_after(connection, size)
 
 
-def append_notes(file: Path, origin: str, signed_after: Callable[[int], Sequence[StoredCheckpoint]]) -> None:
+def append_notes(file: Path, signed_after: Callable[[int], Sequence[StoredCheckpoint]]) -> None:
     """Append every signed note that the file lacks, and see it written. Half a note, from a crash, is left behind."""
     with file.open("a+b") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
         tail = stream.read().decode(errors="replace")
-        sizes = [checkpoint.size for note in notes_in(tail) if (checkpoint := Checkpoint.parse(note)).origin == origin]
-        size, gap = max(sizes, default=0), "" if not tail or tail.endswith("\n\n") else "\n\n"
+        size = max((Checkpoint.parse(note).size for note in notes_in(tail)), default=0)
+        gap = "" if not tail or tail.endswith("\n\n") else "\n\n"
         while signed := signed_after(size):
             stream.write((gap + "".join(f"{each.note}\n" for each in signed)).encode())
             size, gap = signed[-1].size, ""

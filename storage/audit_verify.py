@@ -194,7 +194,7 @@ class _Check:
         if self.scope.anchor is None:
             return
         publics = {key.public_key for key in self.keys} | self.scope.pinned
-        for note in notes_in(self.scope.anchor):
+        for note in dict.fromkeys(notes_in(self.scope.anchor)):
             try:
                 checkpoint, _ = open_note(note, publics, is_signed_by)
             except NoteError as error:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from activities.checkpoints import HistoryChangedError, kept_note
+from activities.checkpoints import Checkpointer, HistoryChangedError, kept_note
 from config.keys import KeyMissingError
 from domain.merkle import leaf_hash, root_of
 from domain.signed_notes import Checkpoint, notes_in, open_note
@@ -137,6 +137,22 @@ def test_a_file_whose_last_note_was_cut_off_gets_it_again(trail: Trail, cut: int
     trail.checkpointer.publish()
     sizes = [Checkpoint.parse(note).size for note in notes_in(trail.file.read_text())]
     assert sizes == [1, 2]
+
+
+def test_a_new_public_address_appends_no_note_twice(trail: Trail) -> None:
+    trail.seal()
+    for _ in range(2):
+        Checkpointer(trail.engine, trail.keys_dir, "https://moved.example", file=trail.file).publish()
+    trail.write("claim:1")
+    moved = Checkpointer(trail.engine, trail.keys_dir, "https://moved.example", file=trail.file)
+    moved.number_all()
+    moved.checkpoint()
+    notes = [Checkpoint.parse(note) for note in notes_in(trail.file.read_text())]
+    assert [(note.origin, note.size) for note in notes] == [
+        ("credit.hospital.example/audit", 1),
+        ("moved.example/audit", 2),
+    ]
+    assert trail.verify(anchor=trail.file.read_text()).verdict is Verdict.CLEAN
 
 
 def test_an_anchor_that_cannot_be_written_holds_nothing_else_up(trail: Trail, tmp_path: Path) -> None:
