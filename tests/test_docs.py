@@ -19,6 +19,7 @@ from cli.main import app as command_line
 from config.settings import Settings
 from domain import credit
 from domain.claims import Attention, Stage
+from domain.corrections import CorrectionKind, CorrectionState, RevocationClass
 from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy, Requirement
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
@@ -231,6 +232,13 @@ def test_every_text_that_operators_may_read_has_its_remedy() -> None:
     described = section("docs/operations.md", "What a claim's page says, and what frees it")
     texts: Iterable[str] = [*explain._WAITS.values(), *explain._REMEDIES.values()]
     assert not [words for words in texts if f"| {words} |" not in described]
+
+
+def test_every_state_of_a_correction_that_operators_may_read_is_explained() -> None:
+    described = section("docs/operations.md", "A correction in the Temporal UI")
+    assert not [words for words in explain._CORRECTIONS.values() if f"| {words} |" not in described]
+    states = section("docs/certificates.md", "Corrections, revocation, reissue")
+    assert not [word for word in (*CorrectionState, *CorrectionKind, *RevocationClass) if f"`{word}`" not in states]
 
 
 def test_operators_find_search_attributes_and_signals() -> None:
