@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import HTMLResponse, Response
 
-from api.auth import Office
+from api.auth import Office, Staff
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -166,7 +166,7 @@ async def retire_template(name: str, body: ReasonRequest, desk: StaffDesk) -> Re
 @router.post("/preview", response_class=Response, responses=_PREVIEWED)
 async def preview_template(
     body: PreviewRequest,
-    principal: Office,  # noqa: ARG001  # only the office comes this far
+    principal: Staff,  # noqa: ARG001  # only staff come this far
     services: ServicesOf,
     wanted: Annotated[PreviewOptions, Query()],
     accept: Annotated[str, Header(description="`application/pdf`, the default, or `text/html`.")] = "application/pdf",

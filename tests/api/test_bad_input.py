@@ -31,7 +31,7 @@ WITH_BODY = sorted(
     if "requestBody" in operation
 )
 # What platforms send is looked at only when it is signed: see test_integrations.py.
-_NOT_JSON_ONLY = ("/v1/staff/ce-activities", "/v1/staff/employees", "/v1/integrations/")
+_NOT_JSON_ONLY = ("/v1/staff/ce-activities", "/v1/staff/employees", "/v1/staff/images", "/v1/integrations/")
 JSON_ONLY = [each for each in WITH_BODY if not each[1].startswith(_NOT_JSON_ONLY)]
 
 NOT_JSON: dict[str, tuple[bytes, str]] = {
