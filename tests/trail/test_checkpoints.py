@@ -10,13 +10,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from activities.checkpoints import Checkpointer, HistoryChangedError, kept_note
+from activities.mail import Postman
+from activities.outbox import Outbox
+from activities.policies import PolicyCache
 from config.keys import KeyMissingError
 from domain.merkle import leaf_hash, root_of
 from domain.signed_notes import Checkpoint, notes_in, open_note
 from storage import audit_log
 from storage.audit_log import is_signed_by
 from storage.audit_report import Verdict
-from storage.emails import queue_checkpoint
+from tests.claims import KeptMail
 from tests.trail.conftest import Trail, write_entry
 
 LEAVES = "SELECT l.leaf_index, e.hash FROM audit_leaves l JOIN audit_events e USING (stream, seq) ORDER BY 1"
@@ -225,10 +228,20 @@ def test_the_newest_key_signs_and_the_older_one_still_proves(trail: Trail) -> No
 
 
 def test_one_mail_a_day_carries_the_newest_checkpoint(trail: Trail) -> None:
-    trail.seal()
-    with trail.engine.begin() as connection:
-        assert queue_checkpoint(connection, 1, "office@accreditor.example")
-        assert not queue_checkpoint(connection, 2, "office@accreditor.example")
+    office, mail = "office@accreditor.example", KeptMail()
+    checkpointer = Checkpointer(trail.engine, trail.keys_dir, "https://credit.hospital.example", address=office)
+    outbox = Outbox(trail.engine, PolicyCache(), Postman(mail, "Laurel <credit@laurel.example>"), "https://x.example")
+    for _ in range(2):
+        trail.write("claim:1", 3)
+        checkpointer.number_all()
+        checkpointer.checkpoint()
+    while outbox.send_next():
+        pass
+    [message] = mail.to(office)
+    body = message.get_body(("plain",))
+    assert body is not None
+    assert notes_in(body.get_content()) == [trail.ask("SELECT note FROM audit_checkpoints ORDER BY tree_size")[0][0]]
+    assert trail.verify(anchor=body.get_content()).anchored == 1
 
 
 @pytest.mark.parametrize(
