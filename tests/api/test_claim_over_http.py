@@ -72,7 +72,7 @@ def issue(engine: Engine, ledger: PostgresClaimActivities, claim: dict[str, Any]
     sha256 = hashlib.sha256(content).digest()
     with ledger.ledger(claim["id"]) as entered:
         awards.issue_certificate(entered.connection, certificate_id, sha256, content)
-        entered.certificate_issued(certificate_id, sha256, sha256)
+        entered.certificate_issued(certificate_id, {"certificate": sha256})
         entered.close()
 
 

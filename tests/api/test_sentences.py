@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def strings(value: ast.expr) -> Iterator[str]:
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in value.values)
 
 
+@cache
 def entered() -> dict[str, str]:
     """Each event that the code enters, with a file that does."""
     found = {}
