@@ -26,6 +26,7 @@ from domain.refusals import RefusalCode
 from storage.audit import learner_stream
 from storage.catalog import publish
 from storage.definitions import Definition, DefinitionStatus
+from storage.replay import replay_claim
 from storage.sealing import keys_of, unseal
 from storage.tables import AuditEventRow, LearnerRow
 from tests.activities.test_ledger_twice import NewClaim, Run, brought_to, run_together
@@ -469,6 +470,8 @@ def test_a_step_of_a_correction_that_runs_twice_or_in_two_places_at_once_has_one
     assert left_by(together) == expected
     for claim in (once, twice, together):
         claim.assert_audited()
+        with claim.engine.connect() as connection:
+            assert replay_claim(connection, claim.claim_id).differences == ()
 
 
 def test_an_operators_retry_is_entered_with_who_and_why(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from domain.claims import (
     Stage,
     attempts_left,
     completed_minutes,
+    completed_on,
     content_of,
     earned_units,
     evaluation_asked,
@@ -263,3 +265,22 @@ def test_whatever_waits_for_the_learner_or_a_platform_ends_with_the_deadline(sta
 @pytest.mark.parametrize("stage", [Stage.GRADING, Stage.AWARDING, Stage.ISSUING, *sorted(CLOSED_STAGES)])
 def test_a_step_that_began_in_time_is_finished_after_the_deadline(stage: Stage) -> None:
     assert not is_overdue(LEARNER, stage, LATE)
+
+
+def test_what_is_live_was_completed_when_it_was_held_and_the_rest_when_it_was_claimed() -> None:
+    # NOW is the twentieth of June; the lecture ended on the twelfth.
+    assert completed_on(RECORDED_LECTURE, ATTENDED, NOW) == date(2026, 6, 12)
+    assert completed_on(RECORDED_LECTURE, WATCHED_RECORDING, NOW) == date(2026, 6, 20)
+    during = datetime(2026, 6, 11, 20, tzinfo=UTC)
+    assert completed_on(RECORDED_LECTURE, ATTENDED, during) == date(2026, 6, 11)
+
+
+def test_the_last_session_that_is_claimed_completes_a_meeting() -> None:
+    first, both = replace(AT_MEETING, sessions={"keynote": ONE}), {"keynote": ONE, "measles": ONE}
+    assert completed_on(MEETING, first, NOW) == date(2026, 6, 11)
+    assert completed_on(MEETING, replace(first, sessions=both), NOW) == date(2026, 6, 12)
+
+
+def test_the_day_of_completion_is_the_local_one() -> None:
+    late_evening = datetime(2026, 6, 21, 2, tzinfo=UTC)
+    assert completed_on(RECORDED_LECTURE, WATCHED_RECORDING, late_evening) == date(2026, 6, 20)
