@@ -78,7 +78,7 @@ def test_every_setting_is_explained_with_its_default() -> None:
 
 
 def test_the_example_of_settings_names_each_with_its_default() -> None:
-    example = dict(re.findall(r"^# (LAUREL_[A-Z_]+)=(.*)$", page(".env.example"), re.MULTILINE))
+    example = dict(re.findall(r"^# (LAUREL_[A-Z0-9_]+)=(.*)$", page(".env.example"), re.MULTILINE))
     assert example == {
         f"LAUREL_{name.upper()}": "[]" if field.default == () else str(field.default)
         for name, field in Settings.model_fields.items()
