@@ -27,6 +27,7 @@ from domain import credit
 from domain.claims import CLOSED_STAGES, Stage
 from domain.names import email_address
 from storage import people, queries
+from storage.images import contents
 from storage.queries import ClaimView
 
 router = APIRouter(include_in_schema=False)
@@ -224,7 +225,9 @@ async def print_certificate(claim_id: str, principal: Reader, services: Services
     if stored is None:
         raise ProblemError("not_found")
     data = CertificateData.from_json(dict(stored))
-    html = render_certificate_html(data, stylesheet_url="/static/certificate.css")
+    hashes = [image.sha256 for image in data.images]
+    images = await services.database.statements(lambda c: c.run_sync(contents, hashes))
+    html = render_certificate_html(data, stylesheet_url="/static/certificate.css", images=images)
     return Response(html, media_type="text/html")
 
 
