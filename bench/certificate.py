@@ -76,7 +76,10 @@ def main() -> None:
         "one line, same engine and variant": lambda _: engine.render([ONE_LINE], "one-line"),
         "certificate": render_certificate_pdf,
         "certificate with ten sessions": lambda data: render_certificate_pdf(replace(data, sessions=SESSIONS)),
-        "the same as a web page": lambda data: render_certificate_html(data, stylesheet_url="/c.css"),
+        "certificate of a name in Japanese": lambda data: render_certificate_pdf(
+            replace(data, learner_name=data.learner_name.replace("Alice Moreau", "山田 太郎"))
+        ),
+        "certificate as a web page": lambda data: render_certificate_html(data, stylesheet_url="/c.css"),
     }
     figures = {name: measure(render) for name, render in cases.items()}
     floor = next(iter(figures.values()))[0]
