@@ -37,6 +37,14 @@ class Sample(StrEnum):
     SESSIONS = "sessions"
 
 
+_STATEMENT: Final = (
+    "Northfield Medical Center is accredited by the Accreditation Council for Continuing Medical Education (ACCME) "
+    "to provide continuing medical education for physicians."
+)
+_DESIGNATION: Final = (
+    "Northfield Medical Center designates this live activity for a maximum of 1.50 AMA PRA Category 1 Credit(s)™. "
+    "Physicians should claim only the credit commensurate with the extent of their participation in the activity."
+)
 _DAY: Final = date(2026, 5, 3)
 _LOGO_SIZE: Final = (480, 160)
 _SIGNATURE_SIZE: Final = (480, 140)
@@ -54,14 +62,6 @@ def sample_job(sample: Sample, paper: Paper, template: TemplateSource | None = N
 
 
 def _ordinary(logo: Image, signature: Image) -> CertificateData:
-    statement = (
-        "Northfield Medical Center is accredited by the Accreditation Council for Continuing Medical Education (ACCME) "
-        "to provide continuing medical education for physicians."
-    )
-    designation = (
-        "Northfield Medical Center designates this live activity for a maximum of 1.50 AMA PRA Category 1 Credit(s)™. "
-        "Physicians should claim only the credit commensurate with the extent of their participation in the activity."
-    )
     return CertificateData(
         certificate_id="crt_sample0000",
         version=1,
@@ -90,8 +90,8 @@ def _ordinary(logo: Image, signature: Image) -> CertificateData:
             is_italic=True,
             has_trademark=True,
         ),
-        accreditation_statement=statement,
-        designation_statement=designation,
+        accreditation_statement=_STATEMENT,
+        designation_statement=_DESIGNATION,
         identifiers=(Identifier(label="Activity", value="485327"),),
         signatories=(
             Signatory(name="Margaret Osei, MD", title="Associate Dean", signature=signature),

@@ -133,8 +133,7 @@ async def publish_template(name: str, body: TemplateRequest, desk: StaffDesk) ->
         raise ProblemError("validation_failed", errors=[FieldError("name", "name_invalid", message)])
     source = Source(body.html, body.css)
     new = NewTemplate(name=name, provider=body.provider, credit_type=body.credit_type, source=source)
-    published = await desk.services.database.statements(lambda c: c.run_sync(templates.versions, name))
-    if not published or published[0].sha256 != new.sha256:
+    if await _published_source(desk.services, name) != source:
         await _tried(desk.services, await _judged(TemplateSource(reference=_UNPUBLISHED, html=body.html, css=body.css)))
     actor = Actor(desk.principal.account_id, desk.envelope.request_id)
 
@@ -213,9 +212,7 @@ async def show_template(
     shown = next((each for each in found if version in (None, each.version)), None)
     if shown is None:
         raise ProblemError("not_found")
-    reference = shown.reference
-    read = services.database.statements
-    source = None if shown.is_retired else await read(lambda c: c.run_sync(templates.source_of, reference))
+    source = await _source_of(services, shown)
     document = {
         **_json(shown),
         "html": source.html if source else None,
@@ -232,10 +229,8 @@ async def _template_of(services: Services, body: PreviewRequest) -> TemplateSour
     if body.name is None:
         return None
     chosen = await _version_of(services, body.name, body.version)
-    source = await services.database.statements(lambda c: c.run_sync(templates.source_of, chosen.reference))
-    if source is None:
-        return None
-    return TemplateSource(reference=chosen.reference, html=source.html, css=source.css)
+    source = await _source_of(services, chosen)
+    return source and TemplateSource(reference=chosen.reference, html=source.html, css=source.css)
 
 
 async def _version_of(services: Services, name: str, number: int | None) -> TemplateVersion:
@@ -245,6 +240,18 @@ async def _version_of(services: Services, name: str, number: int | None) -> Temp
     if version is None:
         raise ProblemError("not_found")
     return version
+
+
+async def _published_source(services: Services, name: str) -> Source | None:
+    """What a template is made of today, if it is published and not retired."""
+    found = await services.database.statements(lambda c: c.run_sync(templates.versions, name))
+    return await _source_of(services, found[0]) if found else None
+
+
+async def _source_of(services: Services, version: TemplateVersion) -> Source | None:
+    if version.is_retired:
+        return None
+    return await services.database.statements(lambda c: c.run_sync(templates.source_of, version.reference))
 
 
 async def _judged(template: TemplateSource) -> TemplateSource:
