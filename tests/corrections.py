@@ -1,6 +1,7 @@
 """Corrections as the API records them, and what the record says of a claim's certificates afterwards."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, text, update
@@ -21,6 +22,7 @@ def asked(
     *,
     reason: str = "Told by telephone.",
     by: str = STAFF,
+    at: datetime | None = None,
 ) -> CorrectionRef:
     """Record that staff ask for a correction, as the API does before it acknowledges."""
     body, correction_id = to_json(change), new_id("cor")
@@ -33,7 +35,7 @@ def asked(
         "reason_class": body.get("reason_class"),
         "reason": reason,
         "requested_by": by,
-    }
+    } | ({"requested_at": at} if at else {})
     with claim.engine.begin() as connection:
         connection.execute(insert(CorrectionRow).values(**values))
     return CorrectionRef(correction_id)

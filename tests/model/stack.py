@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
+from domain.corrections import CreditChange
 from domain.identifiers import IDENTIFIERS
 from domain.identities import new_id
 from domain.intervals import Watched
@@ -20,9 +21,12 @@ from domain.submissions import SubmissionBody
 from storage.content_progress import save, watched_by
 from storage.tables import LearnerIdentifierRow, RosterEntryRow
 from tests.claims import TestClaim
+from tests.corrections import asked, row_of
 from tests.model.reference import ENDED, WAITS, Learner, ReferenceClaim, Rosters
 from tests.model.steps import Step
 from tests.ways import enrol
+from workflows.contract import correction_workflow_id
+from workflows.delivery import CorrectionOutline, start_correction
 
 # By then a deadline's timer has fired, whatever the claim's id adds to it.
 TIMER_FIRED = timedelta(minutes=12)
@@ -76,6 +80,17 @@ class ModelledClaim:
         if self.model.awards:
             await self.claim.until(lambda: self.claim.row()["stage"] == "completed")
             self.model.tell()
+
+    async def correct(self, change: CreditChange, at: datetime) -> None:
+        """Staff correct what was awarded, if there is anything; it is refused for a reason of the model, or made."""
+        if not self.model.awards:
+            return
+        reasons, ref = self.model.correct(change, at), asked(self.claim, change, at=at)
+        outline = CorrectionOutline(correction_id=ref.correction_id, ce_activity=self.claim.slug, provider="lakeside")
+        await start_correction(self.claim.client, outline, timedelta(seconds=10))
+        await self.claim.client.get_workflow_handle(correction_workflow_id(ref.correction_id)).result()
+        row = row_of(self.claim.engine, ref)
+        assert row["outcome"]["refusal"] in reasons if reasons else row["state"] == "completed", (change, reasons)
 
     def watch(self, content: str, start: int, end: int) -> None:
         """A platform reports seconds; the record merges them."""

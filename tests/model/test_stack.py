@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from temporalio.testing import WorkflowEnvironment
 
+from domain.corrections import CreditChange
 from domain.policy import CEActivityPolicy
 from domain.submissions import AnswersGiven, Opening, ProgressReported
 from tests.domain.played import claiming_day
@@ -27,6 +28,7 @@ from tests.model.stack import ModelledClaim, two_claims
 from tests.model.steps import (
     ANYTHING,
     CHOICES,
+    CORRECTION,
     EXAMPLES,
     HAS,
     OFFICE,
@@ -76,13 +78,20 @@ class Diligent:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """Staff correct what was awarded."""
+
+    change: CreditChange
+
+
+@dataclass(frozen=True)
 class Broken:
     """Something of the engine goes away: a claim's run, its history, or the workers for a while."""
 
     what: str
 
 
-Happening = Sent | Delivered | Watched | Diligent | Broken
+Happening = Sent | Delivered | Watched | Diligent | Corrected | Broken
 
 
 def is_writable(step: Send) -> bool:
@@ -106,6 +115,7 @@ HAPPENINGS = st.one_of(
     st.builds(Watched, REPORTS),
     DILIGENT,
     DILIGENT,
+    st.builds(Corrected, CORRECTION),
     st.builds(Broken, st.sampled_from(["terminate", "reset", "restart", "away"])),
 )
 
@@ -148,6 +158,10 @@ class Story:
             case Diligent():
                 await self._watch(claim, ALL_CONTENT)
                 self._send(claim, happening.sent)
+            case Corrected():
+                await self.workers.come()
+                await claim.is_told()
+                await claim.correct(happening.change, self.later(A_MINUTE))
             case Broken():
                 await self._break(claim, happening.what)
 
