@@ -20,12 +20,13 @@ from activities.contract import ClaimRef
 from domain.claims import Stage
 from domain.submissions import DeadlineExtended
 from storage.acts import Actor
+from storage.audit import first_break
 from storage.audit_bundle import collect
 from storage.audit_bundle.collect import BundleOrder, ClaimNotFoundError, hand_out_bundle
 from storage.audit_log import last_signed_checkpoint
 from storage.disclosures import Disclosure
 from storage.sealing import SealPurpose, destroy_keys, open_entries
-from tests.activities.test_ledger_twice import brought_to, step
+from tests.activities.test_ledger_twice import brought_to, run_together, step
 from tests.activities.test_merge import merge
 from tests.claims import TestClaim, example_policy
 from worker import Activities
@@ -203,6 +204,17 @@ def test_that_a_bundle_was_handed_out_is_entered_with_its_hash_before_anyone_has
         {"reason": WHY.reason},
     )
     assert entry["evidence"] == {"manifest": hashlib.sha256(files["manifest.json"]).hexdigest()}
+
+
+def test_bundles_that_are_handed_out_at_the_same_time_are_each_entered(
+    completed: TestClaim, database_url: str, engine: Engine
+) -> None:
+    run_together(lambda: bundle(database_url, completed), times=6)
+    with engine.connect() as connection:
+        bodies = connection.execute(text("SELECT body FROM audit_events WHERE stream = 'disclosures'")).scalars()
+        entries = [json.loads(bytes(body)) for body in bodies]
+        assert first_break(connection, "disclosures") is None
+    assert sum(each["after"].get("claim") == completed.claim_id for each in entries) == 6
 
 
 def test_a_claim_that_is_not_on_record_has_no_bundle(new_claim: NewClaim, database_url: str) -> None:
