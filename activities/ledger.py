@@ -96,14 +96,16 @@ class ClaimLedger:
             details = self._write_accepted(submission, decision) if isinstance(decision, Accepted) else decision.details
         refusal = decision.code if isinstance(decision, Refused) else None
         claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
-        reason = getattr(submission.body, "reason", None)
+        reason, proof = getattr(submission.body, "reason", None), getattr(decision, "roster_entry", None)
         self._enter(
             AuditEntry(
                 step_key=f"submission:{submission.id}",
                 event=f"{submission.kind}.{'refused' if refusal else 'accepted'}",
                 at=submission.received_at,
                 actor=received.actor,
-                after=({"refusal": refusal} if refusal else {}) | dict(details),
+                after=({"refusal": refusal} if refusal else {})
+                | ({"roster_entry": proof} if proof else {})
+                | dict(details),
                 rule=self._claim.version_id,
                 evidence={"submission": received.sha256},
                 private={"reason": reason} if reason else {},

@@ -103,7 +103,7 @@ async def test_an_evaluation_received_after_the_grading_delay_counts_although_th
     claim = new_claim(grading_seconds=30)
     await claim.brought_to(Stage.AWAITING_TEST)
     answered_at = datetime.now(UTC)
-    await claim.submit(AttemptStarted(), answered_at)
+    await claim.submit(AttemptStarted(), answered_at - timedelta(seconds=1))
     async with workers.away():
         answers = claim.receive(claim.answers(), answered_at)
         evaluation = claim.receive(claim.evaluation(), answered_at + timedelta(seconds=30))

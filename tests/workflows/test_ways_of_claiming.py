@@ -101,6 +101,8 @@ async def test_a_badge_proves_one_claim_only(new_claim: NewClaim) -> None:
     await accepted(second, StatementChosen(TYPE))
     taken = await second.submit(ParticipationStated("badge_id", BADGE))
     assert taken["refusal"] == RefusalCode.IDENTIFIER_TAKEN
+    [proved] = [entry["after"] for entry in first.entries() if entry["event"] == "participation.accepted"]
+    assert proved["roster_entry"].startswith("ent_")
 
 
 async def test_many_learners_share_a_group_id(new_claim: NewClaim) -> None:
