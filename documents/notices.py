@@ -26,7 +26,7 @@ class SignInEmail:
 class AwardEmail:
     """Tells a learner that credit was awarded; ``credit_line`` is the amount with the full credit name (R-AMA-5).
 
-    ``is_corrected`` if this award replaces one that staff corrected. ``system`` names the provider's own system where
+    ``is_corrected`` if this certificate replaces one that staff corrected. ``system`` names the provider's own system where
     that issues the certificate, which then has no verification address here.
     """
 

@@ -11,6 +11,7 @@ from documents.email import Envelope, compose, message_id_for
 from documents.notices import (
     AuditCheckpointEmail,
     AwardEmail,
+    AwardRevokedEmail,
     CertificateLinkEmail,
     ClaimExpiredEmail,
     DeadlineExtendedEmail,
@@ -20,7 +21,8 @@ from documents.notices import (
     SignInEmail,
     WindowOpenedEmail,
 )
-from documents.wording import STEP_WORDS, credit_word, moment_words
+from documents.wording import REVOCATION_WORDS, STEP_WORDS, credit_word, moment_words
+from domain.corrections import RevocationClass
 from domain.notices import NoticePurpose
 from domain.progress import StepKind
 
@@ -74,7 +76,13 @@ REFUSED = ExtensionRefusedEmail(**DEADLINE, is_closed=False)
 CHECKPOINT = AuditCheckpointEmail(
     origin="ce.example.org/audit", entries=42, note="ce.example.org/audit\n42\n+/s=\n", provider_name="Northfield CME"
 )
-EMAILS: list[Email] = [AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, CHECKPOINT]
+REVOKED = AwardRevokedEmail(
+    **CLAIM,
+    credit_line="1.25 AMA PRA Category 1 Credit(s)™",
+    why="It was issued in error.",
+    dashboard_url="https://ce.example.org/dashboard",
+)
+EMAILS: list[Email] = [AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, REVOKED, CHECKPOINT]
 EVERY_EMAIL = pytest.mark.parametrize("email", EMAILS, ids=lambda email: email.purpose)
 
 ENVELOPE = Envelope(
@@ -195,8 +203,21 @@ def test_a_certificate_that_is_issued_elsewhere_is_said_to_be(email: Email) -> N
 
 def test_a_corrected_award_is_said_to_be_corrected() -> None:
     for body in parts_of(changed(AWARD, is_corrected=True)):
-        assert "has corrected your CME credit" in body
+        assert "has corrected the certificate of your CME credit" in body
+        assert "use the new version" in body
         assert "Congratulations" not in body
+
+
+def test_a_revocation_says_what_why_and_whom_to_ask_and_blames_nobody() -> None:
+    for body in parts_of(REVOKED):
+        for part in (REVOKED.credit_line, REVOKED.why, REVOKED.help_contact, "no longer on your transcript"):
+            assert part in body
+        assert "mistake" in body
+    assert subject_of(REVOKED) == "Your CME credit was revoked: Sepsis in the First Hour"
+
+
+def test_every_class_of_revocation_has_words_that_anyone_may_read() -> None:
+    assert set(REVOCATION_WORDS) == set(RevocationClass)
 
 
 def test_every_step_of_a_learner_has_its_words() -> None:
