@@ -21,7 +21,7 @@ from api.v1.certificates import document_of, pdf_response
 from api.v1.session import request_link, start_session
 from api.v1.steps import own_claim
 from api.views import ce_activity_json, claim_json
-from documents.certificate import certificate_stylesheet, render_certificate_html
+from documents.certificate import TEMPLATE_VERSION, certificate_stylesheet, render_certificate_html
 from documents.models import CertificateData
 from domain import credit
 from domain.claims import CLOSED_STAGES, Stage
@@ -217,7 +217,11 @@ async def show_certificate(claim_id: str, principal: Reader, services: ServicesO
 
 @router.get("/claims/{claim_id}/certificate/print")
 async def print_certificate(claim_id: str, principal: Reader, services: ServicesOf) -> Response:
-    """The certificate as a page that prints like the PDF."""
+    """The certificate as a page that prints like the PDF, or else that PDF.
+
+    Only the built-in look of this release is at hand as a page: a provider's own template, and the look of years ago,
+    are in the stored bytes.
+    """
     view = await _own(services, principal, claim_id)
     await document_of(services, view)
     certificate_id = view.certificate.id if view.certificate else ""
@@ -225,6 +229,8 @@ async def print_certificate(claim_id: str, principal: Reader, services: Services
     if stored is None:
         raise ProblemError("not_found")
     data = CertificateData.from_json(dict(stored))
+    if data.template_version != TEMPLATE_VERSION:
+        return RedirectResponse(f"/claims/{claim_id}/certificate.pdf", 303)
     hashes = [image.sha256 for image in data.images]
     images = await services.database.statements(lambda c: c.run_sync(contents, hashes))
     html = render_certificate_html(data, stylesheet_url="/static/certificate.css", images=images)

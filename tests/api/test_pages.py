@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 import api
 from activities.claims import PostgresClaimActivities
@@ -76,6 +76,18 @@ async def test_the_certificates_page_leads_to_pdf_print_and_verification(
     font = re.search(r'url\("(/static/fonts/[^"]+)"\)', stylesheet.text)
     assert font is not None
     assert (await learner.client.get(font[1])).content[:4] == b"wOF2"
+
+
+async def test_a_certificate_in_another_look_is_printed_from_its_own_bytes(
+    learner: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await issued(learner, slug, ledger, engine)
+    path = f"/claims/{claim['id']}/certificate"
+    look = text("UPDATE certificates SET data = jsonb_set(data, '{template_version}', '\"lakes@1\"') WHERE id = :id")
+    with engine.begin() as connection:
+        connection.execute(look, {"id": claim["certificate"]["id"]})
+    printed = await learner.client.get(f"{path}/print", headers=cookie(learner))
+    assert (printed.status_code, printed.headers["location"]) == (303, f"{path}.pdf")
 
 
 async def test_a_stranger_sees_neither_certificate_nor_that_there_is_one(
