@@ -124,7 +124,8 @@ async def lock_new(connection: AsyncConnection, learner_id: str) -> bool:
 
 
 _IDENTIFIERS: Final = """
-    (SELECT json_object_agg(i.kind, i.value) FROM learner_identifiers i WHERE i.learner_id = l.id) AS identifiers
+    (SELECT json_object_agg(i.kind, i.value) FROM learner_identifiers i
+      WHERE i.learner_id = l.id AND l.erased_at IS NULL) AS identifiers
 """
 _CANDIDATES: Final = text(
     f"""
@@ -153,11 +154,16 @@ def _person(row: Mapping[Any, Any]) -> Person:
 
 # What was merged into a learner counts as theirs; merges are flat, so one step finds all of it.
 _PERSON: Final = "(SELECT o.id FROM learners o WHERE o.id = {0} OR o.merged_into = {0})"
+# What must be kept of the erased is shown to nobody.
+_NAMED: Final = ", ".join(
+    f"CASE WHEN l.erased_at IS NULL THEN l.{column} END AS {column}"
+    for column in ("given_name", "family_name", "profession", "name_key", "credentials")
+)
 _SUMMARY: Final = f"""
-    SELECT l.id, a.email, l.given_name, l.family_name, l.profession, l.merged_into, l.name_key, {_IDENTIFIERS},
+    SELECT l.id, a.email, {_NAMED}, l.merged_into, {_IDENTIFIERS},
            (SELECT count(*) FROM claims c WHERE c.learner_id IN {_PERSON.format("l.id")}) AS claims,
            (SELECT count(*) FROM awards w WHERE w.learner_id = l.id AND w.state = 'active') AS awards,
-           l.credentials, l.time_zone, l.wants_reminders, a.role, l.created_at
+           l.time_zone, l.wants_reminders, a.role, l.created_at
       FROM learners l LEFT JOIN accounts a ON a.id = l.account_id
 """
 
@@ -168,7 +174,8 @@ def _learners_where(condition: str) -> TextClause:
 
 _FOUND: Final = _learners_where(
     """
-    (CAST(:email AS text) IS NULL OR lower(a.email) = lower(:email))
+    l.erased_at IS NULL
+    AND (CAST(:email AS text) IS NULL OR lower(a.email) = lower(:email))
     AND l.name_key LIKE ALL (CAST(:words AS text[]))
     AND (CAST(:kinds AS text[]) IS NULL
          OR l.id IN (SELECT e.learner_id FROM learner_identifiers e
@@ -281,7 +288,8 @@ _PAIRS: Final = text(
     """
     WITH alone AS MATERIALIZED (
         SELECT l.id, l.name_key FROM learners l
-         WHERE l.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM learner_merges m WHERE m.duplicate_id = l.id)
+         WHERE l.merged_into IS NULL AND l.erased_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM learner_merges m WHERE m.duplicate_id = l.id)
     ), shared AS (
         SELECT i.kind || ' ' || i.value AS what, l.id
           FROM learner_identifiers i JOIN alone l ON l.id = i.learner_id

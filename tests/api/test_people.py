@@ -329,3 +329,17 @@ def finish_merges(engine: Engine) -> None:
         waiting = connection.execute(select(LearnerMergeRow.id).where(LearnerMergeRow.merged_at.is_(None))).scalars()
         for merge_id in list(waiting):
             PostgresPeopleActivities(engine).merge_learners(MergeRef(merge_id))
+
+
+async def test_the_erased_are_in_no_list_and_shown_without_a_name(
+    learner: Person, coordinator: Person, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE learners SET given_name = 'Zelda' WHERE id = :id"), {"id": learner.learner_id})
+        erased = "UPDATE learners SET erased_at = clock_timestamp() WHERE id = :id"
+        connection.execute(text(erased), {"id": learner.learner_id})
+    found = await coordinator.get(f"/v1/staff/learners?email={learner.email}")
+    assert (found.status_code, found.json()["data"]) == (200, [])
+    shown = await coordinator.get(f"/v1/staff/learners/{learner.learner_id}")
+    assert shown.status_code == 200
+    assert "Zelda" not in shown.text
