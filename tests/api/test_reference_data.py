@@ -8,8 +8,8 @@ from sqlalchemy import Engine, text
 
 from domain.identities import new_id
 from domain.roles import Role
-from storage.catalog import ImportRefusedError, import_files, provider_slug
 from storage.accounts import add_staff
+from storage.catalog import ImportRefusedError, import_files, provider_slug
 from tests.api.conftest import definition_text, sign_in
 
 
