@@ -10,10 +10,11 @@ from temporalio.exceptions import ApplicationError
 from activities.claims import PostgresClaimActivities
 from activities.contract import CertificateActivities, ClaimRef
 from activities.credentials import CredentialSigner
-from documents.certificate import missing_glyphs
 from documents.jobs import CertificateJob, Renderer, RenderFailedError, TemplateSource
+from documents.lint import faults
 from documents.models import CertificateData
 from documents.signature import PdfSigner, sign_pdf
+from domain import credit
 from storage import awards
 from storage.certificate_templates import source_of
 from storage.images import contents
@@ -44,7 +45,7 @@ class PostgresCertificateActivities(CertificateActivities):
 
     @activity.defn(name="certificate.issue")
     def issue_certificate(self, claim: ClaimRef) -> None:
-        """See ``CertificateActivities``. What retrying can't help ends it at once, and the claim is parked."""
+        """See ``CertificateActivities``. What the lint finds, and what retrying can't help ends it at once, and the claim is parked."""
         with self._engine.connect() as connection:
             certificate = awards.current_certificate(connection, claim.claim_id)
         if certificate is None:
@@ -52,8 +53,8 @@ class PostgresCertificateActivities(CertificateActivities):
         if certificate["state"] == "issued":
             return
         data = CertificateData.from_json(certificate["data"])
-        if missing_glyphs(data.printed_text):
-            raise _final("GlyphsMissing")
+        if found := faults(data, credit.rule(certificate["credit_type"], certificate["rule_version"])):
+            raise _final(found[0])
         credential = self._credentials.signed(certificate["id"])
         content = sign_pdf(self._rendered(self._job(data, credential.content)), self._signer)
         sha256 = hashlib.sha256(content).digest()

@@ -26,8 +26,8 @@ class SignInEmail:
 class AwardEmail:
     """Tells a learner that credit was awarded; ``credit_line`` is the amount with the full credit name (R-AMA-5).
 
-    ``is_corrected`` if this certificate replaces one that staff corrected. ``system`` names the provider's own system where
-    that issues the certificate, which then has no verification address here.
+    ``is_corrected`` if this certificate replaces one that staff corrected. ``system`` names the provider's own system
+    where that issues the certificate, which then has no verification address here.
     """
 
     purpose: ClassVar[NoticePurpose] = NoticePurpose.AWARD

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.policy import CEActivityPolicy, LearningFormat
+from domain.policy import CEActivityPolicy, LearningFormat, Signatory
 from tests.domain.flows import AT_CLAIM, CONFERENCE_VIDEOS, MEETING, PER_SESSION
 
 
@@ -46,3 +46,12 @@ def test_a_certificate_is_issued_here_unless_the_policy_says_elsewhere() -> None
 def test_the_grading_delay_is_given_in_seconds(policy: CEActivityPolicy) -> None:
     assert policy.post_test is not None
     assert policy.post_test.grading_delay == timedelta(seconds=30)
+
+
+def test_a_policy_names_the_pictures_that_its_certificates_print(policy: CEActivityPolicy) -> None:
+    provider = replace(policy.provider, logo="seal")
+    signatories = (
+        Signatory(name="Margaret Osei", title="Dean", signature="osei"),
+        Signatory(name="Li Na", title="Dean"),
+    )
+    assert replace(policy, provider=provider, signatories=signatories).picture_names == ("seal", "osei")

@@ -139,7 +139,7 @@ async def faulty(workers: Workers, engine: Engine, settings: Settings) -> AsyncI
             yield opened
 
     class FaultyRenderer(Renderer):
-        def render(self, job: CertificateJob) -> bytes:
+        def render(self, job: CertificateJob) -> bytes:  # noqa: ARG002  # the protocol's signature
             render.raise_next()
             return b"%PDF-1.7 of a test"
 
