@@ -194,7 +194,7 @@ def reserve_certificate(connection: Connection, order: AwardOrder, award_id: str
         "purpose": NoticePurpose.AWARD,
         "subject_id": data.certificate_id,
         "claim_id": claim.id,
-        "recipient": awards.recipient_of(connection, claim.learner_id)["email"],
+        "recipient": "",
         "state": "reserved",
     }
     awards.reserve_certificate(connection, certificate)

@@ -56,18 +56,21 @@ class PostgresMailActivities(MailActivities):
 
     @activity.defn(name="email.send")
     def send_award_email(self, claim: ClaimRef) -> ClaimState:
-        """See ``MailActivities``. A lost reply of the mail server may mean a second copy, with the same Message-ID."""
+        """See ``MailActivities``. It goes to the learner's address of now, so that a wrong one may be corrected.
+
+        A lost reply of the mail server may mean a second copy, with the same Message-ID.
+        """
         with self._engine.begin() as connection:
             row = emails.award_email(connection, claim.claim_id)
             if row is None:
                 raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued")
-            emails.begin_sending(connection, row["id"])
+            emails.begin_sending(connection, row["id"], row["address"])
             policy = self._policies.get(connection, row["version_id"])
         if row["state"] != "sent":
             data = CertificateData.from_json(row["data"])
             email = self._award_email(data, row["slug"], claim.claim_id, policy)
             try:
-                self._postman.send(email, row["id"], (data.learner_name, row["recipient"]), row["created_at"])
+                self._postman.send(email, row["id"], (data.learner_name, row["address"]), row["created_at"])
             except AddressRejectedError:
                 raise ApplicationError("AddressRejected", type="AddressRejected", non_retryable=True) from None
         with self._claims.ledger(claim.claim_id) as ledger:

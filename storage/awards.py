@@ -11,7 +11,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.corrections import AwardState
 from storage.tables import (
-    AccountRow,
     AwardLineRow,
     AwardRow,
     CertificateRow,
@@ -123,7 +122,7 @@ def queue_email(connection: Connection, email: Mapping[str, Any]) -> None:
 
 
 def recipient_of(connection: Connection, learner_id: str) -> RowMapping:
-    """Name, ``credentials``, ``email`` and ``identifiers`` (kind to value) of a learner."""
+    """Name, ``credentials`` and ``identifiers`` (kind to value) of a learner."""
     identifiers = (
         select(func.json_object_agg(LearnerIdentifierRow.kind, LearnerIdentifierRow.value))
         .where(LearnerIdentifierRow.learner_id == LearnerRow.id)
@@ -135,11 +134,8 @@ def recipient_of(connection: Connection, learner_id: str) -> RowMapping:
                 LearnerRow.given_name,
                 LearnerRow.family_name,
                 LearnerRow.credentials,
-                AccountRow.email,
                 func.coalesce(identifiers, text("'{}'::json")).label("identifiers"),
-            )
-            .join(AccountRow, AccountRow.id == LearnerRow.account_id)
-            .where(LearnerRow.id == learner_id)
+            ).where(LearnerRow.id == learner_id)
         )
         .mappings()
         .one()
@@ -147,9 +143,15 @@ def recipient_of(connection: Connection, learner_id: str) -> RowMapping:
 
 
 def current_certificate(connection: Connection, claim_id: str) -> RowMapping | None:
-    """The current certificate of a claim's award: ``id``, ``state`` and ``data``."""
+    """The current certificate of a claim's award: ``id``, ``state``, ``data``, ``credit_type``, ``rule_version``."""
     query = (
-        select(CertificateRow.id, CertificateRow.state, CertificateRow.data)
+        select(
+            CertificateRow.id,
+            CertificateRow.state,
+            CertificateRow.data,
+            AwardRow.credit_type,
+            AwardRow.rule_version,
+        )
         .join(AwardRow, AwardRow.id == CertificateRow.award_id)
         .where(
             AwardRow.claim_id == claim_id,

@@ -9,9 +9,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from domain.identities import derived_id
 from domain.notices import NoticePurpose
 from storage.tables import (
+    AccountRow,
     AwardRow,
     CEActivityRow,
     CertificateRow,
+    LearnerRow,
     OutgoingEmailRow,
     SignInLinkRow,
 )
@@ -21,7 +23,7 @@ _SENDING_LIMIT: Final = timedelta(minutes=2)
 
 
 def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
-    """What the e-mail about a claim's current certificate says and to whom.
+    """What the e-mail about a claim's current certificate says and, as of now, to which ``address``.
 
     None until the certificate is issued; one that is issued elsewhere is not waited for.
     """
@@ -29,16 +31,18 @@ def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
         connection.execute(
             select(
                 OutgoingEmailRow.id,
-                OutgoingEmailRow.recipient,
                 OutgoingEmailRow.state,
                 OutgoingEmailRow.created_at,
                 CEActivityRow.slug,
                 AwardRow.version_id,
                 CertificateRow.data,
+                AccountRow.email.label("address"),
             )
             .join(CertificateRow, CertificateRow.id == OutgoingEmailRow.subject_id)
             .join(AwardRow, AwardRow.id == CertificateRow.award_id)
             .join(CEActivityRow, CEActivityRow.id == AwardRow.ce_activity_id)
+            .join(LearnerRow, LearnerRow.id == AwardRow.learner_id)
+            .join(AccountRow, AccountRow.id == LearnerRow.account_id)
             .where(
                 AwardRow.claim_id == claim_id,
                 AwardRow.state == "active",
@@ -51,12 +55,12 @@ def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
     )
 
 
-def begin_sending(connection: Connection, email_id: str) -> None:
+def begin_sending(connection: Connection, email_id: str, recipient: str) -> None:
     """Note that the e-mail is being handed to the mail server, so that a lost reply can be told from silence."""
     connection.execute(
         update(OutgoingEmailRow)
         .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
-        .values(state="sending", tries=OutgoingEmailRow.tries + 1)
+        .values(state="sending", tries=OutgoingEmailRow.tries + 1, recipient=recipient)
     )
 
 

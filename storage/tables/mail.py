@@ -11,8 +11,8 @@ from storage.tables.base import Base
 class OutgoingEmailRow(Base):
     """One logical e-mail: one row per purpose and subject, one ``Message-ID`` derived from its id.
 
-    A notice is about ``claim_id``; its subject is ``<claim id>:<occasion>``. Its recipient is empty until it is sent,
-    when the learner's address is looked up.
+    A notice is about ``claim_id``; its subject is ``<claim id>:<occasion>``. An award's e-mail has its certificate as
+    subject. The recipient of either is empty until it is sent, when the learner's address is looked up.
     """
 
     __tablename__ = "outgoing_emails"

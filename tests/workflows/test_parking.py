@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, event, make_url, select, text, update
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.certificates import PostgresCertificateActivities
@@ -13,7 +13,9 @@ from activities.smtp import AddressRejectedError
 from config.settings import Settings
 from documents.jobs import CertificateJob
 from domain.claims import Attention, Stage
+from domain.identities import new_id
 from domain.submissions import StepRetried
+from storage.tables import AccountRow, OutgoingEmailRow
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers
 from worker import Activities
@@ -78,6 +80,27 @@ async def test_a_retry_typed_into_the_temporal_ui_completes_a_parked_claim(new_c
     await completed(claim)
     [entry] = [entry for entry in claim.entries() if entry["event"] == "retry.accepted"]
     assert (entry["actor"], entry["reason"]) == ("operator:j.doe", "mail server repaired")
+
+
+async def test_an_address_that_is_corrected_while_the_claim_is_parked_gets_the_e_mail_once(
+    new_claim: NewClaim, mail: KeptMail
+) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+    corrected = f"{new_id('right')}@learners.example"
+    with claim.engine.begin() as connection:
+        account = update(AccountRow).where(AccountRow.id == claim.account_id)
+        connection.execute(account.values(email=corrected))
+    await claim.submit(StepRetried("address corrected"))
+    await completed(claim)
+    assert (len(mail.to(corrected)), mail.to(claim.email)) == (1, [])
+    with claim.engine.connect() as connection:
+        query = select(OutgoingEmailRow.recipient, OutgoingEmailRow.tries, OutgoingEmailRow.state)
+        sent = connection.execute(query.where(OutgoingEmailRow.claim_id == claim.claim_id)).one()
+    assert tuple(sent) == (corrected, 2, "sent")
+    history = (await claim.handle.fetch_history()).to_json()
+    assert claim.email not in history
+    assert corrected not in history
 
 
 async def test_a_retry_typed_without_a_reason_is_recorded_as_refused_and_retries_nothing(
