@@ -92,13 +92,15 @@ class CorrectionRef:
 class CorrectionStatus:
     """A correction as the ledger has it after a write; a repeated write answers with the newest.
 
-    ``is_issued_here`` tells whether Laurel issues the claim's certificates, or another system does.
+    ``is_issued_here`` tells whether Laurel issues the claim's certificates, or another system does; ``is_claim_parked``
+    that the claim itself waits for a person, whom the correction may have made unnecessary.
     """
 
     claim_id: str
     state: CorrectionState
     is_issued_here: bool
     attention: Attention | None = None
+    is_claim_parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

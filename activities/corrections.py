@@ -93,7 +93,8 @@ class _Case:
         after: dict[str, Any] = {"needs_approval": self._state is CorrectionState.AWAITING_APPROVAL}
         if isinstance(asked.change, Revocation):
             after["reason_class"] = asked.change.reason_class
-        self._enter("requested", "correction.requested", asked.requested_by, after, {"reason": asked.reason})
+        said = {"reason": asked.reason}
+        self._enter("requested", "correction.requested", asked.requested_by, after, said, request_id=asked.request_id)
         refused = self._changes.refusal()
         if refused is not None:
             self._refuse(refused)
@@ -113,7 +114,7 @@ class _Case:
             return
         word = CorrectionState.APPROVED if decided.is_approved else CorrectionState.DECLINED
         self._save(word, finished_at=None if decided.is_approved else self._ledger.claim.now)
-        self._enter(word, f"correction.{word}", decided.decided_by)
+        self._enter(word, f"correction.{word}", decided.decided_by, request_id=decided.decision_request_id)
 
     def apply(self) -> None:
         """Make the change, or refuse what can no longer be made."""
@@ -168,6 +169,7 @@ class _Case:
         private: Mapping[str, Any] | None = None,
         *,
         columns: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
     ) -> None:
         correction = self._correction
         entry = AuditEntry(
@@ -178,7 +180,7 @@ class _Case:
             after={"correction": correction.id, "kind": correction.kind, **(after or {})},
             rule=self._ledger.claim.version_id,
             private=private or {},
-            request_id=correction.request_id if step == "requested" else None,
+            request_id=request_id,
         )
         self._ledger.enter_correction(entry, columns)
 
@@ -190,4 +192,5 @@ class _Case:
             state=self._state,
             is_issued_here=self._ledger.policy.certificate.is_here,
             attention=self._correction.attention,
+            is_claim_parked=self._ledger.claim.attention is not None,
         )

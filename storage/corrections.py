@@ -57,6 +57,7 @@ class Correction:
     requested_at: datetime
     is_approved: bool | None
     decided_by: str | None
+    decision_request_id: str | None
     decided_at: datetime | None
     applied_at: datetime | None
     finished_at: datetime | None
@@ -166,7 +167,9 @@ async def request(connection: AsyncConnection, new: NewCorrection) -> None:
         raise InProgressError(earlier)
 
 
-async def decide(connection: AsyncConnection, correction_id: str, account_id: str, *, is_approved: bool) -> bool:
+async def decide(
+    connection: AsyncConnection, correction_id: str, account_id: str, *, is_approved: bool, request_id: str
+) -> bool:
     """Record a second person's word about a correction that waits for it; False when it waits no more."""
     decided = await connection.execute(
         update(CorrectionRow)
@@ -175,7 +178,12 @@ async def decide(connection: AsyncConnection, correction_id: str, account_id: st
             CorrectionRow.state == CorrectionState.AWAITING_APPROVAL,
             CorrectionRow.is_approved.is_(None),
         )
-        .values(is_approved=is_approved, decided_by=account_id, decided_at=func.clock_timestamp())
+        .values(
+            is_approved=is_approved,
+            decided_by=account_id,
+            decision_request_id=request_id,
+            decided_at=func.clock_timestamp(),
+        )
         .returning(CorrectionRow.id)
     )
     return decided.one_or_none() is not None

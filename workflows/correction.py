@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.claims import Attention
     from domain.corrections import CorrectionState
+    from domain.submissions import SubmissionKind
     from workflows import contract
     from workflows.contract import CorrectionInput, CorrectionResult, OperatorSignal
     from workflows.explain import explain_correction
@@ -52,6 +53,8 @@ class CorrectionWorkflow:
                 await self._finish(self._issue_certificate, Attention.CERTIFICATE_FAILED)
             await self._finish(self._tell_learner, Attention.EMAIL_FAILED)
             await self._write(CorrectionActivities.complete_correction, self._correction)
+            if self._known.is_claim_parked:
+                await self._wake_claim()
         return CorrectionResult(self._known.state)
 
     async def _issue_certificate(self) -> None:
@@ -61,6 +64,17 @@ class CorrectionWorkflow:
     async def _tell_learner(self) -> None:
         claim = ClaimRef(self._known.claim_id)
         await workflow.execute_activity_method(MailActivities.send_award_email, claim, **contract.EMAIL)
+
+    async def _wake_claim(self) -> None:
+        """Let a claim that is parked look again: the certificate that it could not make is replaced by this one."""
+        claim = workflow.get_external_workflow_handle(contract.claim_workflow_id(self._known.claim_id))
+        retry = OperatorSignal(submission_id=self._correction.correction_id)
+        try:
+            await claim.signal(contract.SIGNAL_OF_KIND[SubmissionKind.RETRY], retry)
+        except FailureError as failure:
+            # It does not run at present: once it is started again, it reads the record first.
+            if is_cancelled_exception(failure):
+                raise
 
     async def _finish(self, effect: Callable[[], Awaitable[None]], attention: Attention) -> None:
         """Bring an outside effect about. A dependency that fails parks the correction; it never ends it."""

@@ -330,7 +330,10 @@ async def _record_word(desk: Desk, found: Correction, *, is_approved: bool) -> b
     async def record(connection: AsyncConnection) -> bool:
         if key is not None and await intake.begin_answer(connection, key) is not None:
             return False
-        if not await corrections.decide(connection, found.id, account_id, is_approved=is_approved):
+        request_id = desk.envelope.request_id
+        if not await corrections.decide(
+            connection, found.id, account_id, is_approved=is_approved, request_id=request_id
+        ):
             raise ProblemError("correction_settled", details={"state": found.state})
         if key is not None:
             await intake.finish_answer(connection, key, _ACCEPTED, {"correction": found.id})

@@ -105,6 +105,7 @@ class CorrectionRow(Base):
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     is_approved: Mapped[bool | None]
     decided_by: Mapped[str | None]
+    decision_request_id: Mapped[str | None]
     decided_at: Mapped[datetime | None]
     applied_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

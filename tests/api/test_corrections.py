@@ -261,6 +261,9 @@ async def test_a_second_person_agrees_before_anything_is_changed(
     assert (approved.status_code, approved.json()["state"]) == (200, "completed")
     assert (approved.json()["is_approved"], approved.json()["decided_by"]) == (True, other.account_id)
     assert versions_of(awarded)[-1]["award_state"] == "revoked"
+    requests = {entry["event"]: entry.get("request_id") for entry in awarded.entries()}
+    assert requests["correction.requested"] == asked.headers["x-request-id"]
+    assert requests["correction.approved"] == approved.headers["x-request-id"]
     again = await other.post(f"{document['href']}/approve", Idempotency_Key="yes")
     assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
     assert refused(await other.post(f"{document['href']}/decline")) == (409, "correction_settled")

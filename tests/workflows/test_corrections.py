@@ -300,3 +300,31 @@ async def test_the_history_of_a_correction_holds_ids_and_codes_and_nothing_perso
     for personal in ("anary", claim.learner_id, claim.email, "Moreau", "acc_staff"):
         assert personal not in history
     assert len(history) < 20_000
+
+
+async def unprintable(claim: TestClaim) -> TestClaim:
+    """A claim that is parked at its certificate for a name that no font has."""
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.CERTIFICATE_FAILED)
+    return claim
+
+
+async def test_a_claim_that_is_parked_at_its_certificate_goes_on_once_a_correction_issued_one(
+    new_claim: NewClaim, mail: KeptMail
+) -> None:
+    claim = await unprintable(new_claim(learner={"given_name": "\U00013000"}))
+    await corrected(claim, NameChange(given_name="Alice"))
+    await claim.handle.result()
+    assert (claim.row()["stage"], claim.row()["attention"]) == (Stage.COMPLETED, None)
+    assert claim.events()[-1] == "claim.continued"
+    assert [each["state"] for each in versions_of(claim)] == ["superseded", "issued"]
+    assert len(mail.to(claim.email)) == 1
+    claim.assert_audited()
+
+
+async def test_a_correction_of_a_parked_claim_ends_though_the_claim_does_not_run(new_claim: NewClaim) -> None:
+    claim = await unprintable(new_claim(learner={"given_name": "\U00013000"}))
+    await claim.handle.terminate("test")
+    ref = await corrected(claim, NameChange(given_name="Alice"))
+    assert row_of(claim.engine, ref)["state"] == "completed"
+    assert claim.row()["stage"] == Stage.COMPLETED

@@ -130,6 +130,7 @@ def _create_corrections() -> None:
         _now("requested_at"),
         sa.Column("is_approved", sa.Boolean(), nullable=True),
         sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decision_request_id", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
