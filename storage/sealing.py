@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Row, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -18,6 +19,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from domain.identities import new_id
 from storage.canonical import canonical_json
 from storage.tables import LearnerKeyRow
+
+
+UNREADABLE: Final[Mapping[str, Any]] = {"unreadable": "It cannot be read: it was changed."}
+"""What readers see in the place of sealed values that are not what was sealed."""
 
 
 class SealPurpose(StrEnum):
@@ -96,12 +101,22 @@ def keys_of(connection: Connection, key_ids: set[str]) -> dict[str, bytes]:
 
 
 def open_entries(connection: Connection, bodies: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Bodies of audit entries, each with what was sealed as ``private``, as far as its key is still there."""
+    """Bodies of audit entries, each with what was sealed as ``private``, as far as its key is still there.
+
+    What was changed since is shown as ``UNREADABLE``: one entry that somebody meddled with hides no other.
+    """
     entries = [json.loads(body) for body in bodies]
     keys = keys_of(connection, {entry["sealed"]["key"] for entry in entries if "sealed" in entry})
     for entry in entries:
         sealed = entry.pop("sealed", None)
         if sealed is not None:
             key = keys.get(sealed["key"])
-            entry["private"] = unseal(key, sealed) if key else None
+            entry["private"] = _unsealed(key, sealed) if key else None
     return entries
+
+
+def _unsealed(key: bytes, sealed: Mapping[str, str]) -> Mapping[str, Any]:
+    try:
+        return unseal(key, sealed)
+    except (InvalidTag, ValueError, KeyError):
+        return UNREADABLE

@@ -22,7 +22,7 @@ from domain.roles import Role
 from storage.audit import AuditEntry, AuditStream, claim_stream
 from storage.database import create_sync_engine
 from storage.migrate import upgrade
-from storage.sealing import SealPurpose, destroy_keys
+from storage.sealing import UNREADABLE, SealPurpose, destroy_keys, open_entries, seal
 from tests.api.conftest import LedgerTemporal, Person, running, sign_in
 from tests.api.records import merge
 from tests.api.test_access import address_of
@@ -123,6 +123,35 @@ async def test_what_people_wrote_is_sealed_and_opened_for_those_who_may_read_it(
     own = (await learner.get(f"{claim['href']}/history")).json()["data"][-1]
     assert (own["reason"], own["is_erased"], own["text"]) == (None, True, "The claim was withdrawn.")
     assert (await entries_of(coordinator, claim["id"]))[-1]["is_erased"] is True
+
+
+async def test_what_was_meddled_with_cannot_be_read_and_hides_nothing_else(
+    learner: Person, coordinator: Person, slug: str, engine: Engine
+) -> None:
+    claim = await opened(learner, slug)
+    await learner.post(f"{claim['href']}/withdrawal", {"reason": "I have moved to Lisbon."})
+    with engine.begin() as connection:
+        key = text("UPDATE learner_keys SET key = sha256(key) WHERE learner_id = :id")
+        assert connection.execute(key, {"id": learner.learner_id}).rowcount
+    *earlier, own = (await learner.get(f"{claim['href']}/history")).json()["data"]
+    assert (own["reason"], own["personal"], own["is_erased"]) == (None, dict(UNREADABLE), False)
+    assert own["text"] == "The claim was withdrawn."
+    assert earlier
+    staffs = await entries_of(coordinator, claim["id"])
+    assert [entry["personal"] for entry in staffs] == [{}] * len(earlier) + [dict(UNREADABLE)]
+
+
+def test_a_changed_box_is_told_from_an_entry_whose_key_is_destroyed(engine: Engine) -> None:
+    subject = new_id("lrn")
+    with engine.begin() as connection:
+        sealed = seal(connection, subject, {"reason": "Moved."})
+        boxes = [sealed, sealed | {"box": sealed["box"][::-1]}, sealed | {"nonce": "?"}, {"key": sealed["key"]}]
+        bodies = [json.dumps({"sealed": box}).encode() for box in boxes]
+        assert [entry["private"] for entry in open_entries(connection, bodies)] == [
+            {"reason": "Moved."}, *[UNREADABLE] * 3,
+        ]  # fmt: skip
+        destroy_keys(connection, [subject], SealPurpose.RECORD)
+        assert [entry["private"] for entry in open_entries(connection, bodies)] == [None] * 4
 
 
 async def test_an_entry_whose_retention_ended_says_so_and_keeps_its_hashes(
