@@ -45,6 +45,13 @@ _DESIGNATION: Final = (
     "Northfield Medical Center designates this live activity for a maximum of 1.50 AMA PRA Category 1 Credit(s)™. "
     "Physicians should claim only the credit commensurate with the extent of their participation in the activity."
 )
+_CREDIT: Final = CreditDetails(
+    name="AMA PRA Category 1 Credit(s)",
+    awarded_units=Decimal("1.25"),
+    unit_name="credit",
+    is_italic=True,
+    has_trademark=True,
+)
 _DAY: Final = date(2026, 5, 3)
 _LOGO_SIZE: Final = (480, 160)
 _SIGNATURE_SIZE: Final = (480, 140)
@@ -83,13 +90,7 @@ def _ordinary(logo: Image, signature: Image) -> CertificateData:
         starts_on=_DAY,
         ends_on=_DAY + timedelta(days=1),
         completed_on=_DAY + timedelta(days=1),
-        credit=CreditDetails(
-            name="AMA PRA Category 1 Credit(s)",
-            awarded_units=Decimal("1.25"),
-            unit_name="credit",
-            is_italic=True,
-            has_trademark=True,
-        ),
+        credit=_CREDIT,
         accreditation_statement=_STATEMENT,
         designation_statement=_DESIGNATION,
         identifiers=(Identifier(label="Activity", value="485327"),),

@@ -68,7 +68,8 @@ def test_parts_that_the_environment_names_are_not_started(data_dir: Path, monkey
     said: list[str] = []
     stack = LocalStack(data_dir, say=said.append)
     names = [part.name for part in stack._parts]
-    assert names == ["schema", "search-attributes", "worker-claims", "worker-documents", "worker-audit", "api"]
+    workers = ["worker-claims", "worker-documents", "worker-audit"]
+    assert names == ["schema", "keys", "search-attributes", *workers, "api"]
     assert stack.database_url.endswith("@db.example:5433/laurel")
     text = "\n".join(said)
     for where in ("db.example:5433", "temporal.example:7233", "mail.example"):
