@@ -1,10 +1,13 @@
 """Uploaded pictures: read once with care, and written anew, so that nothing but the picture itself is stored."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from threading import Lock
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 MAXIMUM_BYTES: Final = 1_000_000
 _LEAST_SIDE: Final = 32
@@ -14,6 +17,7 @@ _MOST_STORED_BYTES: Final = 2 * MAXIMUM_BYTES
 _JPEG_QUALITY: Final = 90
 _MEDIA_TYPES: Final = {"PNG": "image/png", "JPEG": "image/jpeg"}
 _HIGHEST_OF_16_BITS: Final = 65_535
+_TURN: Final = Lock()
 
 
 class ImageRefusedError(ValueError):
@@ -39,7 +43,7 @@ def clean_image(raw: bytes) -> CleanImage:
     if len(raw) > MAXIMUM_BYTES:
         raise ImageRefusedError("Send at most 1 MB.")
     try:
-        with Image.open(BytesIO(raw), formats=("PNG", "JPEG")) as opened:
+        with _whole_pictures_only(), Image.open(BytesIO(raw), formats=("PNG", "JPEG")) as opened:
             # Known from the header; nothing is decoded yet, however large it claims to be.
             _check_size(opened.width, opened.height)
             kind = "PNG" if opened.format == "PNG" else "JPEG"
@@ -52,6 +56,18 @@ def clean_image(raw: bytes) -> CleanImage:
         raise ImageRefusedError("The picture is broken; save it again, and send that.") from None
     _check_size(*pixels.size)
     return _encoded(pixels, kind)
+
+
+@contextmanager
+def _whole_pictures_only() -> Iterator[None]:
+    """Refuse pictures that end too early; the PDF library tells Pillow, for the whole process, to take them."""
+    with _TURN:
+        before = ImageFile.LOAD_TRUNCATED_IMAGES
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _check_size(width: int, height: int) -> None:

@@ -333,7 +333,7 @@ MANY = (
     INSERT INTO awards (id, claim_id, learner_id, ce_activity_id, version_id, credit_type, rule_version, units, state,
                         completed_on, attestation_version, attested_at, awarded_at)
     SELECT 'awd_' || :run || n, 'clm_' || :run || n, 'lrn_' || :run || n, a.id, a.version_id, 'ama_pra_category_1',
-           '1', 1.25, 'active', '2026-05-05', '1', now(), now()
+           '2026-1', 1.25, 'active', '2026-05-05', '1', now(), now()
       FROM generate_series(1, :count) n, ce_activities a WHERE a.slug = :slug
     """,
 )
