@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check coverage bench format lock
 
-# Folders run side by side. All processes must see the same tests in the same order, also where those come from sets.
+# Three groups of folders run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
 test: export PYTEST_ADDOPTS := -n 3 --dist loadgroup
 coverage: export PYTEST_ADDOPTS := -n 2

@@ -18,15 +18,19 @@ from storage.migrate import upgrade
 # For measuring which branches are reached: the same examples each time, and as few as reach them.
 settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
 
-# Whole folders run side by side under ``-n``: each has fixtures that last for the run, and stacks look for free ports.
-_STARTING_STACKS = ("cli", "e2e", "faults")
+# Three processes run side by side under ``-n 3``, each always with the same folders in the same order: each has a
+# database of its own, stacks look for free ports, and what a test finds never depends on the machine's mood.
+_SIDE_BY_SIDE = {
+    "stacks": ("cli", "e2e", "faults"),
+    "requests": ("api", "documents"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a folder's tests in one process, and those of all folders that start stacks."""
+    """Keep the folders of each process together."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        group = "stacks" if folder in _STARTING_STACKS else folder
+        group = next((name for name, folders in _SIDE_BY_SIDE.items() if folder in folders), "record")
         item.add_marker(pytest.mark.xdist_group(group))
 
 
