@@ -15,13 +15,13 @@ MERGED: Final = "merged"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldClaim:
-    """A claim of one of the two; ``is_open`` until it is closed, ``awarded_at`` once credit was granted."""
+    """A claim of one of the two; ``is_open`` until it is closed, ``is_awarded`` while it has an award that counts."""
 
     id: str
     learner_id: str
     ce_activity_id: str
     is_open: bool
-    awarded_at: datetime | None
+    is_awarded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,11 @@ _AWARDED, _OPEN, _CLOSED = range(3)
 
 
 def _rank(claim: HeldClaim) -> int:
-    """Which of several claims goes on: one with credit, else one that may still get it, else any."""
-    if claim.awarded_at is not None:
+    """Which of several claims goes on: one with credit, else one that may still get it, else any.
+
+    Credit that was revoked is none: it must not end the claim by which it may be earned.
+    """
+    if claim.is_awarded:
         return _AWARDED
     return _OPEN if claim.is_open else _CLOSED
 

@@ -32,7 +32,8 @@ _LOCK_CLAIMS: Final = text("SELECT id FROM claims WHERE learner_id = ANY(:person
 _LOCK_LEARNERS: Final = text("SELECT id FROM learners WHERE id = ANY(:persons) ORDER BY id FOR UPDATE")
 _CLAIMS: Final = text(
     """
-    SELECT id, learner_id, ce_activity_id, closed_at IS NULL AS is_open, awarded_at
+    SELECT id, learner_id, ce_activity_id, closed_at IS NULL AS is_open,
+           EXISTS (SELECT 1 FROM awards w WHERE w.claim_id = claims.id AND w.state = 'active') AS is_awarded
       FROM claims WHERE learner_id = ANY(:persons)
     """
 )

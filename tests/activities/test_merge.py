@@ -23,6 +23,7 @@ from storage.audit import claim_stream, first_break, learner_stream
 from storage.claims import StaleReadError
 from storage.merges import lock_merge, unfinished_merges
 from storage.tables import AwardRow, HistoricalAwardRow, LearnerIdentifierRow, LearnerMergeRow, LearnerRow
+from tests.activities.test_corrections import IN_ERROR, completed, made
 from tests.activities.test_ledger_twice import brought_to, step
 from tests.claims import TestClaim, example_policy
 from worker import Activities
@@ -205,6 +206,19 @@ def test_the_kept_learners_open_claim_is_withdrawn_beside_the_duplicates_credit(
     activities.claims.decide_submissions(step(kept))
     assert active_awards(engine, kept.learner_id, duplicate.learner_id) == [(kept.learner_id, duplicate.claim_id)]
     assert kept.row()["stage"] == Stage.WITHDRAWN
+
+
+def test_an_open_claim_goes_on_beside_one_whose_credit_was_revoked(
+    pair: Callable[[], tuple[TestClaim, TestClaim]], activities: Activities, engine: Engine
+) -> None:
+    kept, duplicate = pair()
+    made(activities, completed(lambda: kept, activities), IN_ERROR)
+    brought_to(duplicate, activities, Stage.READY_TO_CLAIM)
+    found = merge(engine, activities, kept, duplicate)
+    assert (undecided(duplicate), found["claims_left"]) == ([], [duplicate.claim_id])
+    duplicate.receive(duplicate.credit())
+    assert activities.claims.decide_submissions(step(duplicate)).stage is Stage.ISSUING
+    assert active_awards(engine, kept.learner_id, duplicate.learner_id) == [(kept.learner_id, duplicate.claim_id)]
 
 
 def test_merges_of_merges_are_flat(new_claim: NewClaim, activities: Activities, engine: Engine) -> None:

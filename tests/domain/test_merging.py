@@ -16,7 +16,7 @@ def claim(learner_id: str, ce_activity_id: str, *, is_open: bool = True, awarded
         learner_id=learner_id,
         ce_activity_id=ce_activity_id,
         is_open=is_open,
-        awarded_at=NOON if awarded else None,
+        is_awarded=awarded,
     )
 
 
@@ -85,9 +85,14 @@ def test_after_a_merge_at_most_one_claim_for_a_ce_activity_can_still_earn_credit
         group = [each for each in claims if each.ce_activity_id == name]
         owners = [each for each in group if each.learner_id == "kept" or each.id in found.moved]
         assert len(owners) <= 1
-        may_earn = [each for each in group if each.is_open and not each.awarded_at and each.id not in found.withdrawn]
-        assert len(may_earn) <= (0 if any(each.awarded_at for each in group) else 1)
-        assert bool(may_earn) is (any(each.is_open for each in group) and not any(each.awarded_at for each in group))
+        may_earn = [each for each in group if each.is_open and not each.is_awarded and each.id not in found.withdrawn]
+        assert len(may_earn) <= (0 if any(each.is_awarded for each in group) else 1)
+        assert bool(may_earn) is (any(each.is_open for each in group) and not any(each.is_awarded for each in group))
+
+
+def test_an_open_claim_goes_on_beside_one_whose_credit_was_revoked() -> None:
+    revoked = claim("kept", "x", is_open=False, awarded=False)
+    assert plan(revoked, claim("dup", "x")) == MergePlan((), ("dup-x",), ())
 
 
 def test_the_earliest_award_of_one_credit_stands() -> None:
