@@ -20,7 +20,6 @@ from domain.identities import new_id
 from storage.canonical import canonical_json
 from storage.tables import LearnerKeyRow
 
-
 UNREADABLE: Final[Mapping[str, Any]] = {"unreadable": "It cannot be read: it was changed."}
 """What readers see in the place of sealed values that are not what was sealed."""
 
