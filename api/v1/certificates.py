@@ -26,7 +26,7 @@ router = APIRouter(tags=["certificates"], responses=answers.PROBLEMS)
 ServicesOf = Annotated[Services, Depends(services_of)]
 
 LINK_SENT: Final = "A link to your certificate is on its way to your e-mail address."
-_PDF: Final[answers.Responses] = {
+PDF: Final[answers.Responses] = {
     200: {"description": "The certificate.", "content": {"application/pdf": {}}},
     304: {"description": "You have it already."},
     409: answers.TAKEN[409],
@@ -40,7 +40,7 @@ class LinkQueued(BaseModel):
     message: str
 
 
-@router.get("/v1/claims/{claim_id}/certificate", response_class=Response, responses=_PDF)
+@router.get("/v1/claims/{claim_id}/certificate", response_class=Response, responses=PDF)
 async def download_certificate(request: Request, claim_id: str, principal: SignedIn, services: ServicesOf) -> Response:
     """My certificate as PDF, the same bytes every time."""
     return await pdf_response(request, services, await own_claim(services, principal, claim_id))
@@ -49,8 +49,12 @@ async def download_certificate(request: Request, claim_id: str, principal: Signe
 async def pdf_response(request: Request, services: Services, view: ClaimView) -> Response:
     """The certificate of a claim as PDF: 404 without an award, 409 until it is issued, 304 if the client has it."""
     document = await document_of(services, view)
+    return served(request, document, view.certificate.verification_code if view.certificate else "")
+
+
+def served(request: Request, document: StoredDocument, code: str) -> Response:
+    """The bytes of a certificate with this code; 304 if the client has them."""
     etag = f'"{document.sha256.hex()}"'
-    code = view.certificate.verification_code if view.certificate else ""
     headers = {
         "ETag": etag,
         "Cache-Control": "private, no-cache",
