@@ -45,7 +45,10 @@ class PostgresCertificateActivities(CertificateActivities):
 
     @activity.defn(name="certificate.issue")
     def issue_certificate(self, claim: ClaimRef) -> None:
-        """See ``CertificateActivities``. What the lint finds, and what retrying can't help ends it at once, and the claim is parked."""
+        """See ``CertificateActivities``.
+
+        What the lint finds, and what retrying can't help, ends it at once, and the claim is parked.
+        """
         with self._engine.connect() as connection:
             certificate = awards.current_certificate(connection, claim.claim_id)
         if certificate is None:
