@@ -82,8 +82,8 @@ class AwardOrder:
 
     @property
     def issued_on(self) -> date:
-        """The local date of today (R-TZ)."""
-        return local_date(self.claim.now, self.policy.time_zone)
+        """The local date of today (R-TZ), and never before the day of completion, whichever clock named that."""
+        return max(self.completed_on, local_date(self.claim.now, self.policy.time_zone))
 
 
 def award_credit(connection: Connection, order: AwardOrder) -> GrantedAward | None:
