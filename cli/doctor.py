@@ -6,7 +6,7 @@ import os
 import shutil
 import smtplib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from cli.local import ports, processes
-from cli.local.folders import RunningStack, blocking_folder, running_stack
+from cli.local.folders import RunningStack, blocking_folder, names_an_anchor, running_stack
 from cli.local.postgres import installed_server
 from cli.local.stack import USUAL_API_PORT, USUAL_MAIL_PAGE_PORT, USUAL_SMTP_PORT
 from cli.local.temporal import installed_binary
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from storage.keys import PublicKey
 
 _Answer = TypeVar("_Answer")
 
@@ -91,7 +93,7 @@ async def examine(data_dir: Path) -> list[Check]:
     remote: list[Callable[[], Awaitable[Check]]] = [
         partial(check_database, servers.database_url),
         partial(check_rights, servers.database_url),
-        partial(check_audit, servers.database_url),
+        partial(check_audit, servers.database_url, stack),
         partial(check_clock, servers.database_url),
         partial(check_temporal, servers.temporal_address),
         partial(check_smtp, servers.smtp_url),
@@ -225,7 +227,7 @@ async def check_rights(url: str | None) -> Check:
     return Check(name, not is_owner, detail, repair, required=False)
 
 
-async def check_audit(url: str | None) -> Check:
+async def check_audit(url: str | None, stack: RunningStack | None = None) -> Check:
     """The audit trail is sealed, and its checkpoints are kept somewhere else too."""
     if url is None:
         return _not_running("audit trail")
@@ -239,8 +241,10 @@ async def check_audit(url: str | None) -> Check:
     if since is not None and datetime.now(UTC) - since > _SEALED_WITHIN:
         detail = f"nothing is signed since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         return Check(name, passed=False, detail=detail, repair="laurel worker --role audit")
-    is_anchored = any(_given(f"LAUREL_AUDIT_ANCHOR_{kind}") for kind in ("FILE", "EMAIL"))
-    detail = f"signed, and checkpoints are kept {'elsewhere too' if is_anchored else 'on this machine only'}"
+    is_of_stack = stack is not None and stack.database_url == url
+    is_anchored = stack.is_anchored if stack and is_of_stack else names_an_anchor(os.environ)
+    asked = "the running stack" if is_of_stack else "this shell, whose settings may not be the audit worker's,"
+    detail = "signed, and checkpoints are kept elsewhere too" if is_anchored else f"signed, but {asked} names no anchor"
     repair = "set LAUREL_AUDIT_ANCHOR_FILE or LAUREL_AUDIT_ANCHOR_EMAIL"
     return Check(name, is_anchored, detail, repair, required=False)
 
@@ -329,7 +333,7 @@ def keys_folder(data_dir: Path) -> Path:
 
 
 async def check_keys(folder: Path, url: str | None, *, required: bool) -> Check:
-    """There is a key for each purpose, nobody else may read it, and the record has the public halves.
+    """There is a key that may sign for each purpose, nobody else may read it, and the record has the public halves.
 
     Only workers need keys, so on another machine their lack is a note.
     """
@@ -348,28 +352,27 @@ async def check_keys(folder: Path, url: str | None, *, required: bool) -> Check:
         return check(passed=False, detail=detail, repair=f"chmod 600 {folder}/*.pem", required=True)
     if url is None:
         return check(passed=True, detail=f"{len(files)} in {folder}, not compared with the record")
-    unpublished = await asyncio.to_thread(_unpublished, url, [file.stem for file in files])
-    if unpublished is None:
-        return check(passed=False, detail="not compared: the database cannot be read", required=False)
+    from storage.keys import public_keys  # noqa: PLC0415
+
+    try:
+        published = await asyncio.to_thread(_asked, url, public_keys)
+    except LookupError as error:
+        return check(passed=False, detail=str(error), required=False)
+    unpublished = {file.stem for file in files} - {key.id for key in published}
     if unpublished:
-        detail = f"{folder}: the record lacks the public half of {', '.join(unpublished)}"
+        detail = f"{folder}: the record lacks the public half of {', '.join(sorted(unpublished))}"
         return check(passed=False, detail=detail, repair="laurel keys create", required=True)
+    silent = [purpose for purpose in KeyPurpose if not _may_sign(published, purpose, ids[purpose])]
+    if silent:
+        newest = [[key.id for key in published if key.purpose == purpose][-1] for purpose in silent]
+        detail = f"{folder}: no key here may sign for {' and '.join(silent)} (the newest is {' and '.join(newest)})"
+        repair = "laurel keys create, or bring that key's file back if it was not revoked"
+        return check(passed=False, detail=detail, repair=repair, required=True)
     return check(passed=True, detail=f"{len(files)} in {folder}, public halves published")
 
 
-def _unpublished(url: str, ids: list[str]) -> list[str] | None:
-    """Which keys the record does not know; None when it cannot be asked."""
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
-
-    from storage import keys  # noqa: PLC0415
-    from storage.integrations import connected  # noqa: PLC0415
-
-    try:
-        with connected(url) as connection:
-            published = {key.id for key in keys.public_keys(connection)}
-    except DBAPIError:
-        return None
-    return [key_id for key_id in ids if key_id not in published]
+def _may_sign(published: "Sequence[PublicKey]", purpose: str, ids: list[str]) -> bool:
+    return any(key.may_sign and key.id in ids for key in published if key.purpose == purpose)
 
 
 def _not_running(name: str) -> Check:

@@ -97,10 +97,11 @@ class Report:
         if self.more:
             yield f"{'':<9}and {self.more} more"
         for stream, count in sorted(self.unauthorised.items()):
-            yield f"{'missing':<9}{stream}: {count} entries have no body, and no entry says who purged it"
-        if self.purged:
-            count, streams = sum(self.purged.values()), len(self.purged)
-            yield f"purged   {count} entries of {streams} streams, at the end of their retention; hashes checked"
+            have = "have" if count > 1 else "has"
+            yield f"{'missing':<9}{stream}: {_entries(count)} {have} no body, and no entry says who purged it"
+        authorised = sum(self.purged.values()) - sum(self.unauthorised.values())
+        if authorised:
+            yield f"purged   {_entries(authorised)} at the end of their retention; hashes checked"
         if not self.pinned:
             yield "keys     as the record itself names them; an anchor, or --key, rules out that all was signed anew"
         yield (
@@ -113,3 +114,7 @@ class Report:
             Verdict.INCOMPLETE: "incomplete: nothing was found changed, but not everything is sealed",
         }
         yield f"verdict  {words[self.verdict]}"
+
+
+def _entries(count: int) -> str:
+    return f"{count} {'entries' if count > 1 else 'entry'}"

@@ -174,7 +174,7 @@ class _Check:
             self.newest = checkpoint
             self.report.checkpoints += 1
         if newest_key is None or self.newest is None:
-            self.report.lack("no checkpoint is signed yet")
+            self.report.lack("holds no signed checkpoint")
         elif newest_key.revoked_at is not None:
             self.report.lack("is signed with a key that was revoked", tree_size=self.newest.size)
         elif self.scope.pinned and newest_key.public_key not in self.scope.pinned:
@@ -190,10 +190,11 @@ class _Check:
         return checkpoint, by_public[public]
 
     def anchors(self) -> None:
-        """What was kept elsewhere says what the tree must be, whatever is stored here."""
+        """What was kept elsewhere says what the tree must be, and which checkpoints, whatever is stored here."""
         if self.scope.anchor is None:
             return
         publics = {key.public_key for key in self.keys} | self.scope.pinned
+        stored = set(self.roots)
         for note in dict.fromkeys(notes_in(self.scope.anchor)):
             try:
                 checkpoint, _ = open_note(note, publics, is_signed_by)
@@ -202,6 +203,8 @@ class _Check:
                 continue
             self.report.anchored += 1
             if checkpoint.size >= self.scope.since:
+                if checkpoint.size not in stored:
+                    self.report.tamper("was signed, and was removed", tree_size=checkpoint.size)
                 self.roots.setdefault(checkpoint.size, []).append((checkpoint.root, "the anchor"))
         if not self.report.anchored:
             self.report.lack("the anchor holds no checkpoint of this trail")

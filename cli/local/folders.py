@@ -19,7 +19,7 @@ _LOCK_PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class RunningStack:
-    """What ``stack.json`` says of a running stack: addresses by part, and process ids by part."""
+    """What ``stack.json`` says of a running stack: addresses and process ids by part, whether it has an anchor."""
 
     pid: int
     database_url: str
@@ -28,6 +28,13 @@ class RunningStack:
     smtp_url: str
     urls: Mapping[str, str]
     pids: Mapping[str, int]
+    is_anchored: bool = False
+
+
+def names_an_anchor(environment: Mapping[str, str]) -> bool:
+    """Tell whether these settings have the checkpoints of the audit trail kept elsewhere too."""
+    names = [f"LAUREL_AUDIT_ANCHOR_{kind}{suffix}" for kind in ("FILE", "EMAIL") for suffix in ("", "_FILE")]
+    return any(environment.get(name) for name in names)
 
 
 def default_data_dir() -> Path:

@@ -257,6 +257,7 @@ class LocalStack:
                 smtp_url=self._environment["LAUREL_SMTP_URL"],
                 urls=self.urls,
                 pids=self.supervisor.pids,
+                is_anchored=folders.names_an_anchor(self._environment),
             ),
         )
 

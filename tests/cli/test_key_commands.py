@@ -106,6 +106,30 @@ async def test_the_doctor_names_keys_that_are_missing_readable_by_others_or_unpu
     assert (exposed.passed, exposed.repair) == (False, f"chmod 600 {folder}/*.pem")
 
 
+@pytest.mark.parametrize("purpose", list(KeyPurpose))
+async def test_the_doctor_misses_a_key_that_may_sign_where_only_ended_ones_are_here(
+    folder: Path, database_url: str, engine: Engine, purpose: KeyPurpose
+) -> None:
+    said("create")
+    [old] = KeyFolder(folder).ids(purpose)
+    new = KeyFolder(folder).create(purpose).id
+    said("create")
+    with engine.begin() as connection:
+        keys.retire(connection, old, "cli:office")
+    assert (await check_keys(folder, database_url, required=False)).passed
+    (folder / f"{new}.pem").rename(folder / "away")
+    moved = await check_keys(folder, database_url, required=False)
+    assert (moved.passed, moved.required) == (False, True)
+    assert moved.detail == f"{folder}: no key here may sign for {purpose} (the newest is {new})"
+    assert moved.repair.startswith("laurel keys create, or")
+    (folder / "away").rename(folder / f"{new}.pem")
+    assert (await check_keys(folder, database_url, required=False)).passed
+    said("revoke", new, "--reason", "The laptop was stolen.")
+    assert not (await check_keys(folder, database_url, required=False)).passed
+    said("create")
+    assert (await check_keys(folder, database_url, required=False)).passed
+
+
 async def test_keys_are_not_compared_with_a_record_that_cannot_be_read(folder: Path) -> None:
     said("create")
     check = await check_keys(folder, "postgresql://laurel@127.0.0.1:1/laurel", required=True)

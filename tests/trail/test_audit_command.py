@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, text
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from activities.checkpoints import NEWEST_NOTE
 from cli import doctor
 from cli.errors import StackError
+from cli.local import RunningStack
 from cli.main import app
 from config.keys import KeyPurpose
 from config.settings import load_settings
@@ -40,7 +42,7 @@ def test_the_exit_code_says_clean_changed_or_incomplete(trail: Trail, laurel: Ca
     trail.write("claim:clm_1", 4)
     unsealed = laurel()
     assert unsealed.exit_code == 2
-    assert "no checkpoint is signed yet" in unsealed.stdout
+    assert "holds no signed checkpoint" in unsealed.stdout
     trail.seal()
     sealed = laurel("--all", "--anchor", str(trail.file))
     assert (sealed.exit_code, sealed.stdout.splitlines()[-1]) == (
@@ -112,5 +114,10 @@ def test_the_doctor_wants_a_sealed_trail_and_an_anchor(trail: Trail, monkeypatch
     trail.seal()
     check = asyncio.run(doctor.check_audit(url))
     assert (check.passed, check.required) == (False, False)
+    stack = RunningStack(1, url, url, "", "", {}, {}, is_anchored=True)
+    assert asyncio.run(doctor.check_audit(url, stack)).passed, "the settings that count are those of its audit worker"
+    assert not asyncio.run(doctor.check_audit(url, replace(stack, database_url="another"))).passed
     monkeypatch.setenv("LAUREL_AUDIT_ANCHOR_FILE", str(trail.file))
     assert asyncio.run(doctor.check_audit(url)).passed
+    without = asyncio.run(doctor.check_audit(url, replace(stack, is_anchored=False)))
+    assert (without.passed, "the running stack names no anchor" in without.detail) == (False, True)

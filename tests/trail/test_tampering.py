@@ -110,6 +110,32 @@ def test_an_untouched_trail_is_clean_with_and_without_its_anchor(sealed: Trail) 
     assert report.checkpoints == report.anchored == len(sealed.ask("SELECT 1 FROM audit_checkpoints"))
 
 
+@pytest.mark.parametrize("stream", [None, "claim:3"])
+@pytest.mark.parametrize("removed", ["true", "tree_size = (SELECT max(tree_size) FROM audit_checkpoints)"])
+def test_checkpoints_that_were_removed_are_missed_by_the_note_beside_the_key(
+    sealed: Trail, removed: str, stream: str | None
+) -> None:
+    with attacked(sealed, sealed.superuser, deletion(removed), "checkpoints") as by:
+        report = check(by, anchor=kept_note(sealed.keys_dir), stream=stream)
+    [size] = (number for (number,) in sealed.ask("SELECT max(tree_size) FROM audit_checkpoints"))
+    assert [line for line in report.lines() if line.startswith("CHANGED")] == [
+        f"CHANGED  checkpoint of {size} entries: was signed, and was removed"
+    ]
+
+
+def test_older_checkpoints_that_were_removed_are_missed_by_an_anchor_only(sealed: Trail) -> None:
+    older = deletion("tree_size < (SELECT max(tree_size) FROM audit_checkpoints)")
+    with attacked(sealed, sealed.superuser, older, "older checkpoints") as by:
+        assert check(by, anchor=kept_note(sealed.keys_dir)).verdict is Verdict.CLEAN, "a limit that is documented"
+        report = check(by, anchor=sealed.file.read_text())
+    assert len(report.tampered) == len(sealed.ask("SELECT 1 FROM audit_checkpoints")) - 1
+    assert {each.what for each in report.tampered} == {"was signed, and was removed"}
+
+
+def deletion(condition: str) -> Attack:
+    return lambda by: by.run(f"DELETE FROM audit_checkpoints WHERE {condition}")  # noqa: S608  # ours
+
+
 @EVERY_ATTACK
 def test_a_tampering_with_one_claim_is_found_by_checking_that_claim(sealed: Trail, attack: Attack) -> None:
     with attacked(sealed, sealed.owner, attack, attack.__name__) as by:

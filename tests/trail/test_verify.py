@@ -47,7 +47,7 @@ def test_a_trail_four_times_as_long_takes_no_more_memory(trail: Trail) -> None:
 def test_a_trail_nobody_has_sealed_yet_is_incomplete(trail: Trail) -> None:
     report = trail.verify()
     assert report.verdict is Verdict.INCOMPLETE
-    assert "no checkpoint is signed yet" in report.incomplete[0].what
+    assert "holds no signed checkpoint" in report.incomplete[0].what
 
 
 def test_an_entry_may_be_without_leaf_for_some_minutes_and_no_longer(trail: Trail) -> None:
@@ -139,10 +139,23 @@ def test_a_body_that_was_purged_is_listed_with_its_authority(trail: Trail) -> No
     assert report.purged == {"claim:1": 2, "claim:2": 2}
     assert report.unauthorised == {"claim:2": 2}
     assert report.verdict is Verdict.INCOMPLETE
+    lines = list(report.lines())
+    assert "missing  claim:2: 2 entries have no body, and no entry says who purged it" in lines
+    assert "purged   2 entries at the end of their retention; hashes checked" in lines
     assert trail.verify(stream="claim:1").verdict is Verdict.CLEAN
     with trail.tampering(trail.owner) as connection:
         connection.execute(text("UPDATE audit_events SET body_hash = sha256('x') WHERE body IS NULL AND seq = 2"))
     assert trail.verify(stream="claim:1").verdict is Verdict.TAMPERED
+
+
+def test_a_body_that_somebody_removed_is_not_called_purged(trail: Trail) -> None:
+    trail.write("claim:1", 3)
+    with trail.owner.begin() as connection:
+        connection.execute(text("UPDATE audit_events SET body = NULL WHERE stream = 'claim:1' AND seq = 2"))
+    trail.seal()
+    lines = list(trail.verify().lines())
+    assert "missing  claim:1: 1 entry has no body, and no entry says who purged it" in lines
+    assert not any(line.startswith("purged") for line in lines)
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"step": "step:1", "recorded_at": 7}'])
