@@ -3,8 +3,8 @@
 It needs Python 3.9 or newer and nothing of Laurel. Signatures, and what was sealed, need the package ``cryptography``;
 without it everything else is checked. README.txt says what a result proves, and what it does not.
 
-It ends with 0 if everything was checked and holds, with 1 if something was changed, left out or added, and with 2 if
-what was checked holds, but something could not be checked.
+It ends with 0 if everything was checked and holds, with 1 if something was changed, added, or left out before the last
+entry of a stream, and with 2 if what was checked holds, but something could not be checked.
 """
 
 from __future__ import annotations
@@ -242,7 +242,11 @@ class Bundle:
         )
         shown = {(each["stream"], each["seq"]): each["values"] for each in opened["entries"]}
         for place, values in shown.items():
-            box = bodies[place]["sealed"]
+            box = bodies.get(place, {}).get("sealed")
+            if box is None:
+                raise Changed(
+                    "opened.json names entry {1} of {0}, and no such sealed entry was read here".format(*place)
+                )
             key, nonce, content = (
                 base64.b64decode(each) for each in (opened["keys"][box["key"]], box["nonce"], box["box"])
             )
@@ -269,7 +273,9 @@ class Bundle:
                     raise Changed(f"the anchor of {anchor.size} entries tells another history")
                 compared += 1
         if compared:
-            self.say(HOLDS, "anchor", f"{compared} of its {len(anchors)} checkpoints are of this same history")
+            others = "; to compare the others, export with --anchor" if compared < len(anchors) else ""
+            words = f"{compared} of its {len(anchors)} checkpoints could be compared: the same history{others}"
+            self.say(HOLDS, "anchor", words)
         else:
             self.say(
                 UNCHECKED, "anchor", f"none of its {len(anchors)} checkpoints can be compared: export with --anchor"

@@ -237,6 +237,15 @@ def test_the_end_of_a_stream_cannot_be_dropped_where_a_file_depends_on_it(files:
     assert about(shorter, "CHANGED") == {"documents"}
 
 
+def test_an_entry_that_was_dropped_and_is_shown_in_clear_is_named(files: Files) -> None:
+    shown = json.loads(files["opened.json"])["entries"][0]
+    entries = [json.loads(line) for line in files["events.jsonl"].decode().split("\n") if line]
+    at = [(entry["stream"], entry["seq"]) for entry in entries].index((shown["stream"], shown["seq"]))
+    found = {what: words for _, what, words in _CHECK(edited(files, partial(drop, at), with_proofs=False), None)}
+    place = f"entry {shown['seq']} of {shown['stream']}"
+    assert found["sealed"] == f"opened.json names {place}, and no such sealed entry was read here"
+
+
 def test_an_entry_that_is_chained_and_was_never_signed_for_is_found(office: Office) -> None:
     forged = told_office(private=office.private)
     forged.enter(CLAIM, event="credit.awarded", after={"units": "200"})
@@ -282,6 +291,8 @@ def test_anchors_of_this_and_of_earlier_sizes_are_compared(office: Office, files
         office.note(4) + "\n" + office.note(),
     ):
         assert results(files, anchor) == {"ok"}
+    words = {what: words for _, what, words in _CHECK(files, office.note(5) + "\n" + office.note())}["anchor"]
+    assert words.startswith("1 of its 2 checkpoints could be compared: the same history; to compare the others, ")
     assert about(files, "unchecked", office.note(5)) == {"anchor"}
     assert about(files, "unchecked", "no checkpoint at all") == {"anchor"}
     assert about(files, "CHANGED", told_office().note(4)) == {"anchor"}
