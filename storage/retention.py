@@ -50,7 +50,7 @@ def purge(engine: Engine, order: Order, *, is_applied: bool) -> Count:
     with engine.connect() as connection:
         today: date = connection.execute(text("SELECT current_date")).scalar_one()
     if order.before > today:
-        raise ValueError("retention is over, or it is not: take a day that has come")
+        raise ValueError("--before must not lie in the future")
     count, policies = Count(), _Policies()
     for row in _pages(engine, _CLAIMS, order.before):
         with engine.begin() as connection:

@@ -130,7 +130,7 @@ def test_nothing_younger_than_its_retention_goes_whatever_day_is_given(
     assert one(engine, SAID, old_claim) == said, "six years are over at the end of that day"
     purged(owner_engine, date(2015, 5, 2))
     assert (one(engine, SAID, old_claim), one(engine, SAID, young) > 0) == (0, True)
-    with pytest.raises(ValueError, match="a day that has come"):
+    with pytest.raises(ValueError, match="--before must not lie in the future"):
         purged(owner_engine, date(2999, 1, 1))
 
 
