@@ -16,6 +16,7 @@ _ADDRESS_SIZE = 8.0
 # Each size as in certificate.css, largest first, with the number of lines that it may take; the last takes any number.
 _LEARNER_SIZES: Final = ((40.0, 1), (33.0, 1), (27.0, 1), (21.0, 2), (16.0, 10_000))
 _TITLE_SIZES: Final = ((20.0, 2), (16.5, 2), (13.5, 2), (11.0, 10_000))
+_TALL: Final = 1.55  # the line height of scripts with marks above and below
 _NOTE_SIZES: Final = ((8.5, 5), (7.5, 5), (6.6, 10_000))
 # How much white space, most first, with the points that it leaves for what differs between certificates; see _height.
 _AIR: Final = (("airy", 158), ("", 181), ("snug", 219))
@@ -50,17 +51,22 @@ def fits(data: CertificateData) -> Iterator[Fit]:
     learner, learner_lines = _set(data.learner, _LEARNER_SIZES)
     title, title_lines = _set(data.ce_activity_title, _TITLE_SIZES)
     note = _size(f"{data.accreditation_statement} {data.designation_statement}", _NOTE_SIZES)
-    is_tall = any(typeface.is_tall for typeface in typefaces_for(data.learner + data.ce_activity_title))
-    classes = f"learner-{learner} title-{title} notes-{note} signatories-{len(data.signatories)}{' tall' * is_tall}"
+    is_tall_name, is_tall_title = _is_tall(data.learner), _is_tall(data.ce_activity_title)
+    tall = " tall-name" * is_tall_name + " tall-title" * is_tall_title
+    classes = f"learner-{learner} title-{title} notes-{note} signatories-{len(data.signatories)}{tall}"
     address_lines = _address_lines(data.verification_url)
     height = (
-        len(learner_lines) * _LEARNER_SIZES[learner - 1][0] * (1.55 if is_tall else 1.18)
-        + len(title_lines) * _TITLE_SIZES[title - 1][0] * (1.55 if is_tall else 1.24)
+        len(learner_lines) * _LEARNER_SIZES[learner - 1][0] * (_TALL if is_tall_name else 1.18)
+        + len(title_lines) * _TITLE_SIZES[title - 1][0] * (_TALL if is_tall_title else 1.24)
         + _statements_height(data, _NOTE_SIZES[note - 1][0])
         + _other_height(data)
     )
     for air in (*(air for air, room in _AIR if height <= room), *_LAST_AIR):
         yield Fit(f"{classes} {air}".rstrip(), learner_lines, title_lines, address_lines)
+
+
+def _is_tall(text: str) -> bool:
+    return any(typeface.is_tall for typeface in typefaces_for(text))
 
 
 def _statements_height(data: CertificateData, size: float) -> float:
