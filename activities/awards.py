@@ -49,6 +49,11 @@ class GrantedAward:
     certificate_id: str
 
 
+def deciding_rules(version_id: str, credit_type: str, rule_version: str) -> str:
+    """The rules that an award was granted by, as its audit entry names them: the policy's and the credit type's."""
+    return f"{version_id} {credit_type}@{rule_version}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwardOrder:
     """What is to be granted: the credit that a claim's facts amount to, under a policy, to whom the claim is."""
@@ -212,7 +217,7 @@ def _identifiers(order: AwardOrder, profile: Mapping[str, str]) -> tuple[Identif
 
 
 def printed_credit(order: AwardOrder) -> dict[str, Any]:
-    """What a certificate prints of the credit that was awarded."""
+    """What a certificate prints of the credit that was awarded, with the sessions as they followed each other."""
     rule = credit.rule_of(order.offer)
     return {
         "completed_on": order.completed_on,
@@ -225,7 +230,7 @@ def printed_credit(order: AwardOrder) -> dict[str, Any]:
         ),
         "sessions": tuple(
             SessionLine(title=each.title, held_on=each.held_on, units=order.facts.sessions[each.code])
-            for each in order.sessions
+            for each in sorted(order.sessions, key=lambda each: (each.held_on, each.starts_at))
         ),
     }
 
