@@ -55,7 +55,7 @@ def _load(pkcs12: Path, password_file: Path | None) -> "SimpleSigner":
     try:
         from pyhanko.sign.signers import SimpleSigner  # noqa: PLC0415
     except ImportError as error:
-        raise SignatureUnavailableError('signing PDFs needs the extra: pip install "laurel[sign]"') from error
+        raise SignatureUnavailableError("signing PDFs needs the extra: pip install --editable '.[sign]'") from error
     try:
         content = pkcs12.read_bytes()
         password = password_file.read_bytes().strip() if password_file else None
