@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from activities.awards import (
     AwardOrder,
+    deciding_rules,
     draw_up,
     grant,
     new_version,
@@ -47,13 +48,16 @@ from storage.corrections import Correction
 class Made:
     """A change that was made: how far that brings the correction, what its entry says, and the claim's new columns.
 
-    ``outcome`` names the award and the certificate that it is about.
+    ``outcome`` names the award and the certificate that it is about. ``before`` and ``after`` say how the claim's
+    newest award and certificate stand; ``rule`` names the rules of an award that was granted.
     """
 
     event: str
     state: CorrectionState
     outcome: Mapping[str, Any]
+    before: Mapping[str, Any]
     after: Mapping[str, Any]
+    rule: str | None = None
     private: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -204,9 +208,22 @@ class Changes:
         awards.revoke_certificate(self._connection, standing.certificate_id, revocation.reason_class, self._claim.now)
         emails.queue_notice(self._connection, NoticePurpose.AWARD_REVOKED, self._claim.id, self._correction.id)
         ended = {"award": standing.id, "certificate": standing.certificate_id}
-        after = ended | {"reason_class": revocation.reason_class}
+        is_here = standing.certificate_state != "elsewhere"
+        after = {
+            **ended,
+            "award_state": AwardState.REVOKED,
+            "certificate_state": "revoked" if is_here else standing.certificate_state,
+            "credit_type": standing.credit_type,
+            "reason_class": revocation.reason_class,
+        }
         # Nothing is left to do: the outbox tells the learner.
-        return Made(event="credit.revoked", state=CorrectionState.COMPLETED, outcome=ended, after=after)
+        return Made(
+            event="credit.revoked",
+            state=CorrectionState.COMPLETED,
+            outcome=ended,
+            before=_standing_said(standing),
+            after=after,
+        )
 
     def _order(self, standing: StandingAward, facts: ClaimFacts) -> AwardOrder:
         """The award that these facts amount to, completed on the day on which it was completed in the first place.
@@ -246,6 +263,7 @@ class Changes:
         awards.name_successor(self._connection, standing.certificate_id, data.certificate_id)
         made = {"certificate": data.certificate_id, "version": data.version}
         said = {
+            "award_state": AwardState.ACTIVE,
             "certificate_state": "reserved" if order.policy.certificate.is_here else "elsewhere",
             "supersedes_certificate": standing.certificate_id,
         }
@@ -253,8 +271,27 @@ class Changes:
             event=event,
             state=CorrectionState.APPLIED,
             outcome={"award": after["award"], **made},
+            before=_standing_said(standing),
             after={**after, **made, **said},
+            rule=_rules_of(after),
         )
+
+
+def _standing_said(standing: StandingAward) -> dict[str, Any]:
+    """How the award and its certificate stood before the change."""
+    return {
+        "award": standing.id,
+        "award_state": standing.state,
+        "certificate": standing.certificate_id,
+        "certificate_state": standing.certificate_state,
+    }
+
+
+def _rules_of(after: Mapping[str, Any]) -> str | None:
+    """The rules of an award that the entry says was granted; None where the award stays."""
+    if "number" not in after:
+        return None
+    return deciding_rules(after["policy_version"], after["credit_type"], after["rule_version"])
 
 
 def _award_said(order: AwardOrder, award_id: str, number: int) -> dict[str, Any]:

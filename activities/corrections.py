@@ -130,8 +130,15 @@ class _Case:
         now = self._ledger.claim.now
         is_finished = made.state is CorrectionState.COMPLETED
         self._save(made.state, applied_at=now, finished_at=now if is_finished else None, outcome=made.outcome)
-        asked_by = self._correction.requested_by
-        self._enter("applied", made.event, asked_by, made.after, made.private, columns=made.columns)
+        self._enter(
+            "applied",
+            made.event,
+            self._correction.requested_by,
+            made.after,
+            made.private,
+            made=made,
+            request_id=self._correction.request_id,
+        )
 
     def complete(self) -> None:
         """The new certificate is issued, and its e-mail sent."""
@@ -168,7 +175,7 @@ class _Case:
         after: Mapping[str, Any] | None = None,
         private: Mapping[str, Any] | None = None,
         *,
-        columns: Mapping[str, Any] | None = None,
+        made: Made | None = None,
         request_id: str | None = None,
     ) -> None:
         correction = self._correction
@@ -177,12 +184,13 @@ class _Case:
             event=event,
             at=self._ledger.claim.now,
             actor=actor,
+            before=made.before if made else {},
             after={"correction": correction.id, "kind": correction.kind, **(after or {})},
-            rule=self._ledger.claim.version_id,
+            rule=(made and made.rule) or self._ledger.claim.version_id,
             private=private or {},
             request_id=request_id,
         )
-        self._ledger.enter_correction(entry, columns)
+        self._ledger.enter_correction(entry, made.columns if made else None)
 
     def close(self) -> CorrectionStatus:
         """Write the claim's projection, and say where the correction is now."""

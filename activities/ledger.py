@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities.accepted import participation_written, write_accepted
-from activities.awards import AwardOrder, GrantedAward, award_credit
+from activities.awards import AwardOrder, GrantedAward, award_credit, deciding_rules
 from activities.contract import ClaimState
 from domain import deadlines
 from domain.assessments import grade
@@ -211,7 +211,7 @@ class ClaimLedger:
             at=self._claim.now,
             actor=SYSTEM,
             after=after,
-            rule=f"{self._claim.version_id} {award.credit_type}@{award.rule_version}",
+            rule=deciding_rules(self._claim.version_id, award.credit_type, award.rule_version),
             evidence={"submission": received.sha256},
             submission_id=received.submission.id,
         )
@@ -339,8 +339,8 @@ class ClaimLedger:
         columns = {**self._claim.columns, **self._changes}
         before, after = changed(self._entered, columns)
         self._entered = columns
-        entry = replace(entry, before=before, after={**entry.after, **after}, subject=self._claim.learner_id)
-        self._claim.audit.append(entry)
+        before, after = {**entry.before, **before}, {**entry.after, **after}
+        self._claim.audit.append(replace(entry, before=before, after=after, subject=self._claim.learner_id))
 
     def _move(self, at: datetime) -> None:
         """Let the stage follow the facts."""

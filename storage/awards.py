@@ -46,6 +46,7 @@ class StandingAward:
     attested_at: datetime
     first_awarded_at: datetime
     certificate_id: str
+    certificate_state: str
     version: int
     data: Mapping[str, Any]
 
@@ -53,7 +54,8 @@ class StandingAward:
 _STANDING: Final = text(
     """
     SELECT w.id, w.number, w.state, w.credit_type, w.units, w.completed_on, w.attestation_version, w.attested_at,
-           f.awarded_at AS first_awarded_at, x.id AS certificate_id, x.version, x.data
+           f.awarded_at AS first_awarded_at, x.id AS certificate_id, x.state AS certificate_state,
+           x.version, x.data
       FROM awards w
       JOIN awards f ON f.claim_id = w.claim_id AND f.number = 1
       JOIN certificates x ON x.award_id = w.id
