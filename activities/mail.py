@@ -3,7 +3,7 @@
 from datetime import datetime
 from email.utils import parseaddr
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, RowMapping
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -68,7 +68,7 @@ class PostgresMailActivities(MailActivities):
             policy = self._policies.get(connection, row["version_id"])
         if row["state"] != "sent":
             data = CertificateData.from_json(row["data"])
-            email = self._award_email(data, row["slug"], claim.claim_id, policy)
+            email = self._award_email(data, row, claim.claim_id, policy)
             try:
                 self._postman.send(email, row["id"], (data.learner_name, row["address"]), row["created_at"])
             except AddressRejectedError:
@@ -78,14 +78,17 @@ class PostgresMailActivities(MailActivities):
                 ledger.email_sent(row["id"])
             return ledger.close()
 
-    def _award_email(self, data: CertificateData, slug: str, claim_id: str, policy: CEActivityPolicy) -> AwardEmail:
-        certificate, course_url = policy.certificate, f"{self._public_url}/ce-activities/{slug}"
+    def _award_email(
+        self, data: CertificateData, row: RowMapping, claim_id: str, policy: CEActivityPolicy
+    ) -> AwardEmail:
+        certificate, course_url = policy.certificate, f"{self._public_url}/ce-activities/{row['slug']}"
         page_url = f"{self._public_url}/claims/{claim_id}/certificate"
         return AwardEmail(
             recipient_name=data.learner,
             ce_activity_title=data.ce_activity_title,
             credit_word=credit_word(data.provider.acronym),
-            is_corrected=data.version > 1,
+            is_corrected=data.version > 1 and not row["is_reinstated"],
+            is_reinstated=row["is_reinstated"],
             credit_line=credit_line(data.credit),
             provider_name=data.provider.name,
             completed_on=data.completed_on,

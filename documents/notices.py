@@ -26,8 +26,9 @@ class SignInEmail:
 class AwardEmail:
     """Tells a learner that credit was awarded; ``credit_line`` is the amount with the full credit name (R-AMA-5).
 
-    ``is_corrected`` if this certificate replaces one that staff corrected. ``system`` names the provider's own system
-    where that issues the certificate, which then has no verification address here.
+    ``is_corrected`` if this certificate replaces one that staff corrected, ``is_reinstated`` if it replaces one that
+    was revoked. ``system`` names the provider's own system where that issues the certificate, which then has no
+    verification address here.
     """
 
     purpose: ClassVar[NoticePurpose] = NoticePurpose.AWARD
@@ -36,6 +37,7 @@ class AwardEmail:
     ce_activity_title: str
     credit_word: str
     is_corrected: bool
+    is_reinstated: bool
     credit_line: str
     provider_name: str
     completed_on: date

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, func, null, select, text, update
+from sqlalchemy import Connection, RowMapping, exists, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import aliased
 
 from domain.identities import derived_id
 from domain.notices import NoticePurpose
@@ -25,8 +26,11 @@ _SENDING_LIMIT: Final = timedelta(minutes=2)
 def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
     """What the e-mail about a claim's current certificate says and, as of now, to which ``address``.
 
-    None until the certificate is issued; one that is issued elsewhere is not waited for.
+    ``is_reinstated`` if the version before was revoked. None until the certificate is issued; one that is issued
+    elsewhere is not waited for.
     """
+    before = aliased(CertificateRow)
+    revoked = exists().where(before.superseded_by == CertificateRow.id, before.revocation_class.is_not(None))
     return (
         connection.execute(
             select(
@@ -37,6 +41,7 @@ def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
                 AwardRow.version_id,
                 CertificateRow.data,
                 AccountRow.email.label("address"),
+                revoked.label("is_reinstated"),
             )
             .join(CertificateRow, CertificateRow.id == OutgoingEmailRow.subject_id)
             .join(AwardRow, AwardRow.id == CertificateRow.award_id)

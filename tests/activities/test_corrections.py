@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from activities.contract import ClaimRef, CorrectionAttention, CorrectionRef, CorrectionStatus
+from documents.wording import credit_word
 from domain.claims import Attention, Stage
 from domain.corrections import (
     Change,
@@ -30,7 +31,7 @@ from storage.replay import replay_claim
 from storage.sealing import keys_of, unseal
 from storage.tables import AuditEventRow, LearnerRow
 from tests.activities.test_ledger_twice import NewClaim, Run, brought_to, run_together
-from tests.claims import TestClaim, example_policy
+from tests.claims import KeptMail, TestClaim, example_policy
 from tests.corrections import STAFF, asked, decided, row_of, versions_of
 from worker import Activities
 
@@ -174,7 +175,11 @@ def test_a_revoked_award_counts_no_more_and_keeps_its_bytes(
     assert (only["is_stored"], only["is_ended"], only["superseded_by"]) == (True, True, None)
     assert row_of(engine, ref)["state"] == "completed"
     assert claim.events()[-2:] == ["correction.requested", "credit.revoked"]
-    assert claim.entries()[-1]["after"]["reason_class"] == "issued_in_error"
+    revoked = claim.entries()[-1]
+    assert revoked["after"]["reason_class"] == "issued_in_error"
+    states = ("award_state", "certificate_state")
+    assert [revoked["before"][name] for name in states] == ["active", "issued"]
+    assert [revoked["after"][name] for name in states] == ["revoked", "revoked"]
     assert claim.row()["stage"] == Stage.COMPLETED
     query = text("SELECT purpose, subject_id FROM outgoing_emails WHERE claim_id = :id AND purpose = 'award_revoked'")
     with engine.connect() as connection:
@@ -192,6 +197,25 @@ def test_a_revocation_in_error_is_taken_back_by_a_new_award(new_claim: NewClaim,
     assert (second["units"], second["data"]["completed_on"]) == (first["units"], first["data"]["completed_on"])
     entry = next(each for each in claim.entries() if each["event"] == "certificate.reissued")
     assert entry["after"]["number"] == 2
+    assert (entry["before"]["award_state"], entry["after"]["award_state"]) == ("revoked", "active")
+    granted = next(each for each in claim.entries() if each["event"] == "credit.awarded")
+    assert entry["rule"] == granted["rule"]
+    claim.assert_audited()
+
+
+def test_the_mail_after_a_revocation_was_taken_back_says_that_the_credit_counts_again(
+    new_claim: NewClaim, activities: Activities, mail: KeptMail
+) -> None:
+    claim = completed(new_claim, activities)
+    for change in (RENAMED, IN_ERROR, Reissue(), HALF):
+        made(activities, claim, change)
+    word = credit_word(claim.policy.provider.acronym)
+    assert [message["Subject"].partition(word)[0::2] for message in mail.to(claim.email)] == [
+        ("Your ", f" for {claim.policy.title}"),
+        ("Your corrected ", f" for {claim.policy.title}"),
+        ("Your ", f" counts again: {claim.policy.title}"),
+        ("Your corrected ", f" for {claim.policy.title}"),
+    ]
 
 
 def test_credit_that_the_person_holds_meanwhile_is_not_granted_again(

@@ -31,6 +31,7 @@ AWARD = AwardEmail(
     ce_activity_title="Sepsis in the First Hour",
     credit_word="CME credit",
     is_corrected=False,
+    is_reinstated=False,
     credit_line="1.25 AMA PRA Category 1 Credit(s)™",
     provider_name="Northfield Medical Center",
     completed_on=date(2026, 11, 21),
@@ -141,6 +142,7 @@ def test_both_bodies_say_everything(email: Email) -> None:
     [
         (AWARD, "Your CME credit for Sepsis in the First Hour"),
         (changed(AWARD, is_corrected=True), "Your corrected CME credit for Sepsis in the First Hour"),
+        (changed(AWARD, is_reinstated=True), "Your CME credit counts again: Sepsis in the First Hour"),
         (SIGN_IN, "Your sign-in link for Northfield CME"),
         (REMINDER, "Claim your CME credit by November 21, 2026: Sepsis in the First Hour"),
         (OPENED, "You can now claim your CME credit: Sepsis in the First Hour"),
@@ -205,6 +207,15 @@ def test_a_corrected_award_is_said_to_be_corrected() -> None:
     for body in parts_of(changed(AWARD, is_corrected=True)):
         assert "has corrected the certificate of your CME credit" in body
         assert "use the new version" in body
+        assert "Congratulations" not in body
+
+
+def test_a_revocation_that_was_taken_back_is_not_told_as_a_correction() -> None:
+    for body in parts_of(changed(AWARD, is_reinstated=True)):
+        assert "has taken the revocation back: your CME credit counts again" in body
+        assert AWARD.credit_line in body
+        assert "use the new version" in body
+        assert "has corrected" not in body
         assert "Congratulations" not in body
 
 
