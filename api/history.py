@@ -1,6 +1,7 @@
 """Entries of the audit trail for those who may read them: a claim's learner, staff, auditors."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from api.sentences import sentence
@@ -32,25 +33,31 @@ _OF_THE_ROW: Final = frozenset(
         "extension_requested_at",
     }
 )
+# What staff write is for the office; whoever asks for more time is told why they get it, or why not.
+_TOLD: Final = frozenset({"extension.accepted", "extension_refusal.accepted"})
 _KINDS: Final = {"cli": "command_line", "operator": "operator", "integration": "platform"}
 
 
-def entry_json(entry: TrailEntry, reader: Collection[str], time_zone: str) -> dict[str, Any]:
-    """One entry for the learner whose claim it is of; the acts of the accounts ``reader`` are ``you``."""
+def entry_json(entry: TrailEntry, reader: Collection[str], time_zone: str, *, is_office: bool) -> dict[str, Any]:
+    """One entry in words; the acts of the accounts ``reader`` are ``you``.
+
+    A learner is told the reasons that they gave themselves, and why they have more time or not; the office, all.
+    """
     body = entry.body or {}
     after, actor = body.get("after", {}), body.get("actor", _SYSTEM)
     private = dict(body.get("private") or {})
+    reason = private.pop("reason", body.get("reason"))
     return {
         "seq": entry.seq,
-        "at": body.get("at"),
+        "at": _time(body.get("at")),
         "event": body.get("event"),
         "text": _text(entry, time_zone),
         "actor": "you" if actor in reader else "system" if actor == _SYSTEM else "other",
-        "reason": private.pop("reason", body.get("reason")),
+        "reason": reason if is_office or actor in reader or body.get("event") in _TOLD else None,
         "personal": private,
         "is_erased": _is_erased(entry),
         "stage": after.get("stage"),
-        "details": {name: value for name, value in after.items() if name not in _OF_THE_ROW},
+        "details": _values({name: value for name, value in after.items() if name not in _OF_THE_ROW}),
         "submission": body.get("submission"),
         "request_id": body.get("request_id"),
     }
@@ -64,12 +71,12 @@ def audit_json(entry: TrailEntry, names: Mapping[str, AccountName], time_zone: s
         "stream": entry.stream,
         "seq": entry.seq,
         "recorded_at": time_json(entry.recorded_at),
-        "at": body.get("at"),
+        "at": _time(body.get("at")),
         "event": body.get("event"),
         "text": _text(entry, time_zone),
         "actor": _actor_json(body.get("actor"), names),
-        "before": body.get("before", {}),
-        "after": body.get("after", {}),
+        "before": _values(body.get("before", {})),
+        "after": _values(body.get("after", {})),
         "reason": private.pop("reason", body.get("reason")),
         "personal": private,
         "is_erased": _is_erased(entry),
@@ -86,6 +93,19 @@ def actors_of(entries: Collection[TrailEntry]) -> set[str]:
     """The accounts that these entries say did something."""
     actors = {entry.body["actor"] for entry in entries if entry.body}
     return {actor for actor in actors if actor.startswith("acc_")}
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry's values, with times written as everywhere else."""
+    return {name: _time(value) if name.endswith("_at") else value for name, value in values.items()}
+
+
+def _time(value: Any) -> Any:
+    """What was meddled with may be no time at all, and is shown as it is."""
+    try:
+        return time_json(datetime.fromisoformat(value))
+    except (TypeError, ValueError):
+        return value
 
 
 def _text(entry: TrailEntry, time_zone: str) -> str:

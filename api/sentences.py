@@ -13,6 +13,7 @@ from api.problems import refusal_kind
 from domain import credit
 from domain.claims import Attention
 from domain.corrections import CorrectionKind, RevocationClass
+from domain.credit import CertificateWording, CreditRule
 from domain.refusals import RefusalCode
 
 _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -130,6 +131,22 @@ _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
     "key.retired": ("The key {key} signs no more; what it signed holds.", "A key was retired."),
     "key.revoked": ("The key {key} was revoked; what it signed is not trusted.", "A key was revoked."),
 }
+# Participation is no credit, and must not be called so (R-AMA-6).
+_OF_PARTICIPATION: Final[Mapping[str, tuple[str, ...]]] = {
+    "statement.accepted": ("The statement was chosen: {credit_type}.",),
+    "credit.accepted": ("Participation of {units} {unit}s was stated.", "Participation was stated."),
+    "credit.awarded": ("Participation of {units} {unit}s was recorded.", "Participation was recorded."),
+    "credit.corrected": (
+        "The participation was corrected: {units} {unit}s. Version {version} of the certificate follows.",
+    ),
+    "credit.revoked": ("The certificate of participation was revoked: {reason_class}.",),
+    "historical_award.entered": (
+        "Participation from before this record was entered: {units} {unit}s, completed on {completed_on}.",
+    ),
+    "historical_award.voided": (
+        "Participation from before this record was voided: {units} {unit}s, completed on {completed_on}.",
+    ),
+}
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {**_OF_CLAIMS, **_OF_AWARDS, **_OF_PEOPLE, **_OF_THE_OFFICE}
 
 _STEPS: Final[Mapping[str, str]] = {
@@ -200,7 +217,12 @@ def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> st
         ends = f" ({limit})" if limit else ""
         refused = values.get("kind", _STEPS[step]) if step == "correction" else _STEPS.get(step, "A step")
         return f"{_capital(refused)} was refused: {title[0].lower()}{title[1:]}{ends}."
-    said = _first(WORDS.get(event, ()), values) or f"{event.replace('.', ': ').replace('_', ' ')}."
+    rule = _rule(after.get("credit_type"))
+    words = WORDS.get(event, ())
+    if rule is not None and rule.certificate_wording is CertificateWording.PARTICIPATION:
+        words = (*_OF_PARTICIPATION.get(event, ()), *words)
+        values |= {"unit": rule.unit}
+    said = _first(words, values) or f"{event.replace('.', ': ').replace('_', ' ')}."
     return _capital(said)
 
 
@@ -216,7 +238,7 @@ def _first(templates: tuple[str, ...], values: Mapping[str, str]) -> str | None:
     return None
 
 
-def _spoken(values: Mapping[str, Any], time_zone: str) -> Mapping[str, str]:
+def _spoken(values: Mapping[str, Any], time_zone: str) -> dict[str, str]:
     """An entry's values as people say them; what is None or a list of things is left out."""
     return {name: said for name, value in values.items() if (said := _said(name, value, time_zone)) is not None}
 
@@ -232,7 +254,8 @@ def _said(name: str, value: Any, time_zone: str) -> str | None:
     if words is not None:
         return words.get(str(value))
     if name == "credit_type":
-        return _credit_name(str(value))
+        rule = _rule(value)
+        return rule.name if rule else str(value)
     if name in ("fields", "sessions"):
         return str(value).replace(",", ", ").replace("_", " ")
     try:
@@ -243,8 +266,9 @@ def _said(name: str, value: Any, time_zone: str) -> str | None:
         return str(value)
 
 
-def _credit_name(code: str) -> str:
+def _rule(code: object) -> CreditRule | None:
+    """The newest rule of a credit type; None for one that this release does not know."""
     try:
-        return credit.rule(code).name
+        return credit.rule(str(code))
     except credit.UnknownCreditTypeError:
-        return code
+        return None

@@ -36,10 +36,10 @@ _LARGEST: Final = 2**31
 async def show_history(
     claim_id: str, principal: Office, services: ServicesOf, limit: Limit = 50, after: After = 0
 ) -> Response:
-    """Everything that happened to a claim, refusals too, oldest first, as its learner reads it."""
+    """Everything that happened to a claim, refusals too, oldest first, in the words that its learner reads."""
     policy, entries = await _entries_of(services, claim_id, after, limit)
     own = await services.database.statements(lambda c: history.accounts_of_person(c, principal.learner_id))
-    return history_page(entries, limit, own, policy.time_zone)
+    return history_page(entries, limit, own, policy.time_zone, is_office=True)
 
 
 @router.get("/v1/staff/claims/{claim_id}/audit", response_model=answers.AuditTrail)

@@ -201,11 +201,13 @@ async def show_history(
     return history_page(entries, limit, own, policy.time_zone)
 
 
-def history_page(entries: list[TrailEntry], limit: int, reader: Collection[str], time_zone: str) -> Response:
+def history_page(
+    entries: list[TrailEntry], limit: int, reader: Collection[str], time_zone: str, *, is_office: bool = False
+) -> Response:
     """A page of audit entries in words; ``entries`` may hold one more than the limit."""
     shown = entries[:limit]
     has_more = len(entries) > limit
-    data = [entry_json(entry, reader, time_zone) for entry in shown]
+    data = [entry_json(entry, reader, time_zone, is_office=is_office) for entry in shown]
     return json_response({"data": data, "has_more": has_more, "next": shown[-1].seq if has_more else None})
 
 
