@@ -117,6 +117,11 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "The certificate was revoked",
         "Nothing that it said counts any more; the verification page says since when.",
     ),
+    "credential_key_revoked": ProblemKind(
+        410,
+        "The key that signed this credential was revoked",
+        "The certificate holds; ask the office to reissue it if you need the credential.",
+    ),
     "rate_limited": ProblemKind(429, "Too many requests", "Wait for the seconds in Retry-After, then go on."),
     "internal_error": ProblemKind(500, "Something went wrong here", "It was logged under the incident's id."),
     "database_unavailable": ProblemKind(
@@ -136,6 +141,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "correction_in_progress": ProblemKind(
         409, "Another correction is not finished", "See details; wait until it is, or have it approved or declined."
+    ),
+    "retention_ended": ProblemKind(
+        409, "The retention of this claim has ended", "Its award stays as it is: what a correction needs was removed."
     ),
     "correction_settled": ProblemKind(
         409, "The correction waits for nobody", "It was decided about already; look at its state."

@@ -13,7 +13,7 @@ from domain.claims import Attention
 from domain.corrections import Change, CorrectionKind, CorrectionState, from_json
 from domain.people import name_key
 from storage.database import CLAIMS_CHANNEL
-from storage.tables import CEActivityRow, CorrectionRow, LearnerRow
+from storage.tables import CEActivityRow, ClaimRow, CorrectionRow, LearnerRow
 
 _UNFINISHED_STATES: Final = (CorrectionState.AWAITING_APPROVAL, CorrectionState.APPROVED, CorrectionState.APPLIED)
 
@@ -24,6 +24,10 @@ class InProgressError(Exception):
     def __init__(self, correction_id: str) -> None:
         super().__init__(correction_id)
         self.correction_id = correction_id
+
+
+class PurgedError(Exception):
+    """What a correction needs was removed at the end of the claim's retention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,14 @@ def unfinished_corrections(connection: Connection) -> Sequence[RowMapping]:
 
 
 async def request(connection: AsyncConnection, new: NewCorrection) -> None:
-    """Record that something is to be corrected; raises ``InProgressError`` while another correction is unfinished."""
+    """Record that something is to be corrected.
+
+    Raises ``InProgressError`` while another correction is unfinished, ``PurgedError`` once the claim was purged.
+    """
+    # The lock keeps a purge waiting, which then finds the correction and leaves the claim alone.
+    purged_at = select(ClaimRow.purged_at).where(ClaimRow.id == new.claim_id).with_for_update(read=True)
+    if (await connection.execute(purged_at)).scalar_one() is not None:
+        raise PurgedError(new.claim_id)
     values = {
         "id": new.id,
         "claim_id": new.claim_id,

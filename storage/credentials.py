@@ -19,13 +19,17 @@ _COUNT_EVERY: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedCredential:
-    """A credential as it was signed: the JSON with its embedded proof, and the same facts as a token."""
+    """A credential as it was signed: the JSON with its embedded proof, and the same facts as a token.
+
+    Where ``is_key_revoked``, every verifier refuses it.
+    """
 
     certificate_id: str
     content: bytes
     sha256: bytes
     jwt: str
     key_id: str
+    is_key_revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,9 @@ _LOCKED: Final = text(
     """
 )
 _SIGNED: Final = """
-    SELECT c.certificate_id, d.content, c.sha256, c.jwt, c.key_id
+    SELECT c.certificate_id, d.content, c.sha256, c.jwt, c.key_id, k.revoked_at IS NOT NULL AS is_key_revoked
       FROM credentials c JOIN documents d ON d.sha256 = c.sha256
+      LEFT JOIN signing_keys k ON k.id = c.key_id
       JOIN certificates x ON x.id = c.certificate_id
       JOIN awards w ON w.id = x.award_id
       JOIN learners o ON o.id = w.learner_id

@@ -14,7 +14,8 @@ class IssuedCertificate:
     """One issued version of a certificate, and what became of the newest issued one of the same claim.
 
     ``data`` is what the version prints. Days are local days in the CE activity's time zone: ``ended_on`` is the one on
-    which the version was superseded or revoked. ``has_credential`` says whether a machine credential belongs to it.
+    which the version was superseded or revoked. ``has_credential`` says whether a machine credential belongs to it,
+    signed with a key that is still trusted.
     """
 
     code: str
@@ -40,8 +41,8 @@ _ISSUED: Final = """
     SELECT x.verification_code AS code, x.version, x.data,
            CAST(x.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS ended_on,
            l.shows_name AND q.purged_at IS NULL AS shows_name,
-           EXISTS (SELECT 1 FROM credentials c WHERE c.certificate_id = x.id AND c.jwt IS NOT NULL)
-               AS has_credential,
+           EXISTS (SELECT 1 FROM credentials c LEFT JOIN signing_keys k ON k.id = c.key_id
+                    WHERE c.certificate_id = x.id AND c.jwt IS NOT NULL AND k.revoked_at IS NULL) AS has_credential,
            n.verification_code AS newest_code, n.state AS newest_state, n.award_state AS newest_award_state,
            CAST(n.ended_at AT TIME ZONE (v.policy ->> 'time_zone') AS date) AS newest_ended_on, n.revocation_class
       FROM certificates x

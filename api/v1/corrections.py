@@ -35,7 +35,7 @@ from domain.corrections import (
 from domain.identities import is_id, new_id
 from domain.refusals import RefusalCode
 from storage import corrections, intake
-from storage.corrections import Correction, InProgressError, NewCorrection
+from storage.corrections import Correction, InProgressError, NewCorrection, PurgedError
 from storage.intake import IdempotencyKey, KeyReusedError
 
 router = APIRouter(prefix="/v1/staff", tags=["corrections"], responses=answers.STAFF_PROBLEMS)
@@ -182,6 +182,8 @@ async def _record(services: Services, key: IdempotencyKey | None, new: NewCorrec
         return await services.database.transaction(record)
     except KeyReusedError:
         raise ProblemError("idempotency_key_reused") from None
+    except PurgedError:
+        raise ProblemError("retention_ended") from None
     except InProgressError as error:
         raise ProblemError("correction_in_progress", details={"correction": error.correction_id}) from None
 

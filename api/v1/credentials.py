@@ -30,7 +30,9 @@ _CREDENTIAL: Final[answers.Responses] = {
         "content": {MEDIA_TYPE: {}, _JWT: {}},
     },
 }
-_REVOKED: Final[answers.Responses] = {410: {"model": answers.Problem, "description": "The certificate was revoked."}}
+_REVOKED: Final[answers.Responses] = {
+    410: {"model": answers.Problem, "description": "The certificate was revoked, or the key that signed this."}
+}
 _LARGEST_NUMBER: Final = 2**31 - 1
 # Wallets and verifiers run in browsers too, on sites that we do not know.
 _FOR_ALL_SITES: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -105,7 +107,12 @@ async def download_credential(request: Request, claim_id: str, principal: Signed
 
 
 def _answer(request: Request, signed: credentials.SignedCredential, headers: dict[str, str]) -> Response:
-    """The credential in the form that is asked for: the JSON that the PDF carries, unless a token is named."""
+    """The credential in the form that is asked for: the JSON that the PDF carries, unless a token is named.
+
+    Raises 410 once the key that signed it was revoked: nobody should be given what every verifier refuses.
+    """
+    if signed.is_key_revoked:
+        raise ProblemError("credential_key_revoked")
     headers = {**headers, "Vary": "Accept"}
     if _names(request, _JWT):
         return Response(signed.jwt, headers=headers, media_type=_JWT)

@@ -116,6 +116,66 @@ async def test_a_revoked_award_is_on_no_transcript_and_its_certificate_not_serve
     assert history[-1]["event"] == "credit.revoked"
 
 
+async def test_what_staff_write_about_a_correction_is_for_the_office(
+    awarded: TestClaim, coordinator: Person, auditor: Person, database_url: str, client: httpx2.AsyncClient
+) -> None:
+    learner = await sign_in(database_url, client, email=awarded.email)
+    secret = REVOKED | {"reason": "Was not there, says J. Doe."}
+    assert (await coordinator.post(address(awarded, "revoke"), secret)).status_code == 200
+    told = await learner.get(f"/v1/claims/{awarded.claim_id}/history?limit=100")
+    assert [entry["event"] for entry in told.json()["data"]][-2:] == ["correction.requested", "credit.revoked"]
+    assert "J. Doe" not in told.text
+    for path in (address(awarded, "history"), address(awarded, "audit")):
+        requested = (await auditor.get(f"{path}?limit=100")).json()["data"][-2]
+        assert requested["reason"] == "Was not there, says J. Doe."
+
+
+async def test_entries_of_a_correction_say_which_request_brought_it_and_what_became_of_the_award(
+    awarded: TestClaim, coordinator: Person, corrections: PostgresCorrectionActivities
+) -> None:
+    await finish(corrections, (await coordinator.post(address(awarded, "correct"), HALF)).json())
+    await coordinator.post(address(awarded, "correct"), {"given_name": "Alicia", "reason": "Misspelt."})
+    entries = (await coordinator.get(f"{address(awarded, 'audit')}?limit=100")).json()["data"]
+    by_event = {entry["event"]: entry for entry in entries}
+    granted, corrected, renamed = (by_event[name] for name in ("credit.awarded", "credit.corrected", "name.corrected"))
+    assert corrected["rule"] == granted["rule"]
+    assert "ama_pra_category_1@" in corrected["rule"]
+    # No award was granted by another spelling.
+    assert granted["rule"].startswith(f"{renamed['rule']} ")
+    asked = [entry["request_id"] for entry in entries if entry["event"] == "correction.requested"]
+    assert [corrected["request_id"], renamed["request_id"]] == asked
+    assert all(each.startswith("req_") for each in asked)
+    assert corrected["before"]["award"] == granted["after"]["award"] == corrected["after"]["supersedes"]
+    assert (corrected["before"]["award_state"], corrected["after"]["award_state"]) == ("active", "active")
+
+
+async def test_times_are_written_in_one_way_everywhere(
+    awarded: TestClaim, coordinator: Person, database_url: str, client: httpx2.AsyncClient
+) -> None:
+    learner = await sign_in(database_url, client, email=awarded.email)
+    own = (await learner.get(f"/v1/claims/{awarded.claim_id}/history?limit=100")).json()["data"]
+    entries = (await coordinator.get(f"{address(awarded, 'audit')}?limit=100")).json()["data"]
+    times = [entry["at"] for entry in own + entries] + [entry["recorded_at"] for entry in entries]
+    values = [entry["details"] for entry in own] + [entry["after"] for entry in entries]
+    within = [at for each in values for name, at in each.items() if name.endswith("_at") and at]
+    assert within
+    assert {at[-1] for at in times + within} == {"Z"}
+
+
+async def test_a_claim_whose_retention_ended_takes_no_correction_and_nothing_is_kept_of_the_request(
+    awarded: TestClaim, coordinator: Person, owner_engine: Engine
+) -> None:
+    with owner_engine.begin() as connection:
+        purged = text("UPDATE claims SET purged_at = now() WHERE id = :id")
+        connection.execute(purged, {"id": awarded.claim_id})
+    before = awarded.events()
+    for act, body in (("correct", HALF), ("reissue", AGAIN), ("revoke", REVOKED)):
+        assert refused(await coordinator.post(address(awarded, act), body)) == (409, "retention_ended")
+    assert (await coordinator.get(address(awarded, "corrections"))).json()["data"] == []
+    assert awarded.events() == before
+    assert [award["state"] for award in awarded.awards()] == ["active"]
+
+
 async def test_a_revocation_in_error_is_taken_back(awarded: TestClaim, coordinator: Person) -> None:
     await coordinator.post(address(awarded, "revoke"), REVOKED)
     assert refused(await coordinator.post(address(awarded, "correct"), HALF)) == (409, "no_active_award")

@@ -152,6 +152,33 @@ async def test_a_revoked_credential_is_gone(
     assert (await learner.get(issued.own)).status_code == 410
 
 
+async def test_a_credential_whose_key_was_revoked_is_offered_to_nobody_and_its_certificate_holds(
+    client: httpx2.AsyncClient, learner: Person, issued: Issued, engine: Engine
+) -> None:
+    look_up = f"/v1/certificates/{issued.code}"
+    assert (await client.get(look_up)).json()["credential_url"].endswith(issued.public)
+    # A key of this test's own: other credentials are signed with the one that all tests share.
+    stolen = """
+        INSERT INTO signing_keys (id, purpose, algorithm, public_key, retired_at)
+        VALUES (:id, 'credential', 'Ed25519', :public_key, now())
+    """
+    key_id = new_id("key")
+    change(engine, stolen, id=key_id, public_key=secrets.token_bytes(32))
+    moved = """
+        UPDATE credentials SET key_id = :id
+         WHERE certificate_id = (SELECT id FROM certificates WHERE verification_code = :code)
+    """
+    change(engine, moved, id=key_id, code=issued.code)
+    # A key that was only retired is trusted for what it signed.
+    assert (await client.get(issued.public)).status_code == 200
+    change(engine, "UPDATE signing_keys SET revoked_at = now() WHERE id = :id", id=key_id)
+    for answer in (await client.get(issued.public), await learner.get(issued.own)):
+        assert (answer.status_code, answer.json()["code"]) == (410, "credential_key_revoked")
+    found = (await client.get(look_up)).json()
+    assert (found["status"], found["credential_url"]) == ("valid", None)
+    assert issued.public not in (await client.get(f"/verify/{issued.code}")).text
+
+
 async def test_a_credential_whose_learner_hides_the_name_is_as_absent_as_any(
     client: httpx2.AsyncClient, learner: Person, issued: Issued
 ) -> None:
