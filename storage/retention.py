@@ -108,6 +108,8 @@ def _pages(engine: Engine, query: Any, before: date) -> Iterator[RowMapping]:
         last = rows[-1]["id"]
 
 
+# Locked in a statement of its own: what the next one reads was committed before, a correction just asked for, too.
+_LOCK: Final = text("SELECT 1 FROM claims WHERE id = :claim_id FOR UPDATE")
 _CLAIM: Final = text(
     """
     SELECT c.id, c.learner_id, c.ce_activity_id, c.version_id, c.closed_at, c.purged_at,
@@ -117,7 +119,7 @@ _CLAIM: Final = text(
            EXISTS (SELECT 1 FROM submissions s WHERE s.claim_id = c.id AND s.decided_at IS NULL)
            OR EXISTS (SELECT 1 FROM corrections k WHERE k.claim_id = c.id AND k.finished_at IS NULL) AS is_busy
       FROM claims c JOIN learners l ON l.id = c.learner_id
-     WHERE c.id = :claim_id FOR UPDATE OF c
+     WHERE c.id = :claim_id
     """
 )
 
@@ -125,6 +127,7 @@ _CLAIM: Final = text(
 def _purge_claim(
     connection: Connection, claim_id: str, policies: _Policies, order: Order, removed: Counter[str], *, is_applied: bool
 ) -> Standing:
+    connection.execute(_LOCK, {"claim_id": claim_id})
     row = connection.execute(_CLAIM, {"claim_id": claim_id}).mappings().one()
     stream, ce_activity = claim_stream(claim_id), ce_activity_stream(row["ce_activity_id"])
     learners = [learner_stream(row[name]) for name in ("learner_id", "person_id")]
