@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.auth import Principal, client_address, count_request, find_principal, public, refuse_cross_site
 from api.pages.rendering import page, problems_page
@@ -78,6 +79,7 @@ async def reader(principal: Annotated[Principal | None, Depends(visitor)]) -> Pr
     return principal
 
 
+_ICON: Final = Path(__file__).parents[1] / "static" / "favicon.svg"
 ACCESS: Final = frozenset({visitor, reader})
 Visitor = Annotated[Principal | None, Depends(visitor)]
 Reader = Annotated[Principal, Depends(reader)]
@@ -251,6 +253,13 @@ async def _own(services: Services, principal: Principal, claim_id: str) -> Claim
 async def show_problems() -> Response:
     """What each problem means."""
     return problems_page()
+
+
+@router.get("/favicon.ico", dependencies=[Depends(public)])
+async def show_icon() -> Response:
+    """Laurel's mark, for browsers that ask without being told where it is: beside a printed certificate or JSON."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return FileResponse(_ICON, media_type="image/svg+xml", headers=headers)
 
 
 @router.get("/static/certificate.css", dependencies=[Depends(public)])
