@@ -44,13 +44,19 @@ PROVIDER = "lakeside-academy-of-medicine"
 
 
 def example_policy(**changes: Any) -> CEActivityPolicy:
-    """The flow C example, with a short grading delay unless the test says otherwise."""
-    policy = read_definition(EXAMPLE.read_text()).policy
+    """The flow C example, with a short grading delay unless the test says otherwise, and without its pictures."""
+    policy = without_pictures(read_definition(EXAMPLE.read_text()).policy)
     grading_seconds = changes.pop("grading_seconds", 1)
     requirements = tuple(
         replace(r, grading_seconds=grading_seconds) if isinstance(r, PostTest) else r for r in policy.requirements
     )
     return replace(policy, **({"requirements": requirements} | changes))
+
+
+def without_pictures(policy: CEActivityPolicy) -> CEActivityPolicy:
+    """The policy for a record in which nobody stored a logo or a signature."""
+    signatories = tuple(replace(each, signature=None) for each in policy.signatories)
+    return replace(policy, provider=replace(policy.provider, logo=None), signatories=signatories)
 
 
 def right_answers(policy: CEActivityPolicy) -> dict[str, str]:

@@ -5,16 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from cli.actor import cli_actor
 from cli.demo.stories import STORIES
 from cli.demo.telling import EXAMPLES, Teller
 from cli.errors import StackError
 from cli.local import LocalStack, default_data_dir
 from cli.main import stop_on_signals
 from cli.terminal import progress_printer
+from documents.images import clean_image
 from domain.policy import PostTest
+from storage import images
+from storage.acts import Actor
 from storage.catalog import publish
 from storage.database import create_sync_engine
 from storage.definitions import Definition, read_definition
+from storage.images import NewImage
 
 __all__ = ["EXAMPLES", "FAST_GRADING_SECONDS", "STORY", "load_examples", "run_demo"]
 
@@ -49,9 +54,13 @@ def run_demo(flow: str, *, once: bool, fast: bool, data_dir: Path | None) -> Non
 
 
 def load_examples(database_url: str, *, fast: bool) -> None:
-    """Publish every definition in ``examples/``; with ``fast``, post-tests are graded after two seconds."""
+    """Add the pictures and publish the definitions in ``examples/``; with ``fast``, tests are graded in two seconds."""
     engine = create_sync_engine(database_url, pool_size=1)
     with engine.begin() as connection:
+        for path in sorted((EXAMPLES / "images").glob("*.png")):
+            picture = clean_image(path.read_bytes())
+            new = NewImage(path.stem, picture.content, picture.media_type, picture.width, picture.height)
+            images.add(connection, new, Actor(cli_actor()))
         for path in sorted(EXAMPLES.glob("*.yaml")):
             definition = read_definition(path.read_text())
             publish(connection, _graded_fast(definition) if fast else definition, None)

@@ -53,7 +53,7 @@ from domain.submissions import (
 )
 from storage.definitions import read_definition
 from storage.tables import ContentProgressRow, LearnerIdentifierRow
-from tests.claims import TestClaim, responses_to, right_answers, wrong_answers
+from tests.claims import TestClaim, responses_to, right_answers, without_pictures, wrong_answers
 from tests.domain.played import ENTRY, GROUP, PlayedClaim
 from tests.ways import BADGE, enrol, watched
 from worker import Activities
@@ -364,7 +364,7 @@ def stranger(way: Way) -> Profession:
 
 
 def policy_of(path: Path) -> CEActivityPolicy:
-    return read_definition(path.read_text(encoding="utf-8")).policy
+    return without_pictures(read_definition(path.read_text(encoding="utf-8")).policy)
 
 
 def ways(path: Path, most: int | None = None) -> list[Way]:
