@@ -125,6 +125,33 @@ async def test_what_people_wrote_is_sealed_and_opened_for_those_who_may_read_it(
     assert (await entries_of(coordinator, claim["id"]))[-1]["is_erased"] is True
 
 
+async def test_of_the_reasons_that_staff_give_a_learner_reads_only_why_there_is_more_time_or_not(
+    learner: Person, coordinator: Person, slug: str, engine: Engine
+) -> None:
+    claim = await opened(learner, slug)
+    events = ["extension.accepted", "extension_refusal.accepted", "extension.refused", "retry.accepted"]
+    with engine.begin() as connection:
+        stream = AuditStream.open(connection, claim_stream(claim["id"]))
+        for number, event in enumerate(events):
+            at, said = datetime(2026, 5, 1, 12, number, tzinfo=UTC), {"reason": f"Because of {event}."}
+            stream.append(
+                AuditEntry(
+                    step_key=new_id("x"), event=event, at=at, actor=coordinator.account_id, private=said,
+                    subject=learner.learner_id,
+                )
+            )  # fmt: skip
+    own, staffs, office = [
+        [entry["reason"] for entry in (await person.get(path)).json()["data"][1:]]
+        for person, path in (
+            (learner, f"{claim['href']}/history"),
+            (coordinator, f"/v1/staff/claims/{claim['id']}/history"),
+            (coordinator, f"/v1/staff/claims/{claim['id']}/audit"),
+        )
+    ]
+    assert own == ["Because of extension.accepted.", "Because of extension_refusal.accepted.", None, None]
+    assert staffs == office == [f"Because of {event}." for event in events]
+
+
 async def test_what_was_meddled_with_cannot_be_read_and_hides_nothing_else(
     learner: Person, coordinator: Person, slug: str, engine: Engine
 ) -> None:
