@@ -73,7 +73,7 @@ def _ordinary(logo: Image, signature: Image) -> CertificateData:
         certificate_id="crt_sample0000",
         version=1,
         verification_code="SAMP-LE00-0000-00",
-        verification_url="https://laurel.example/verify/SAMPLE00000000",
+        verification_url="https://laurel.example/verify/SAMP-LE00-0000-00",
         kind=CertificateKind.CREDIT,
         learner_name="Alice Moreau",
         learner_credentials="MD",

@@ -7,6 +7,7 @@ from typing import Any, Final
 from markupsafe import Markup, escape
 
 from documents.certificate_view import FILTERS, PictureView, SignatoryView
+from documents.fit import short_url
 from documents.models import CertificateData, CertificateKind
 from documents.typefaces import SERIF, text_width
 from documents.wording import day_range_words, day_words, unit_words
@@ -94,9 +95,7 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
         "credit": _credit(data),
         "accreditation_statement": FILTERS["set_credit_name"](data.accreditation_statement, data.credit),
         "designation_statement": FILTERS["set_credit_name"](data.designation_statement, data.credit),
-        "verification_link": Markup('<a href="{}">{}</a>').format(
-            data.verification_url, FILTERS["short_url"](data.verification_url)
-        ),
+        "verification_link": _link(data.verification_url),
         "qr": _picture("qr", PictureView(values["qr"], f"QR code: verify this certificate at {data.verification_url}")),
         "logo": _picture("logo", values["logo"]),
         "signatories": [
@@ -108,6 +107,12 @@ def template_fields(values: Mapping[str, Any]) -> dict[str, object]:
         "identifiers": [IdentifierFields(each.label, each.value) for each in data.identifiers],
         "classes": f"{_classes(data)} {values['fit'].classes}".rstrip(),
     }
+
+
+def _link(url: str) -> Markup:
+    """The address as people write it; its code, which has hyphens, is broken only where a line can't hold it."""
+    place, slash, code = short_url(url).rpartition("/")
+    return Markup('<a href="{}">{}<span class="whole">{}</span></a>').format(url, place + slash, code)
 
 
 def _words(data: CertificateData) -> dict[str, str]:

@@ -17,27 +17,38 @@ _TOLERANCE: Final = 1.0
 _SMALLEST_LETTERS: Final = 5 * 96 / 72
 _SMALLEST_QR_CODE: Final = 0.6 * 96
 _PALEST: Final = 0.5
+# WCAG 2.2 asks so much of large letters, and as little of none.
+_LEAST_CONTRAST: Final = 3.0
 _QR_CODE: Final = "picture:qr"
 # Some sheets for long words, and one for so many sessions.
 _SHEETS: Final = 3
 _SESSIONS_PER_SHEET: Final = 3
 # Of two lines that touch, each reaches a little into the other; of two in each other's way, half.
 _INNER: Final = 0.25
+_BOTTOM: Final = 10**9
 
 
 # What is painted later lies over what is painted before: margin boxes last, positioned boxes after the others.
 _Layer = tuple[bool, int, bool, int]
+# Red, green and blue from 0 to 1, and how opaque.
+_Colour = tuple[float, float, float, float]
+_WHITE: Final[_Colour] = (1.0, 1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """A box with a background: its edges, in CSS pixels."""
+    """A box with a background, or one of its borders: the edges, in CSS pixels; no one colour where it is a picture."""
 
     left: float
     top: float
     right: float
     bottom: float
     layer: _Layer
+    colour: _Colour | None
+
+    def has(self, x: float, y: float) -> bool:
+        """Whether the point lies on it."""
+        return self.left <= x <= self.right and self.top <= y <= self.bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class _Ink:
     size: float
     is_seen: bool
     layer: _Layer
+    colour: _Colour
     address: str = ""
 
     @property
@@ -68,7 +80,7 @@ def check_layout(document: Any, data: CertificateData, texts: Mapping[str, str])
 
     Raises ``RenderFailedError``, which is final, with ``TooManyPages``, ``PaperDiffers``, ``PageOverflows`` (something
     reaches over the edge), ``WordsOverlap``, ``WordsCovered`` (by a background), ``QrCodeNotReadable``, or what is not
-    shown, such as ``LearnerNotShown``.
+    shown, such as ``LearnerNotShown``: words with hardly any contrast to what is behind them do not count.
     """
     if len(document.pages) > _SHEETS + len(data.sessions) // _SESSIONS_PER_SHEET:
         raise _failure("TooManyPages")
@@ -78,7 +90,7 @@ def check_layout(document: Any, data: CertificateData, texts: Mapping[str, str])
         _check_page(page, inks, data.paper)
         if any(_covers(ground, ink) for ground in grounds for ink in inks):
             raise _failure("WordsCovered")
-        pages.append(inks)
+        pages.append([ink for ink in inks if ink.address or _stands_out(ink, grounds)])
     _check_words(texts, "".join(ink.words for inks in pages for ink in inks if ink.is_seen))
     if not any(_is_readable_code(ink) for inks in pages for ink in inks):
         raise _failure("QrCodeNotReadable")
@@ -138,6 +150,33 @@ def _covers(ground: _Ground, ink: _Ink) -> bool:
     return is_over and ground.layer > ink.layer and bool(ink.words.strip() or ink.address)
 
 
+def _stands_out(ink: _Ink, grounds: Iterable[_Ground]) -> bool:
+    """Whether words differ enough from what is behind their middle; before a picture nobody can say."""
+    x, y = (ink.left + ink.right) / 2, (ink.top + ink.bottom) / 2
+    behind = _WHITE
+    for ground in sorted(grounds, key=lambda ground: ground.layer):
+        if ground.layer < ink.layer and ground.has(x, y):
+            if ground.colour is None:
+                return True
+            behind = _over(ground.colour, behind)
+    darker, lighter = sorted((_luminance(behind), _luminance(_over(ink.colour, behind))))
+    return (lighter + 0.05) / (darker + 0.05) >= _LEAST_CONTRAST
+
+
+def _over(upper: _Colour, lower: _Colour) -> _Colour:
+    red, green, blue = (above * upper[3] + below * (1 - upper[3]) for above, below in zip(upper[:3], lower[:3]))  # noqa: B905 - both are three
+    return red, green, blue, 1.0
+
+
+def _luminance(colour: _Colour) -> float:
+    """The relative luminance of WCAG 2.2."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 - the definition of sRGB
+        for part in colour[:3]
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A box in the tree, with what it has from the boxes around it."""
@@ -165,7 +204,7 @@ class _Place:
 def _printed(page: Any) -> tuple[list[_Ink], list[_Ground]]:
     """Words and pictures in the order of the text, and the backgrounds that might lie over them."""
     inks: list[_Ink] = []
-    grounds: list[_Ground] = []
+    grounds = list(_sheet(page))
     waiting = [_Place(page._page_box)]  # noqa: SLF001 - WeasyPrint shows its boxes to nobody
     order = 0
     while waiting:
@@ -176,16 +215,53 @@ def _printed(page: Any) -> tuple[list[_Ink], list[_Ground]]:
         address = box.element.get("src", "") if box.element is not None and box.element_tag == "img" else ""
         if words is not None or (address and hasattr(box, "replacement")):
             inks.append(_ink(place, layer, words or "", address))
-        elif order > 1 and _has_ground(box.style):
-            left, top = box.border_box_x(), box.border_box_y()
-            grounds.append(_Ground(left, top, left + box.border_width(), top + box.border_height(), layer))
+        else:
+            grounds += _grounds(place, layer)
         waiting += [place.inside(child) for child in reversed(getattr(box, "children", ()))]
     return inks, grounds
 
 
-def _has_ground(style: Any) -> bool:
-    is_coloured = getattr(style["background_color"], "alpha", 1.0) > 0
-    return is_coloured or any(kind != "none" for kind, _ in style["background_image"])
+def _sheet(page: Any) -> Iterable[_Ground]:
+    """What is painted behind everything: the backgrounds of the page, and of ``html`` or ``body``."""
+    box = page._page_box  # noqa: SLF001 - see _printed
+    for number, background in enumerate((box.background, box.canvas_background)):
+        if background is not None:
+            is_picture = any(layer.image is not None for layer in background.layers)
+            colour = None if is_picture else _rgba(background.color)
+            yield _Ground(0, 0, page.width, page.height, (False, -_BOTTOM, False, number), colour)
+
+
+def _grounds(place: _Place, layer: _Layer) -> Iterable[_Ground]:
+    """The background of a box, unless it is the sheet's own, and its borders."""
+    box, style = place.box, place.box.style
+    left, top = box.border_box_x(), box.border_box_y()
+    right, bottom = left + box.border_width(), top + box.border_height()
+    is_picture = any(kind != "none" for kind, _ in style["background_image"])
+    colour = _colour(style, "background_color", place.opacity)
+    if layer[-1] > 1 and (is_picture or colour[3] > 0):
+        yield _Ground(left, top, right, bottom, layer, None if is_picture else colour)
+    sides = {
+        "left": (left, top, left + box.border_left_width, bottom),
+        "right": (right - box.border_right_width, top, right, bottom),
+        "top": (left, top, right, top + box.border_top_width),
+        "bottom": (left, bottom - box.border_bottom_width, right, bottom),
+    }
+    for side, edges in sides.items():
+        is_wide = getattr(box, f"border_{side}_width") >= _SMALLEST_LETTERS
+        colour = _colour(style, f"border_{side}_color", place.opacity)
+        if is_wide and colour[3] > 0:
+            yield _Ground(*edges, layer, colour)
+
+
+def _colour(style: Any, name: str, opacity: float) -> _Colour:
+    value = style["color"] if style[name] == "currentcolor" else style[name]
+    red, green, blue, alpha = _rgba(value)
+    return red, green, blue, alpha * opacity
+
+
+def _rgba(colour: Any) -> _Colour:
+    red, green, blue = colour.to("srgb").coordinates
+    return red, green, blue, colour.alpha
 
 
 def _ink(place: _Place, layer: _Layer, words: str, address: str) -> _Ink:
@@ -203,6 +279,7 @@ def _ink(place: _Place, layer: _Layer, words: str, address: str) -> _Ink:
         and not is_pale
         and (style["font_size"] >= _SMALLEST_LETTERS or bool(address)),
         layer=layer,
+        colour=_colour(style, "color", place.opacity),
         address=address,
     )
 

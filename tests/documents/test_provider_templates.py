@@ -99,6 +99,11 @@ def test_hostile_data_is_printed_as_it_is_and_does_nothing() -> None:
         (".learner { font-size: 3pt }", "LearnerNotShown"),
         (".learner { opacity: 0.1 }", "LearnerNotShown"),
         (".learner { color: transparent }", "LearnerNotShown"),
+        (".learner { color: #e8e8e8 }", "LearnerNotShown"),
+        ("#foot .statement { color: #fff }", "DesignationStatementNotShown"),
+        (".learner { background: #0f2f44 }", "LearnerNotShown"),
+        ("body { background: #16242e }", "DesignationStatementNotShown"),
+        (".provider-name { color: #0f2f44 }", "ProviderNameNotShown"),
         (".activity { display: none }", "TitleNotShown"),
         (".amount em { display: none }", "CreditNotShown"),
         (".amount { opacity: 0 }", "CreditNotShown"),
@@ -135,6 +140,21 @@ def test_a_background_may_lie_under_words_but_not_over_them() -> None:
         ".sheet { background: #eef } .learner { background: #ffe } .provider { background: #123; z-index: -1 }"
     )
     assert render_certificate(sample_job(Sample.ORDINARY, Paper.LETTER, under)).startswith(b"%PDF")
+
+
+def test_white_words_may_stand_on_a_dark_box_and_any_words_on_a_gradient() -> None:
+    dark = styled("#foot .statement { background: #222; color: #fff } .occasion { border: 8pt solid currentcolor }")
+    assert render_certificate(sample_job(Sample.ORDINARY, Paper.LETTER, dark)).startswith(b"%PDF")
+    gradient = styled(".learner { background: linear-gradient(#000, #444); color: #fff }")
+    assert render_certificate(sample_job(Sample.ORDINARY, Paper.LETTER, gradient)).startswith(b"%PDF")
+
+
+def test_an_address_that_is_too_long_for_its_line_is_broken_before_its_code() -> None:
+    job = sample_job(Sample.ORDINARY, Paper.LETTER, TEMPLATE)
+    url = "https://ce.greatlakes.example/verify/7KQF-M2XV-9RTB-4H"
+    pdf = render_certificate(replace(job, data=replace(job.data, verification_url=url)))
+    lines = pypdf.PdfReader(BytesIO(pdf)).pages[0].extract_text().splitlines()
+    assert "7KQF-M2XV-9RTB-4H" in [line.strip() for line in lines]
 
 
 def test_a_page_may_stand_upright() -> None:

@@ -111,5 +111,5 @@ def test_a_wrong_password_and_a_missing_file_are_told_to_the_operator(office: Pa
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, office: Path) -> None:
     monkeypatch.setitem(sys.modules, "pyhanko.sign.signers", None)
-    with pytest.raises(SignatureUnavailableError, match=r"laurel\[sign\]"):
+    with pytest.raises(SignatureUnavailableError, match=r"\[sign\]"):
         PdfSigner(office / "office.p12", office / "password")
