@@ -78,6 +78,17 @@ async def test_the_certificates_page_leads_to_pdf_print_and_verification(
     assert (await learner.client.get(font[1])).content[:4] == b"wOF2"
 
 
+async def test_a_browser_that_asks_for_an_icon_gets_one_and_may_keep_it(learner: Person) -> None:
+    page = await learner.client.get("/sign-in")
+    linked = re.search(r'<link rel="icon" href="([^"]+)"', page.text)
+    assert linked is not None
+    for path in ("/favicon.ico", linked[1]):
+        icon = await learner.client.get(path)
+        assert icon.headers["content-type"].startswith("image/svg+xml")
+        assert "max-age=86400" in icon.headers["cache-control"]
+        assert icon.text.startswith("<svg")
+
+
 async def test_a_certificate_in_another_look_is_printed_from_its_own_bytes(
     learner: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
 ) -> None:
