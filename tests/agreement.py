@@ -175,7 +175,7 @@ async def _online(row: Mapping[str, Any], get: Get, client: str) -> Any:
     answer = (await get(f"/v1/certificates/{code}", client)).json()
     page = unescape(re.sub(r"<[^>]+>", " ", (await get(f"/verify/{code}", client)).text))
     # A revocation ends every version, and one that was taken back leaves the revoked version superseded.
-    status = "valid" if row["state"] == "issued" else "superseded"
+    status = "valid" if (row["state"], row["award"]) == ("issued", "active") else "superseded"
     status = "revoked" if row["newest_state"] == "revoked" else status
     if answer["status"] != status:
         yield "api", f"status {answer['status']} of a certificate that is {row['state']}"

@@ -30,8 +30,8 @@ def job(certificate: CertificateData) -> CertificateJob:
 
 def child_of(renderer: ProcessRenderer) -> psutil.Process:
     renderer.start()
-    (child,) = (process for process in psutil.Process().children() if "documents.render_child" in process.cmdline())
-    return child
+    assert renderer._child is not None
+    return psutil.Process(renderer._child._process.pid)
 
 
 def template(html: str) -> TemplateSource:
@@ -56,16 +56,10 @@ def test_a_process_that_was_killed_is_replaced_without_a_word(renderer: ProcessR
 
 
 def test_a_render_that_never_ends_is_stopped_and_the_next_one_works(
-    renderer: ProcessRenderer, job: CertificateJob
+    job: CertificateJob,
 ) -> None:
-    child = child_of(renderer)
     impatient = ProcessRenderer(memory_mb=256, seconds=1)
-    impatient.start()
-    (slow,) = (
-        process
-        for process in psutil.Process().children()
-        if "documents.render_child" in process.cmdline() and process.pid != child.pid
-    )
+    slow = child_of(impatient)
     slow.suspend()
     error = failure(impatient, job)
     assert (error.code, error.is_final) == ("RenderTimeout", False)
@@ -81,10 +75,7 @@ def test_it_has_no_secret_of_its_parent_and_no_network(
     own = ProcessRenderer()
     own.start()
     try:
-        child = max(
-            (process for process in psutil.Process().children() if "documents.render_child" in process.cmdline()),
-            key=lambda process: process.create_time(),
-        )
+        child = child_of(own)
         assert set(child.environ()) <= {"PATH", "LC_ALL", "PYTHONPATH", "TMPDIR", "HOME"}
         if own.is_offline:
             assert Path(f"/proc/{child.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()

@@ -298,7 +298,8 @@ async def test_staff_extend_a_deadline_and_the_claim_and_its_workflow_follow(
     assert problem(earlier) == (409, "deadline_not_later")
     await shows(temporal.get_workflow_handle(f"claim-{claim['id']}"), ClaimDueAt=due_at)
     last, refused = learner.get(f"{claim['href']}/history")["data"][-2:]
-    assert (last["text"], last["actor"], last["reason"]) == ("The deadline was extended.", "other", "Parental leave.")
+    assert last["text"] == "The deadline was extended to 31 Jan 2029, 23:59 (Chicago, UTC-6)."
+    assert (last["actor"], last["reason"]) == ("other", "Parental leave.")
     assert refused["event"] == "extension.refused"
 
 
@@ -371,12 +372,12 @@ def test_the_history_tells_the_whole_story_in_sentences(learner: Person) -> None
         "The claim was opened.",
         "Participation was proved.",
         "Completing the evaluation was refused: this step is locked.",
-        "An attempt at the post-test was started.",
-        "The answers to the post-test were given.",
+        "Attempt 1 at the post-test was started.",
+        "The answers of attempt 1 at the post-test were given.",
         "The post-test was graded. 5 of 5 answers are right: passed.",
         "The evaluation was completed.",
-        "Credit was claimed.",
-        "The credit was awarded: 1.00.",
+        "Credit was claimed: 1.00 AMA PRA Category 1 Credit(s)™.",
+        "The credit was awarded: 1.00 AMA PRA Category 1 Credit(s)™.",
         "The certificate was issued.",
         "The certificate was announced by e-mail.",
     ]

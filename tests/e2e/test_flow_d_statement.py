@@ -229,7 +229,7 @@ def test_line_7_a_certificate_of_thirty_sessions_goes_on_over_the_page(
     listed = [int(number) for page in pages for number in re.findall(r"Short talk (\d+):", page)]
     assert listed == list(range(1, 31))
     assert re.search(r"Short talk 30: .* Total awarded 15\.00", pages[-1])
-    assert all(claim["certificate"]["id"] in page for page in pages)
+    assert all(claim["certificate"]["verification_code"] in page for page in pages)
 
 
 def test_line_9_the_library_is_browsed_and_online_activities_lead_to_their_content(town: Town) -> None:

@@ -35,8 +35,10 @@ _NEVER = {
     "WHERE (SELECT string_agg(state, ',') FROM outgoing_emails e WHERE e.subject_id = c.id) IS DISTINCT FROM 'sent'",
     "documents do not hash to their name": "SELECT encode(sha256, 'hex') FROM documents "
     "WHERE sha256 <> sha256(content)",
-    "documents belong to no certificate": "SELECT encode(sha256, 'hex') FROM documents d "
-    "WHERE NOT EXISTS (SELECT FROM certificates c WHERE c.sha256 = d.sha256)",
+    "documents belong to no certificate, credential or picture": "SELECT encode(sha256, 'hex') FROM documents d "
+    "WHERE NOT EXISTS (SELECT FROM certificates c WHERE c.sha256 = d.sha256) "
+    "AND NOT EXISTS (SELECT FROM credentials c WHERE c.sha256 = d.sha256) "
+    "AND NOT EXISTS (SELECT FROM images i WHERE i.sha256 = d.sha256)",
     "attempts were answered and not graded": "SELECT claim_id FROM attempts "
     "WHERE (submitted_at IS NULL) <> (graded_at IS NULL)",
     "certificates were issued before their award": "SELECT c.id FROM certificates c JOIN awards a ON a.id = c.award_id "
