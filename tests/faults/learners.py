@@ -22,7 +22,8 @@ from tests.claims import example_policy, full_responses, right_answers, wrong_an
 Json = dict[str, Any]
 
 POLICY = example_policy()
-PATIENCE = 100.0
+# Longer than the outbox keeps an e-mail for a sender that was killed while it sent (two minutes).
+PATIENCE = 200.0
 _AWAY = (502, 503, 504)
 _LINK = re.compile(r"/sign-in\?token=(\S+)")
 
