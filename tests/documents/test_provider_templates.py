@@ -47,10 +47,15 @@ def text_of(pdf: bytes) -> str:
 
 
 class InThisProcess:
-    """Renders where the test runs."""
+    """Renders where the test runs, and keeps what came of each job."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[CertificateJob, bytes]] = []
 
     def render(self, job: CertificateJob) -> bytes:
-        return render_certificate(job)
+        pdf = render_certificate(job)
+        self.made.append((job, pdf))
+        return pdf
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,15 @@ def renderer() -> Iterator[ProcessRenderer]:
 
 
 def test_the_example_fits_its_page_with_every_sample_on_every_paper() -> None:
-    try_out(TEMPLATE, InThisProcess())
+    renderer = InThisProcess()
+    try_out(TEMPLATE, renderer)
+    assert [job for job, _ in renderer.made] == [
+        sample_job(sample, paper, TEMPLATE) for sample in Sample for paper in Paper
+    ]
+    for job, pdf in renderer.made:
+        assert job.data.verification_code in text_of(pdf)
+        # Sessions fill as many pages as they need; everything else is to fit on one.
+        assert len(pypdf.PdfReader(BytesIO(pdf)).pages) == 1 or job.data.sessions
 
 
 def test_a_certificate_of_a_template_is_an_archival_document_like_every_other() -> None:

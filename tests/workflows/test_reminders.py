@@ -81,8 +81,14 @@ async def test_a_claim_that_opens_late_is_not_reminded_of_days_that_are_past(
 ) -> None:
     claim = new_claim(claim_window=ClaimWindow(days=5))
     await claim.brought_to(Stage.AWAITING_TEST)
-    await forward(claim, planned(claim)[1] + timedelta(seconds=5))
-    await claim.until(lambda: len(notices(claim)) == 1)
+    fourteen_days, three_days, one_day = planned(claim)
+    assert fourteen_days < datetime.now(UTC) < three_days
+    assert claim.row()["reminds_at"] == three_days
+    assert notices(claim) == []
+    await forward(claim, three_days + timedelta(seconds=5))
+    await claim.until(lambda: bool(notices(claim)))
+    assert notices(claim) == [NoticePurpose.DEADLINE_REMINDER]
+    assert claim.row()["reminds_at"] == one_day
 
 
 async def test_an_extended_deadline_has_reminders_of_its_own(new_claim: NewClaim, forward: Forward) -> None:
