@@ -6,33 +6,13 @@ from typing import Any, Final
 
 from api.sentences import sentence
 from api.views import time_json
+from domain.replay import COLUMNS
 from storage.history import AccountName, TrailEntry
 
 _SYSTEM: Final = "laurel"
 _GONE: Final = "What was entered here was removed at the end of its retention."
 # What an entry says of the claim's row beside the fact itself; staff and auditors read it in full.
-_OF_THE_ROW: Final = frozenset(
-    {
-        "learner_id",
-        "version_id",
-        "stage",
-        "attention",
-        "participation_method",
-        "participation_at",
-        "disclosures_version",
-        "disclosures_at",
-        "evaluated_at",
-        "claimed_units",
-        "attestation_version",
-        "attested_at",
-        "finalized_at",
-        "awarded_at",
-        "notified_at",
-        "closed_as",
-        "closed_at",
-        "extension_requested_at",
-    }
-)
+_OF_THE_ROW: Final = frozenset(COLUMNS) - {"credit_type", "due_at", "participation", "statement"}
 # What staff write is for the office; whoever asks for more time is told why they get it, or why not.
 _TOLD: Final = frozenset({"extension.accepted", "extension_refusal.accepted"})
 _KINDS: Final = {"cli": "command_line", "operator": "operator", "integration": "platform"}
