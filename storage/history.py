@@ -54,17 +54,14 @@ class AccountName:
 
 _ENTRY: Final = "SELECT stream, seq, recorded_at, body, body_hash, hash FROM audit_events e"
 _OF_STREAM: Final = text(f"{_ENTRY} WHERE stream = :stream AND seq > :after ORDER BY seq LIMIT :limit")
-# Bodies are canonical JSON, in which a member is always written the same way; not every text in them is one that
-# PostgreSQL's own JSON functions take.
-_BODY: Final = "convert_from(body, 'UTF8')"
-_BY_ADDRESS: Final = (
-    "EXISTS (SELECT FROM accounts a WHERE lower(a.email) = lower(:actor)"
-    f" AND position('\"actor\":\"' || a.id || '\"' IN {_BODY}) > 0)"
+_ACTORS: Final = text(
+    "SELECT id FROM accounts WHERE lower(email) = lower(:actor) UNION ALL"
+    " SELECT encode(convert_to(substr(:written, 2, length(:written) - 2), 'UTF8'), 'escape')"
 )
 _CONDITIONS: Final = {
     "stream": "(stream = :stream OR starts_with(stream, :stream || ':'))",
-    "event": f"(position(:event_member IN {_BODY}) > 0 OR position(:event_start IN {_BODY}) > 0)",
-    "actor": f"(position(:actor_member IN {_BODY}) > 0 OR {_BY_ADDRESS})",
+    "event": "(audit_event(body) = :event OR starts_with(audit_event(body), :event || '.'))",
+    "actor": "audit_actor(body) = ANY(:actors)",
     "since": "recorded_at >= :since",
     "until": "recorded_at < :until",
     "after": (
@@ -87,18 +84,14 @@ async def search(connection: AsyncConnection, wanted: TrailFilter) -> list[Trail
     query = text(f"{_ENTRY} WHERE {where} ORDER BY recorded_at DESC, stream DESC, seq DESC LIMIT :limit")
     after_stream, after_seq = given.pop("after", (None, None))
     place = {} if after_stream is None else {"after_stream": after_stream, "after_seq": after_seq}
-    members = {
-        "event_member": _member("event", wanted.event),
-        "event_start": _member("event", f"{wanted.event}.")[:-1],
-        "actor_member": _member("actor", wanted.actor),
-    }
-    values = {name: value for name, value in members.items() if name.partition("_")[0] in given}
-    return await _entries(connection, query, {**given, **values, **place, "limit": wanted.limit})
+    if wanted.actor is not None:
+        given["actors"] = await _actors(connection, given.pop("actor"))
+    return await _entries(connection, query, {**given, **place, "limit": wanted.limit})
 
 
-def _member(name: str, value: str | None) -> str:
-    """A member of an object as canonical JSON writes it."""
-    return f'"{name}":{json.dumps(value, ensure_ascii=False)}'
+async def _actors(connection: AsyncConnection, actor: str) -> list[str]:
+    """An actor and the account of that address, as ``audit_actor`` reads them from an entry."""
+    return list(await connection.scalars(_ACTORS, {"actor": actor, "written": json.dumps(actor, ensure_ascii=False)}))
 
 
 async def _entries(connection: AsyncConnection, query: TextClause, values: Mapping[str, Any]) -> list[TrailEntry]:

@@ -87,7 +87,7 @@ async def list_entries(
     """Entries of all streams, newest first.
 
     `stream` is one stream (`claim:clm_…`) or a kind (`claim`), `event` a code or its first part, `actor` an id or an
-    address. Look for an `event` or an `actor` in a time, `since` and `until`: only times have an index.
+    address.
     """
     values = wanted.model_dump() | {"limit": wanted.limit + 1, "after": wanted.after and _place(wanted.after)}
     found = await services.database.statements(lambda c: history.search(c, TrailFilter(**values)))

@@ -5,7 +5,7 @@ Each layer is append-only, which triggers and the application role's rights see 
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables.base import Base
@@ -28,8 +28,10 @@ class AuditEventRow(Base):
         ),
         CheckConstraint("seq > 0", name="seq"),
         Index(None, "xid"),
-        # Auditors search all streams by time.
+        # Auditors search all streams by time, by who acted and by what happened.
         Index(None, "recorded_at"),
+        Index("ix_audit_events_actor", text("audit_actor(body)")),
+        Index("ix_audit_events_event", text("audit_event(body)")),
     )
 
     stream: Mapped[str] = mapped_column(primary_key=True)
