@@ -1,4 +1,4 @@
-"""Who asks, and what they may do. Every route declares one of ``public``, ``signed_in`` and ``staff``.
+"""Who asks, and what they may do. Every route declares one of ``public``, ``known``, ``signed_in`` and ``staff``.
 
 A route that declares none keeps the application from starting (``undeclared``).
 """
@@ -19,7 +19,7 @@ from api.limits import Limit
 from api.problems import ProblemError
 from api.services import Services, services_of
 from domain.policy import Profession
-from domain.roles import APPROVING_ROLES, AUDITING_ROLES, STAFF_ROLES, Role
+from domain.roles import APPROVING_ROLES, AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES, Role
 from storage import people
 
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -54,16 +54,30 @@ async def signed_in(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Principal:
     """Whoever holds a valid access token; else 401."""
-    principal = await find_principal(services, credentials.credentials if credentials else "")
+    principal = page_principal(request) or await find_principal(
+        services, credentials.credentials if credentials else ""
+    )
     count_request(request, services, principal.account_id if principal else client_address(request))
     if principal is None:
         raise ProblemError("not_signed_in", headers={"WWW-Authenticate": "Bearer"})
     return principal
 
 
+async def known(
+    request: Request,
+    services: Annotated[Services, Depends(services_of)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Principal | None:
+    """Whoever holds a valid access token, or anyone without one; a token that is dead is 401."""
+    if credentials is None and page_principal(request) is None:
+        count_request(request, services, client_address(request))
+        return None
+    return await signed_in(request, services, credentials)
+
+
 async def staff(request: Request, principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
-    """Coordinators, approvers and administrators; auditors, too, where nothing is changed; else 403."""
-    may_read = principal.role in AUDITING_ROLES and request.method in _READING
+    """Coordinators, approvers and administrators; auditors and viewers, too, where nothing is changed; else 403."""
+    may_read = principal.role in OFFICE_ROLES and request.method in _READING
     if not (principal.is_staff or may_read):
         raise ProblemError("not_allowed")
     return principal
@@ -84,19 +98,20 @@ async def auditor(principal: Annotated[Principal, Depends(signed_in)]) -> Princi
 
 
 async def office(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
-    """Staff and auditors; else 403."""
-    if principal.role not in STAFF_ROLES | AUDITING_ROLES:
+    """Staff, auditors and viewers; else 403."""
+    if principal.role not in OFFICE_ROLES:
         raise ProblemError("not_allowed")
     return principal
 
 
 SignedIn = Annotated[Principal, Depends(signed_in)]
+Known = Annotated[Principal | None, Depends(known)]
 Staff = Annotated[Principal, Depends(staff)]
 Approver = Annotated[Principal, Depends(approver)]
 Auditor = Annotated[Principal, Depends(auditor)]
 Office = Annotated[Principal, Depends(office)]
 
-ACCESS: Final = frozenset({public, signed_in, staff})
+ACCESS: Final = frozenset({public, known, signed_in, staff})
 
 
 async def find_principal(services: Services, token: str) -> Principal | None:
@@ -109,13 +124,24 @@ async def find_principal(services: Services, token: str) -> Principal | None:
     return Principal(found.account_id, found.role, found.learner_id, found.profession, token)
 
 
+def page_principal(request: Request) -> Principal | None:
+    """Whoever is signed in at the page that asks; None for every request that came from outside."""
+    principal: Principal | None = getattr(request.state, "principal", None)
+    return principal
+
+
 def client_address(request: Request) -> str:
     """The address that limits count by."""
     return request.client.host if request.client else "unknown"
 
 
 def count_request(request: Request, services: Services, who: str) -> None:
-    """Count a request for an account or an address; raises 429 when it has had its share of this minute."""
+    """Count a request for an account or an address; raises 429 when it has had its share of this minute.
+
+    What a page asks of the API is part of the page's own request.
+    """
+    if getattr(request.state, "is_of_page", False):
+        return
     limit = Limit("requests", services.settings.requests_per_minute)
     request.state.limit_headers = services.limiter.hit(limit, who)
 

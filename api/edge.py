@@ -16,9 +16,9 @@ _log = structlog.get_logger("laurel.api")
 
 _COMMON_POLICY: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-PAGE_POLICY: Final = f"{_COMMON_POLICY}; style-src 'self'; font-src 'self'; img-src 'self' data:"
-VERIFY_POLICY: Final = f"{PAGE_POLICY}; script-src 'self'"
-DOCS_POLICY: Final = f"{PAGE_POLICY}; script-src 'self'; connect-src 'self'"
+PAGE_POLICY: Final = (
+    f"{_COMMON_POLICY}; style-src 'self'; font-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'"
+)
 
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -42,7 +42,8 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens below."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope.get("state", {}).get("is_of_page"):
+            # What a page asks of the API has passed here already, as the request for the page.
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()

@@ -170,6 +170,7 @@ def _offer_json(offer: CreditOffer) -> Json:
     return {
         "credit_type": offer.credit_type,
         "name": rule.name,
+        "is_italic": rule.is_italic,
         "unit": rule.unit,
         "increment": str(rule.increment),
         "minimum_units": str(rule.minimum_units),

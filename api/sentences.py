@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any, Final
 
-from api.pages.rendering import day, moment
+from api.formats import day, moment
 from api.problems import refusal_kind
 from domain import credit
 from domain.claims import Attention

@@ -352,7 +352,7 @@ class CEActivityFilter:
 
 
 async def published_ce_activities(
-    connection: AsyncConnection, learner_id: str, wanted: CEActivityFilter
+    connection: AsyncConnection, learner_id: str | None, wanted: CEActivityFilter
 ) -> list[CEActivityView]:
     """What can be claimed, by slug."""
     values = {

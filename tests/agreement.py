@@ -20,7 +20,7 @@ import zxingcpp
 from sqlalchemy import Engine, text
 
 from api.app import create_app
-from api.pages.rendering import day
+from api.formats import day
 from config.settings import Settings
 from documents.models import CertificateData
 from documents.wording import day_words, unit_words

@@ -1,6 +1,7 @@
 """What can be claimed."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -8,14 +9,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.auth import SignedIn
+from api.auth import Known, Principal
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.steps import json_response
 from api.views import ce_activity_json, ce_activity_summary_json
 from domain.people import missing_fields
-from domain.policy import EventType, LearningFormat
+from domain.policy import EventType, LearningFormat, Profession
 from storage import people, queries
 from storage.definitions import DefinitionStatus
 from storage.queries import CEActivityFilter, CEActivityView
@@ -76,6 +77,7 @@ class CEActivityList(BaseModel):
 class CreditOffer(CreditSummary):
     """Credit on offer to a learner of my profession, with the statement to attest to."""
 
+    is_italic: bool
     unit: str
     increment: answers.Units
     minimum_units: answers.Units
@@ -115,11 +117,11 @@ class CEActivity(CEActivitySummary):
 
 @router.get("", response_model=CEActivityList)
 async def list_ce_activities(
-    principal: SignedIn,
+    principal: Known,
     services: ServicesOf,
     wanted: Annotated[CEActivitySearch, Query()],
 ) -> Response:
-    """What can be claimed, with the credit that my profession may claim."""
+    """What can be claimed, with the credit that my profession may claim, or any profession for those not signed in."""
     if wanted.after is not None and not SLUG.fullmatch(wanted.after):
         raise ProblemError("validation_failed", errors=[FieldError("after", "cursor_invalid")])
     searched = CEActivityFilter(
@@ -130,26 +132,37 @@ async def list_ce_activities(
         limit=wanted.limit + 1,
     )
     views = await services.database.statements(
-        lambda c: queries.published_ce_activities(c, principal.learner_id, searched)
+        lambda c: queries.published_ce_activities(c, _learner(principal), searched)
     )
     shown = views[: wanted.limit]
     has_more = len(views) > wanted.limit
     data = [
-        ce_activity_summary_json(view, await services.policies.get(view.version_id), principal.profession)
+        ce_activity_summary_json(view, await services.policies.get(view.version_id), _profession(principal))
         for view in shown
     ]
     return json_response({"data": data, "has_more": has_more, "next": shown[-1].slug if has_more else None})
 
 
 @router.get("/{slug}", response_model=CEActivity)
-async def show_ce_activity(slug: str, principal: SignedIn, services: ServicesOf) -> Response:
+async def show_ce_activity(slug: str, principal: Known, services: ServicesOf) -> Response:
     """What a CE activity requires, also of my profile, which credit I may claim, and until when."""
-    view = await visible_ce_activity(services, slug, principal.learner_id)
+    view = await visible_ce_activity(services, slug, _learner(principal))
     policy = await services.policies.get(view.version_id)
-    profile = await services.database.statements(lambda c: people.profile(c, principal.learner_id))
-    document = ce_activity_json(view, policy, principal.profession, datetime.now(UTC))
-    missing = missing_fields(profile.fields, document["profile_fields"])
+    document = ce_activity_json(view, policy, _profession(principal), datetime.now(UTC))
+    missing: Iterable[str] = ()
+    if principal is not None:
+        learner_id = principal.learner_id
+        profile = await services.database.statements(lambda c: people.profile(c, learner_id))
+        missing = missing_fields(profile.fields, document["profile_fields"])
     return json_response({**document, "missing_in_profile": list(missing)})
+
+
+def _learner(principal: Principal | None) -> str | None:
+    return principal.learner_id if principal else None
+
+
+def _profession(principal: Principal | None) -> Profession | None:
+    return principal.profession if principal else None
 
 
 async def visible_ce_activity(services: Services, slug: str, learner_id: str | None) -> CEActivityView:

@@ -1,23 +1,17 @@
 """The pages that QR codes lead to: verifying a certificate by its code, or its file by the file's hash."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends
-from starlette.requests import Request
+from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from api.auth import public
-from api.edge import VERIFY_POLICY
-from api.pages.rendering import page
-from api.services import Services, services_of
+from api.pages.visit import Visit, Visitor
 from api.v1.answers import Verification
 from api.verification import verify_code, verify_file
 from domain.identities import normalize_code
 from domain.verification import VerificationStatus
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-
-ServicesOf = Annotated[Services, Depends(services_of)]
+router = APIRouter(include_in_schema=False)
 
 # A page that robots may not read can still be listed by its address, which holds the code. So they may read these
 # pages, and are told there to list none of them.
@@ -27,34 +21,33 @@ _NOTHING: Final = dict.fromkeys(Verification.model_fields)
 
 @router.head("/verify")
 @router.get("/verify")
-async def ask_for_code(request: Request, services: ServicesOf, code: str = "", sha256: str = "") -> Response:
+async def ask_for_code(visit: Visitor, code: str = "", sha256: str = "") -> Response:
     """Ask for a certificate's code or file; answer a hash here, and lead to the address of a code."""
     if sha256:
-        return _shown(await verify_file(request, services, sha256), is_file=True)
+        return _shown(visit, await verify_file(visit.request, visit.services, sha256), is_file=True)
     if not code:
-        return _shown(None)
+        return _shown(visit, None)
     normalized = normalize_code(code)
     if normalized is None:
-        return _shown(await verify_code(request, services, code))
+        return _shown(visit, await verify_code(visit.request, visit.services, code))
     return RedirectResponse(f"/verify/{normalized}", 303)
 
 
 @router.head("/verify/{code}")
 @router.get("/verify/{code}")
-async def show_verification(request: Request, code: str, services: ServicesOf) -> Response:
+async def show_verification(visit: Visitor, code: str) -> Response:
     """Whether a certificate is valid, for anyone who has its code."""
-    return _shown(await verify_code(request, services, code))
+    return _shown(visit, await verify_code(visit.request, visit.services, code))
 
 
-def _shown(verification: dict[str, Any] | None, *, is_file: bool = False) -> Response:
+def _shown(visit: Visit, verification: dict[str, Any] | None, *, is_file: bool = False) -> Response:
     is_unknown = verification is not None and verification["status"] == VerificationStatus.UNKNOWN
-    headers = {"Content-Security-Policy": VERIFY_POLICY}
     status = 404 if is_unknown else 200
     values = verification and {**_NOTHING, **verification}
-    return page("verify.html", status=status, headers=headers, verification=values, is_file=is_file)
+    return visit.page("public/verify.html", status=status, verification=values, is_file=is_file)
 
 
 @router.get("/robots.txt")
-async def show_robots() -> Response:
+async def show_robots(_visit: Visitor) -> Response:
     """What robots may read here."""
     return PlainTextResponse(_ROBOTS)

@@ -1,0 +1,284 @@
+"""One visit of a page: who is there, and the page's way to the API.
+
+Pages are the API's first client. They ask it within the process and hold no rule of their own: what a page can do, a
+front end of one's own can do, and both are refused alike (``docs/decisions/0015-pages-are-a-client.md``).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlencode
+
+import httpx2
+from fastapi import Depends
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from api.auth import Principal, client_address, count_request, find_principal, refuse_cross_site
+from api.pages.rendering import page
+from api.problems import PROBLEMS
+from api.services import Services, services_of
+from config.languages import preferred_language, set_language
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+
+SESSION_COOKIE: Final = "laurel_session"
+NEXT_COOKIE: Final = "laurel_next"
+LANGUAGE_COOKIE: Final = "laurel_language"
+NOTICE_COOKIE: Final = "laurel_notice"
+_SAFE: Final = frozenset({"GET", "HEAD"})
+# Where signing in may lead: a page of this site that somebody has a reason to open.
+_LOCAL_PATH: Final = re.compile(r"/(?:(?:ce-activities|claims|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?")
+_PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
+_NOTICE_SECONDS: Final = 60
+
+
+class SignInNeededError(Exception):
+    """Nobody is signed in in this browser; answered by leading to the sign-in page and back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiProblem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
+    """What the API refused. Shown as a page, unless the page that asked shows it beside its form.
+
+    ``document`` is the problem document: ``code``, ``title``, ``detail``, and where it is known ``errors``,
+    ``details`` and ``next_actions``.
+    """
+
+    status: int
+    document: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def not_found(cls) -> "ApiProblem":
+        """Nothing is here for whoever asks."""
+        kind = PROBLEMS["not_found"]
+        return cls(kind.status, {"code": "not_found", "title": kind.title, "detail": kind.detail})
+
+    @property
+    def code(self) -> str:
+        """The stable code."""
+        return str(self.document["code"])
+
+    def errors_by_field(self) -> dict[str, Mapping[str, Any]]:
+        """What is wrong with each field of a form, by the last part of the pointer."""
+        errors = self.document.get("errors") or []
+        return {str(each["pointer"]).rpartition("/")[2]: each for each in errors}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API answered: 200, 201 or 204 when it is done, 202 when it is received and not decided yet."""
+
+    status: int
+    document: Any
+    headers: Mapping[str, str]
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a step is recorded and waits for its decision."""
+        return self.status == HTTPStatus.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request for a page, by ``principal`` or by nobody."""
+
+    request: Request
+    services: Services
+    principal: Principal | None
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The API's document at a path; raises ``ApiProblem``. What is None or empty is left out of the query."""
+        given = [(name, value) for name, value in query.items() if value not in (None, "", [])]
+        address = f"{path}?{urlencode(given, doseq=True)}" if given else path
+        return (await self._ask("GET", address, None, {})).document
+
+    async def send(self, method: str, path: str, document: Any = None, *, key: str | None = None) -> Answer:
+        """Send a document to the API; raises ``ApiProblem``. ``key`` makes a form that is sent twice count once."""
+        body = None if document is None else json.dumps(document).encode()
+        headers = {"content-type": "application/json"} if body is not None else {}
+        return await self._ask(method, path, body, headers | ({"idempotency-key": key} if key else {}))
+
+    async def upload(self, method: str, path: str, file: UploadFile, media_type: str, *, key: str | None) -> Answer:
+        """Send a file to the API as its whole body; raises ``ApiProblem``."""
+        headers = {"content-type": media_type} | ({"idempotency-key": key} if key else {})
+        return await self._ask(method, path, await file.read(), headers)
+
+    def forward(self, path: str) -> Response:
+        """Answer with whatever the API answers to this request at another path: files, streams of events."""
+        return _Forwarded(self, path)
+
+    def page(
+        self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+    ) -> Response:
+        """Render a page of this site for whoever is there."""
+        notice = self.request.cookies.get(NOTICE_COOKIE)
+        response = page(
+            template,
+            status=status,
+            headers=headers,
+            principal=self.principal,
+            is_signed_in=self.principal is not None,
+            path=self._shown_path(),
+            notice=notice,
+            **values,
+        )
+        if notice:
+            response.delete_cookie(NOTICE_COOKIE)
+        return response
+
+    def _shown_path(self) -> str:
+        """The page's own address, unless somebody typed something else into it."""
+        path = self.request.url.path
+        return path if _PLAIN_PATH.fullmatch(path) else "/"
+
+    def redirect(self, path: str, notice: str | None = None) -> Response:
+        """Lead on after a form was taken; ``notice`` is a code of ``rendering.NOTICES`` that is said there once."""
+        response = RedirectResponse(quote(path, safe="/?=&#%:,+~"), 303)
+        if notice:
+            self.set_cookie(response, NOTICE_COOKIE, notice, _NOTICE_SECONDS)
+        return response
+
+    def set_cookie(self, response: Response, name: str, value: str, seconds: int) -> None:
+        """Leave something in this browser that no script can read."""
+        is_https = self.services.settings.public_url.startswith("https://")
+        response.set_cookie(name, value, max_age=seconds, path="/", secure=is_https, httponly=True, samesite="lax")
+
+    async def form(self) -> "Form":
+        """The form that was sent."""
+        return Form(await self.request.form())
+
+    async def _ask(self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        settings = self.services.settings
+        request = httpx2.Request(
+            method, f"{settings.public_url}{address}", headers={"accept": "application/json", **headers}, content=body
+        )
+        client = (client_address(self.request), 0)
+        transport = httpx2.ASGITransport(self._api, client=client)
+        response = await transport.handle_async_request(request)
+        raw = await response.aread()
+        document: Any = json.loads(raw) if raw else None
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            raise ApiProblem(response.status_code, document, dict(response.headers))
+        return Answer(response.status_code, document, dict(response.headers))
+
+    async def _api(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application, called by a page: whoever is signed in here is signed in there."""
+        scope["state"] = {
+            "request_id": self.request.state.request_id,
+            "is_of_page": True,
+            "principal": self.principal,
+        }
+        scope["app"] = self.request.app
+        await self.request.app(scope, receive, send)
+
+
+class _Forwarded(Response):
+    """The API's own answer to a browser's request."""
+
+    def __init__(self, visit: Visit, path: str) -> None:
+        super().__init__()
+        self._visit = visit
+        self._path, _, self._query = path.partition("?")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer in place of the page."""
+        query = self._query.encode() or scope["query_string"]
+        inner = {**scope, "path": self._path, "raw_path": self._path.encode(), "query_string": query}
+        inner.pop("route", None)
+        await self._visit._api(inner, receive, send)  # noqa: SLF001  # this class is a part of it
+
+
+class Form:
+    """The fields of a form that a browser sent."""
+
+    def __init__(self, fields: Any) -> None:
+        self._fields = fields
+
+    def text(self, name: str) -> str:
+        """What was typed, without white space around it; empty when nothing was."""
+        value = self._fields.get(name)
+        return value.strip() if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> list[str]:
+        """Everything that was chosen under one name."""
+        return [value for value in self._fields.getlist(name) if isinstance(value, str)]
+
+    def is_checked(self, name: str) -> bool:
+        """Whether a box was ticked."""
+        return self.text(name) != ""
+
+    def file(self, name: str) -> UploadFile | None:
+        """The file that was chosen, if any."""
+        value = self._fields.get(name)
+        return value if isinstance(value, UploadFile) and value.filename else None
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all fields, in their order."""
+        return list(dict.fromkeys(self._fields))
+
+    @property
+    def key(self) -> str | None:
+        """The form's own key, under which sending it twice has one effect."""
+        return self.text("key") or None
+
+
+async def visitor(request: Request, services: ServicesOf) -> Visit:
+    """Anyone; counted like every request. A form that another site sends is refused."""
+    principal = await find_principal(services, request.cookies.get(SESSION_COOKIE, ""))
+    count_request(request, services, principal.account_id if principal else client_address(request))
+    if request.method not in _SAFE:
+        refuse_cross_site(request, services.settings.public_url)
+    set_language(request.cookies.get(LANGUAGE_COOKIE) or preferred_language(request.headers.get("accept-language", "")))
+    return Visit(request, services, principal)
+
+
+async def reader(visit: Annotated[Visit, Depends(visitor)]) -> Visit:
+    """Whoever is signed in in this browser; anyone else is led to sign in."""
+    if visit.principal is None:
+        raise SignInNeededError
+    return visit
+
+
+ACCESS: Final = frozenset({visitor, reader})
+Visitor = Annotated[Visit, Depends(visitor)]
+Reader = Annotated[Visit, Depends(reader)]
+
+
+async def show_problem(request: Request, error: Exception) -> Response:
+    """What the API refused, as a page."""
+    assert isinstance(error, ApiProblem)  # noqa: S101  # registered for this class only
+    visit = Visit(request, request.app.state.services, None)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return await lead_to_sign_in(request, error)
+    headers = {name: error.headers[name] for name in ("retry-after",) if name in error.headers}
+    return visit.page(
+        "problem.html",
+        status=error.status,
+        headers=headers,
+        problem=error.document,
+        request_id=request.state.request_id,
+    )
+
+
+async def lead_to_sign_in(request: Request, _error: Exception) -> Response:
+    """Send a browser to the sign-in page, and remember where it wanted to go."""
+    visit = Visit(request, request.app.state.services, None)
+    response = RedirectResponse("/sign-in", 303)
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method == "GET" and _LOCAL_PATH.fullmatch(wanted):
+        visit.set_cookie(response, NEXT_COOKIE, wanted, 3600)
+    return response
+
+
+def wanted_path(request: Request) -> str:
+    """Where the visitor wanted to go before signing in."""
+    wanted = request.cookies.get(NEXT_COOKIE, "/")
+    return wanted if _LOCAL_PATH.fullmatch(wanted) else "/"

@@ -1,0 +1,12 @@
+// What the pages' forms gain where scripts run. Every page works without.
+
+// A form that was sent is not sent again by a second click; its key would make both one anyway.
+document.addEventListener("submit", (event) => {
+  for (const button of event.target.querySelectorAll("button:not([name])")) {
+    setTimeout(() => { button.disabled = true; }, 0);
+    setTimeout(() => { button.disabled = false; }, 8000);
+  }
+});
+
+// A summary of errors is where reading goes on.
+document.querySelector(".errors")?.focus();
