@@ -4,12 +4,14 @@ It holds no database login and no key, has no network where the system lets it g
 open connections or read other files than its own anyway, and has limits of memory and time. What a template does wrong
 ends here.
 
+Its one argument beside the two limits is its temporary folder, which goes when it goes, even if its parent was killed.
 Each message is its length in 8 bytes (big endian) and its content; an answer begins with one byte (``Answer``).
 """
 
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import sys
 import sysconfig
@@ -17,7 +19,7 @@ import tempfile
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NoReturn
 
 LENGTH: Final = 8
 _CLONE_NEWNET: Final = 0x40000000
@@ -42,11 +44,11 @@ class Answer(IntEnum):
 
 def main() -> None:
     """Give up what is not needed, then render until the other side closes the pipe."""
-    memory_mb, seconds = int(sys.argv[1]), int(sys.argv[2])
+    memory_mb, seconds, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     jobs, answers = os.fdopen(0, "rb", closefd=False), os.fdopen(os.dup(1), "wb")
     # Whatever a library prints must not be taken for an answer.
     os.dup2(2, 1)
-    _die_with_parent()
+    _die_with_parent(folder)
     is_offline = _leave_network()
     render = _prepared_renderer()
     _limit(memory_mb)
@@ -59,7 +61,8 @@ def main() -> None:
         _write(answers, answer, content)
         if answer is Answer.EXHAUSTED:
             # What is left of the memory is in pieces; the other side starts a new process.
-            return
+            break
+    _leave_nothing(folder)
 
 
 def _prepared_renderer() -> Callable[[bytes], bytes]:
@@ -96,11 +99,21 @@ def _write(stream: IO[bytes], answer: Answer, content: bytes) -> None:
     stream.flush()
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(folder: str) -> None:
+    # A parent that was killed can't remove the folder any more, so the signal must be one that lets us do it.
+    signal.signal(signal.SIGTERM, lambda *_: _leave_nothing(folder))
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _leave_nothing(folder: str) -> NoReturn:
+    """End at once, whatever runs, and take the temporary folder with the fonts along."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os._exit(0)
 
 
 def _leave_network() -> bool:
@@ -133,7 +146,7 @@ def _refusal_outside(*folders: str) -> Callable[[str, tuple[object, ...]], None]
             raise PermissionError(event)
         if event == "open" and isinstance(arguments[0], str | bytes):
             path = os.path.realpath(os.fsdecode(arguments[0]))
-            if not path.startswith(folders):
+            if not f"{path}{os.sep}".startswith(folders):
                 raise PermissionError(event)
 
     return refuse

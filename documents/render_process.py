@@ -95,9 +95,11 @@ class _Child:
     """One running process and the pipes to it."""
 
     def __init__(self, memory_mb: int, seconds: int) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="laurel-render-")
+        # The child may have removed it already.
+        folder = tempfile.TemporaryDirectory(prefix="laurel-render-", ignore_cleanup_errors=True)
         # Twice the time: the child's own limit is for the case that this process has died.
-        command = [sys.executable, "-W", "ignore", "-m", "documents.render_child", str(memory_mb), str(2 * seconds)]
+        limits = [str(memory_mb), str(2 * seconds)]
+        command = [sys.executable, "-W", "ignore", "-m", "documents.render_child", *limits, folder.name]
         # The command is ours. Of the environment it gets nothing: no database, no mail server, no folder of keys.
         self._process = subprocess.Popen(  # noqa: S603
             command,

@@ -1,7 +1,9 @@
 """Rendering in a process of its own: what a template does wrong ends there, and costs nobody else anything."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from documents.certificate import render_certificate
 from documents.jobs import CertificateJob, RenderFailedError, TemplateSource
-from documents.models import CertificateData
+from documents.models import CertificateData, SessionLine
 from documents.render_process import ProcessRenderer
 
 
@@ -121,19 +123,55 @@ def test_what_takes_too_much_memory_ends_and_the_next_one_works(certificate: Cer
         small.close()
 
 
-def test_it_ends_with_its_parent() -> None:
-    program = """
-import os, psutil
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_it_ends_with_a_parent_that_was_killed_and_leaves_no_files(
+    is_busy: bool, certificate: CertificateData, forty_sessions: tuple[SessionLine, ...], tmp_path: Path
+) -> None:
+    long_job = CertificateJob(data=replace(certificate, sessions=forty_sessions * 100))
+    program = f"""
+import os, psutil, sys, threading, time
+from documents.jobs import CertificateJob
 from documents.render_process import ProcessRenderer
-renderer = ProcessRenderer()
+renderer = ProcessRenderer(seconds=60)
 renderer.start()
-print(*(child.pid for child in psutil.Process().children()), flush=True)
+child = psutil.Process().children()[0]
+print(child.pid, len(list(os.scandir({str(tmp_path)!r}))), flush=True)
+if {is_busy}:
+    job = CertificateJob.from_bytes(sys.stdin.buffer.read())
+    render = threading.Thread(target=renderer.render, args=(job,), daemon=True)
+    used = sum(child.cpu_times()[:2])
+    render.start()
+    while sum(child.cpu_times()[:2]) < used + 0.3:
+        assert render.is_alive()
+        time.sleep(0.01)
 os.kill(os.getpid(), 9)
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    (pid,) = ended.stdout.split()
-    _, left = psutil.wait_procs([psutil.Process(int(pid))] if psutil.pid_exists(int(pid)) else [], timeout=20)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        input=long_job.to_bytes(),
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    pid, folders = map(int, ended.stdout.split())
+    assert folders == 1, ended.stderr
+    _, left = psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=20)
     assert left == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_was_killed_or_closed_leaves_no_files(
+    job: CertificateJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    renderer = ProcessRenderer()
+    child_of(renderer).kill()
+    [first] = tmp_path.iterdir()
+    assert renderer.render(job).startswith(b"%PDF")
+    [second] = tmp_path.iterdir()
+    assert first != second
+    renderer.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_says_its_kind_and_nothing_of_the_certificate(renderer: ProcessRenderer, job: CertificateJob) -> None:
