@@ -168,6 +168,8 @@ _CONTACT: Final[Mapping[str, str]] = {
     "login_sessions": "DELETE FROM login_sessions WHERE account_id = ANY(:accounts)",
     "sign_in_links": "DELETE FROM sign_in_links WHERE lower(email) = ANY(:emails) OR asked_by = ANY(:accounts)",
     "idempotency_keys": "DELETE FROM idempotency_keys WHERE principal = ANY(:accounts)",
+    "transcript_links": "DELETE FROM transcript_links WHERE learner_id = ANY(:persons)",
+    "reminder_links": "DELETE FROM reminder_links WHERE learner_id = ANY(:persons)",
     "outgoing_emails": """
         UPDATE outgoing_emails
            SET recipient = '',

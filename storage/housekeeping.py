@@ -25,6 +25,11 @@ _STATEMENTS: Final[Mapping[str, str]] = {
             SELECT token_hash FROM login_sessions
              WHERE expires_at < clock_timestamp() OR revoked_at < clock_timestamp() LIMIT :limit)
     """,
+    "transcript_links": """
+        DELETE FROM transcript_links WHERE id IN (
+            SELECT id FROM transcript_links
+             WHERE least(expires_at, revoked_at) < clock_timestamp() - interval '1 month' LIMIT :limit)
+    """,
     # The row of an e-mail about a claim keeps it from being sent twice; without its address it says nothing of anybody.
     "outgoing_emails": """
         UPDATE outgoing_emails SET recipient = '' WHERE id IN (

@@ -160,6 +160,9 @@ _OF_CLAIM: Final[Mapping[str, str]] = {
     "corrections": """
         UPDATE corrections SET body = '{}', reason = '', outcome = NULL WHERE claim_id = :claim_id AND body <> '{}'
     """,
+    "problem_reports": """
+        UPDATE problem_reports SET message = '', answer = NULL WHERE claim_id = :claim_id AND message <> ''
+    """,
     "documents": """
         UPDATE documents SET content = ''
          WHERE content <> '' AND sha256 IN (

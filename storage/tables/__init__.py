@@ -16,7 +16,15 @@ from storage.tables.certificates import (
     SigningKeyRow,
     StatusListRow,
 )
-from storage.tables.claims import AttemptRow, ClaimRow, ClaimSessionRow, EvaluationRow, SubmissionRow
+from storage.tables.claims import (
+    AttemptRow,
+    BulkActionRow,
+    BulkClaimRow,
+    ClaimRow,
+    ClaimSessionRow,
+    EvaluationRow,
+    SubmissionRow,
+)
 from storage.tables.evidence import (
     ContentProgressRow,
     IntegrationEventRow,
@@ -40,6 +48,7 @@ from storage.tables.people import (
     SignInLinkRow,
 )
 from storage.tables.privacy import CODES, PERSONAL_DATA, PSEUDONYMS, Holding
+from storage.tables.requests import ProblemReportRow, ReminderLinkRow, TranscriptLinkRow
 from storage.tables.retention import LegalHoldRow
 
 __all__ = [
@@ -56,6 +65,8 @@ __all__ = [
     "AwardLineRow",
     "AwardRow",
     "Base",
+    "BulkActionRow",
+    "BulkClaimRow",
     "CEActivityRow",
     "CEActivityVersionRow",
     "CertificateRow",
@@ -81,7 +92,9 @@ __all__ = [
     "LegalHoldRow",
     "LoginSessionRow",
     "OutgoingEmailRow",
+    "ProblemReportRow",
     "ProviderRow",
+    "ReminderLinkRow",
     "RequestCountRow",
     "RosterEntryRow",
     "RosterKeyRow",
@@ -91,4 +104,5 @@ __all__ = [
     "SigningKeyRow",
     "StatusListRow",
     "SubmissionRow",
+    "TranscriptLinkRow",
 ]

@@ -96,7 +96,15 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     "legal_holds": _held("why a record is held", "legal duty", "while what is held is kept", "reason", "lift_reason"),
     "login_sessions": _held("who is signed in", "signing in", "until the session ends; removed within a day"),
     "outgoing_emails": _held("address of a recipient", "sending, and proof of it", "one year", "recipient"),
+    "problem_reports": _held(
+        "what a learner says is wrong about a claim, and what staff answered",
+        "answering it, and proof of it",
+        _RETENTION,
+        "message",
+        "answer",
+    ),
     "providers": None,
+    "reminder_links": _held("by which token a learner stops reminders", "stopping them by one click", _ERASED, "token"),
     "request_counts": _held("hashes of network addresses", "limiting requests", "one day", "client"),
     "roster_entries": _held("name of an attendee", "proof of participation", _RETENTION, "given_name", "family_name"),
     "roster_keys": _held(
@@ -108,6 +116,9 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     "signing_keys": None,
     "status_lists": None,
     "submissions": _held("what a learner submitted", "deciding it, and proof of it", _RETENTION, "body", "details"),
+    "transcript_links": _held(
+        "to whom a learner's transcript may be open", "sharing it", "until a month after the link ended"
+    ),
 }
 
 PSEUDONYMS: Final = frozenset(
