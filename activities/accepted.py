@@ -26,8 +26,9 @@ from domain.submissions import (
     Submission,
     Withdrawal,
 )
-from storage import claims
-from storage.claims import LockedClaim
+from storage import claims, drafts
+from storage.claims import LockedClaim, ReceivedSubmission
+from storage.emails import drop_award_email
 from storage.participation import release_entry, take_entry
 
 
@@ -63,9 +64,11 @@ def write_accepted(
             claims.save_evaluation(connection, claim.id, "", responses, at)
             return Writing({"evaluated_at": at})
         case SessionClaimed() as session:
+            drafts.drop(connection, claim.id, "answers")
             is_undone = before.credit is not None and facts.credit is None
             return _write_session(connection, claim, session, at, is_credit_undone=is_undone)
         case StatementChosen() | CreditClaimed() | StatementFinalized() as body:
+            drafts.drop(connection, claim.id, "evaluation")
             return _claiming_written(facts, body, at)
         case _:
             return _write_office_work(connection, claim, facts, submission)
@@ -106,6 +109,7 @@ def _write_session(
         # Most sessions are claimed before any amount, and then the claim's row stays as it is.
         dict(_NO_CREDIT) if is_credit_undone else {},
         {"session": session.session, "units": units, "is_evaluated": session.responses is not None},
+        drafts.drop(connection, claim.id, f"session.{session.session}")
     )
 
 

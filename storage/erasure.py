@@ -180,6 +180,9 @@ _CONTACT: Final[Mapping[str, str]] = {
            AND (recipient <> '' OR state NOT IN ('sent', 'failed', 'dropped'))
     """,
     "roster_keys": "DELETE FROM roster_keys WHERE kind = 'email' AND value = ANY(:emails)",
+    "drafts": """
+        DELETE FROM drafts WHERE claim_id IN (SELECT id FROM claims WHERE learner_id = ANY(:persons))
+    """,
     "roster_lines": """
         UPDATE roster_lines SET "values" = "values" - 'email' WHERE lower("values" ->> 'email') = ANY(:emails)
     """,

@@ -30,6 +30,11 @@ _STATEMENTS: Final[Mapping[str, str]] = {
             SELECT id FROM transcript_links
              WHERE least(expires_at, revoked_at) < clock_timestamp() - interval '1 month' LIMIT :limit)
     """,
+    "drafts": """
+        DELETE FROM drafts WHERE (claim_id, form) IN (
+            SELECT claim_id, form FROM drafts
+             WHERE saved_at < clock_timestamp() - interval '1 month' LIMIT :limit)
+    """,
     # The row of an e-mail about a claim keeps it from being sent twice; without its address it says nothing of anybody.
     "outgoing_emails": """
         UPDATE outgoing_emails SET recipient = '' WHERE id IN (

@@ -154,6 +154,7 @@ _OF_CLAIM: Final[Mapping[str, str]] = {
     "submissions": "UPDATE submissions SET body = '{}', details = NULL WHERE claim_id = :claim_id AND body <> '{}'",
     "evaluations": "UPDATE evaluations SET responses = '{}' WHERE claim_id = :claim_id AND responses <> '{}'",
     "attempts": "UPDATE attempts SET answers = NULL WHERE claim_id = :claim_id AND answers IS NOT NULL",
+    "drafts": "DELETE FROM drafts WHERE claim_id = :claim_id",
     "content_progress": """
         DELETE FROM content_progress WHERE learner_id = :learner_id AND ce_activity_id = :ce_activity_id
     """,

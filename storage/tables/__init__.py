@@ -25,6 +25,7 @@ from storage.tables.claims import (
     EvaluationRow,
     SubmissionRow,
 )
+from storage.tables.drafts import DraftRow
 from storage.tables.evidence import (
     ContentProgressRow,
     IntegrationEventRow,
@@ -81,6 +82,7 @@ __all__ = [
     "EvaluationRow",
     "HistoricalAwardRow",
     "Holding",
+    "DraftRow",
     "IdempotencyKeyRow",
     "ImageRow",
     "IntegrationEventRow",

@@ -56,6 +56,12 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
         "name and address of employees",
         "checking employee ids",
         "until the next list is loaded",
+    "drafts": _held(
+        "answers and opinions of a learner that are not handed in",
+        "going on with a form later",
+        "until the form is accepted, else a month after the last change",
+        "responses",
+    ),
         "employee_id",
         "given_name",
         "family_name",
@@ -134,7 +140,7 @@ CODES: Final = frozenset(
     {
         "activity_code", "algorithm", "attention", "attestation_version", "award_id", "body_hash", "ce_activity_id",
         "certificate_id", "claim_id", "closed_as", "content", "credential", "credit_type", "disclosures_version",
-        "decision_request_id", "entry_id", "file_name", "fingerprint", "hash", "hashes", "id", "integration", "key",
+        "decision_request_id", "entry_id", "file_name", "fingerprint", "form", "hash", "hashes", "id", "integration", "key",
         "key_id", "kind", "last_error", "media_type", "name", "note", "outcome", "participation",
         "participation_method", "policy", "prev_hash", "previous_secret", "problem", "problems", "provider_slug",
         "public_key", "purpose", "reading", "reason_class", "refusal", "request_id", "revocation_class", "role", "root",

@@ -5,6 +5,7 @@ Revises: 202611220510
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "202611220520"
 down_revision = "202611220510"
@@ -15,6 +16,15 @@ _NOW = sa.text("clock_timestamp()")
 
 
 def upgrade() -> None:
+    op.create_table(
+        "drafts",
+        sa.Column("claim_id", sa.Text(), nullable=False),
+        sa.Column("form", sa.Text(), nullable=False),
+        sa.Column("responses", postgresql.JSONB(), nullable=False),
+        sa.Column("saved_at", sa.DateTime(timezone=True), server_default=_NOW, nullable=False),
+        sa.ForeignKeyConstraint(["claim_id"], ["claims.id"], name=op.f("fk_drafts_claim_id_claims")),
+        sa.PrimaryKeyConstraint("claim_id", "form", name=op.f("pk_drafts")),
+    )
     op.create_table(
         "transcript_links",
         sa.Column("id", sa.Text(), nullable=False),
@@ -64,5 +74,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("problem_reports", "reminder_links", "transcript_links"):
+    for table in ("problem_reports", "reminder_links", "transcript_links", "drafts"):
         op.drop_table(table)
