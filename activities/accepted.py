@@ -59,16 +59,16 @@ def write_accepted(
         case AnswersGiven(number=number, answers=answers):
             claims.save_answers(connection, claim.id, number, answers, at)
             claim.given_answers = {**claim.given_answers, number: answers}
+            drafts.drop(connection, claim.id, "answers")
             return Writing({}, {"attempt": number})
         case EvaluationCompleted(responses=responses):
             claims.save_evaluation(connection, claim.id, "", responses, at)
+            drafts.drop(connection, claim.id, "evaluation")
             return Writing({"evaluated_at": at})
         case SessionClaimed() as session:
-            drafts.drop(connection, claim.id, "answers")
             is_undone = before.credit is not None and facts.credit is None
             return _write_session(connection, claim, session, at, is_credit_undone=is_undone)
         case StatementChosen() | CreditClaimed() | StatementFinalized() as body:
-            drafts.drop(connection, claim.id, "evaluation")
             return _claiming_written(facts, body, at)
         case _:
             return _write_office_work(connection, claim, facts, submission)
@@ -104,12 +104,12 @@ def _write_session(
     claims.save_session(connection, claim.id, session.session, session.units, at)
     if session.responses is not None:
         claims.save_evaluation(connection, claim.id, session.session, session.responses, at)
+        drafts.drop(connection, claim.id, f"session.{session.session}")
     units = None if session.units is None else str(session.units)
     return Writing(
         # Most sessions are claimed before any amount, and then the claim's row stays as it is.
         dict(_NO_CREDIT) if is_credit_undone else {},
         {"session": session.session, "units": units, "is_evaluated": session.responses is not None},
-        drafts.drop(connection, claim.id, f"session.{session.session}")
     )
 
 
