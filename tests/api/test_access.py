@@ -50,6 +50,7 @@ BODIES: dict[str, Any] = {
     "statement": {"credit_type": "x"},
     "disclosures": {"version": "x"},
     "{session}": {"units": "1"},
+    "{form}": {"responses": {}},
     "finalization": {"confirmed": True},
     "extension-requests": {"reason": "Ill."},
     "merge": {"duplicate": new_id("lrn"), "reason": "One person."},
