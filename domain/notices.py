@@ -35,6 +35,8 @@ class NoticePurpose(StrEnum):
     EXTENSION_REFUSED = "extension_refused"
     CERTIFICATE_LINK = "certificate_link"
     AWARD_REVOKED = "award_revoked"
+    PROBLEM_REPORTED = "problem_reported"
+    PROBLEM_ANSWERED = "problem_answered"
     AUDIT_CHECKPOINT = "audit_checkpoint"
 
 
@@ -110,6 +112,23 @@ def is_still_wanted(purpose: NoticePurpose, occasion: str, now: Circumstances, a
             return now.is_awarded
         case _:
             return True
+
+
+class Resending(StrEnum):
+    """How staff have an e-mail sent once more: the one that was given up, or a link to what it announced."""
+
+    AGAIN = "again"
+    CERTIFICATE_LINK = "certificate_link"
+
+
+def resending_of(purpose: NoticePurpose, state: str) -> Resending | None:
+    """How an e-mail about a claim can be sent once more; None when it can't, or its claim is still at it.
+
+    An award's e-mail is sent by its claim, which is parked when that fails: trying again is an action on the claim.
+    """
+    if purpose is NoticePurpose.AWARD:
+        return Resending.CERTIFICATE_LINK if state in ("sent", "dropped") else None
+    return Resending.AGAIN if state == "failed" else None
 
 
 def _deadline_of(due_at: datetime) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, literal, select, text, update
+from sqlalchemy import RowMapping, bindparam, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -221,6 +221,39 @@ async def submission(connection: AsyncConnection, claim_id: str, submission_id: 
         return None
     values = {**row, "kind": SubmissionKind(row["kind"]), "details": row["details"] or {}}
     return SubmissionView(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSubmission:
+    """A submission with who sent it: an account's id, or another actor's."""
+
+    view: SubmissionView
+    actor: str
+
+
+_OF_CLAIM: Final = text(
+    """
+    SELECT s.id, s.claim_id, coalesce(l.merged_into, l.id) AS learner_id, s.kind, s.received_at, s.decided_at,
+           s.outcome, s.refusal, s.details, s.actor
+      FROM submissions s JOIN learners l ON l.id = s.learner_id
+     WHERE s.claim_id = :claim_id AND (CAST(:after AS text) IS NULL OR s.id < :after)
+     ORDER BY s.id DESC LIMIT :limit
+    """
+)
+
+
+async def submissions_of_claim(
+    connection: AsyncConnection, claim_id: str, after: str | None, limit: int
+) -> list[ReceivedSubmission]:
+    """What was submitted about a claim, the newest first; ``after`` is the id to go on from."""
+    rows = await connection.execute(_OF_CLAIM, {"claim_id": claim_id, "after": after, "limit": limit})
+    return [_received(row) for row in rows.mappings()]
+
+
+def _received(row: RowMapping) -> ReceivedSubmission:
+    values = {name: value for name, value in row.items() if name != "actor"}
+    values |= {"kind": SubmissionKind(row["kind"]), "details": row["details"] or {}}
+    return ReceivedSubmission(SubmissionView(**values), row["actor"])
 
 
 async def pending_opening(connection: AsyncConnection, claim_id: str) -> str | None:

@@ -180,6 +180,7 @@ _OF_CLAIM: Final[Mapping[str, str]] = {
            SET data = c.data || '{"learner_name": "(removed)", "learner_credentials": "", "identifiers": []}'
           FROM awards w WHERE w.id = c.award_id AND w.claim_id = :claim_id
     """,
+    "claim_notes": "DELETE FROM claim_notes WHERE claim_id = :claim_id",
     "outgoing_emails": """
         UPDATE outgoing_emails e SET recipient = ''
          WHERE e.recipient <> '' AND e.claim_id = :claim_id

@@ -31,6 +31,9 @@ _ERASED_RECORD: Final = "until the learner is erased and the retention of all th
 
 # Table -> what it holds of people; None where that is nothing.
 PERSONAL_DATA: Final[dict[str, Holding | None]] = {
+    "account_identities": _held(
+        "who an account is to an identity provider", "signing in through it", _ERASED, "subject"
+    ),
     "accounts": _held("e-mail address", "signing in, telling learners about their claims", _ERASED, "email"),
     "attempts": _held("answers of a learner", "grading, and proof of it", _RETENTION, "answers"),
     "audit_checkpoints": None,
@@ -44,6 +47,7 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     "ce_activity_versions": None,
     "certificate_templates": None,
     "certificates": _held("name and licences as printed", "issuing and verifying", _RETENTION, "data"),
+    "claim_notes": _held("what staff noted about a claim", "helping its learner", _RETENTION, "text"),
     "claim_sessions": _held("which sessions a learner attended", "claiming credit", _FOR_GOOD),
     "claims": _held("participation of a learner", "claiming credit", _FOR_GOOD),
     "content_progress": _held("what a learner watched or attended", "claiming credit", _RETENTION, "intervals"),
@@ -52,16 +56,16 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     ),
     "credentials": _held("name as printed", "machine verification", _RETENTION, "jwt"),
     "documents": _held("certificates as printed", "serving them unchanged", _RETENTION, "content"),
-    "employees": _held(
-        "name and address of employees",
-        "checking employee ids",
-        "until the next list is loaded",
     "drafts": _held(
         "answers and opinions of a learner that are not handed in",
         "going on with a form later",
         "until the form is accepted, else a month after the last change",
         "responses",
     ),
+    "employees": _held(
+        "name and address of employees",
+        "checking employee ids",
+        "until the next list is loaded",
         "employee_id",
         "given_name",
         "family_name",
@@ -100,7 +104,9 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
         "time_zone",
     ),
     "legal_holds": _held("why a record is held", "legal duty", "while what is held is kept", "reason", "lift_reason"),
-    "login_sessions": _held("who is signed in", "signing in", "until the session ends; removed within a day"),
+    "login_sessions": _held(
+        "who is signed in, with which browser", "signing in", "until the session ends; removed within a day"
+    ),
     "outgoing_emails": _held("address of a recipient", "sending, and proof of it", "one year", "recipient"),
     "problem_reports": _held(
         "what a learner says is wrong about a claim, and what staff answered",
@@ -118,6 +124,7 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     ),
     "roster_lines": _held("what a roster says of attendees", "proof of participation", _RETENTION, "values"),
     "rosters": None,
+    "saved_views": _held("which lists a member of staff works with", "finding claims again", "until they are removed"),
     "sign_in_links": _held("e-mail address", "signing in", "one day", "email", "token"),
     "signing_keys": None,
     "status_lists": None,
@@ -147,7 +154,7 @@ CODES: Final = frozenset(
         "roster_id", "rule_version", "secret", "session", "sha256", "slug", "source", "stage", "state", "statement",
         "status", "step_key", "stream", "subject", "subject_id", "submission_id", "superseded_by", "template_version",
         "title", "token_hash", "type", "used_key", "verification_code", "version_id", "acronym", "details", "provider",
-        "jwt",
+        "jwt", "query", "browser", "issuer", "language", "system",
     }
 )  # fmt: skip
 """Columns that say nothing of a person wherever they are not named above: ids of things, codes, hashes, what staff
