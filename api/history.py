@@ -15,6 +15,7 @@ _GONE: Final = "What was entered here was removed at the end of its retention."
 _OF_THE_ROW: Final = frozenset(COLUMNS) - {"credit_type", "due_at", "participation", "statement"}
 # What staff write is for the office; whoever asks for more time is told why they get it, or why not.
 _TOLD: Final = frozenset({"extension.accepted", "extension_refusal.accepted"})
+_NOTE: Final = "note.added"
 _KINDS: Final = {"cli": "command_line", "operator": "operator", "integration": "platform"}
 
 
@@ -54,7 +55,7 @@ def audit_json(entry: TrailEntry, names: Mapping[str, AccountName], time_zone: s
         "at": _time(body.get("at")),
         "event": body.get("event"),
         "text": _text(entry, time_zone),
-        "actor": _actor_json(body.get("actor"), names),
+        "actor": actor_json(body.get("actor"), names),
         "before": _values(body.get("before", {})),
         "after": _values(body.get("after", {})),
         "reason": private.pop("reason", body.get("reason")),
@@ -67,6 +68,11 @@ def audit_json(entry: TrailEntry, names: Mapping[str, AccountName], time_zone: s
         "body_hash": entry.body_hash.hex(),
         "hash": entry.hash.hex(),
     }
+
+
+def is_for_office(entry: TrailEntry) -> bool:
+    """Whether an entry tells nothing of the claim, only what staff noted about it."""
+    return entry.body is not None and entry.body["event"] == _NOTE
 
 
 def actors_of(entries: Collection[TrailEntry]) -> set[str]:
@@ -99,7 +105,8 @@ def _is_erased(entry: TrailEntry) -> bool:
     return entry.body is None or ("private" in entry.body and entry.body["private"] is None)
 
 
-def _actor_json(actor: str | None, names: Mapping[str, AccountName]) -> dict[str, str | None] | None:
+def actor_json(actor: str | None, names: Mapping[str, AccountName]) -> dict[str, str | None] | None:
+    """Who did something; ``names`` says who accounts are."""
     if actor is None:
         return None
     if actor in names:

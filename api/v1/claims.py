@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.auth import SignedIn
 from api.gateway import ClaimContext
-from api.history import entry_json
+from api.history import entry_json, is_for_office
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -204,10 +204,11 @@ async def show_history(
 def history_page(
     entries: list[TrailEntry], limit: int, reader: Collection[str], time_zone: str, *, is_office: bool = False
 ) -> Response:
-    """A page of audit entries in words; ``entries`` may hold one more than the limit."""
+    """A page of audit entries in words; ``entries`` may hold one more than the limit. Notes are for the office."""
     shown = entries[:limit]
     has_more = len(entries) > limit
-    data = [entry_json(entry, reader, time_zone, is_office=is_office) for entry in shown]
+    told = [entry for entry in shown if is_office or not is_for_office(entry)]
+    data = [entry_json(entry, reader, time_zone, is_office=is_office) for entry in told]
     return json_response({"data": data, "has_more": has_more, "next": shown[-1].seq if has_more else None})
 
 
