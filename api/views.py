@@ -55,6 +55,7 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
         "attention": view.attention,
         "opened_at": time_json(view.opened_at),
         "closed_at": time_json(view.closed_at),
+        "due_at": local_time_json(view.facts.due_at, policy.time_zone) if view.facts.due_at else None,
         "waiting_for": progress.waiting_for,
         "waiting_until": time_json(progress.waiting_until),
         "next_actions": next_actions_json(view, policy, progress),

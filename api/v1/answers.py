@@ -182,7 +182,7 @@ class ClaimedCredit(BaseModel):
 
 
 class Claim(BaseModel):
-    """The status of a claim."""
+    """The status of a claim. ``due_at`` is its deadline, whether it is still to come or has passed."""
 
     id: str
     href: str
@@ -193,6 +193,7 @@ class Claim(BaseModel):
     attention: str | None
     opened_at: Time
     closed_at: Time | None
+    due_at: Time | None
     waiting_for: WaitingFor
     waiting_until: Time | None
     next_actions: list[NextAction]
