@@ -13,6 +13,7 @@ from domain.claims import (
     content_of,
     earned_units,
     evaluation_asked,
+    is_met,
     offer_of,
     offers_of,
 )
@@ -196,9 +197,11 @@ def _refusal_of_attestation(rule: credit.CreditRule, claimed: CreditClaimed) -> 
 
 def _refusal_of_evaluations(policy: CEActivityPolicy, facts: ClaimFacts) -> Refused | None:
     """No credit without its evaluations; the one that comes before claiming is done when this is asked."""
-    if evaluation_asked(policy, facts, EvaluationTime.AT_CLAIM) is not None and not facts.is_evaluated:
+    at_claim = evaluation_asked(policy, facts, EvaluationTime.AT_CLAIM)
+    if at_claim is not None and not is_met(policy, at_claim, facts):
         return Refused(RefusalCode.EVALUATIONS_MISSING)
-    is_each_evaluated = evaluation_asked(policy, facts, EvaluationTime.PER_SESSION) is not None
+    of_each = evaluation_asked(policy, facts, EvaluationTime.PER_SESSION)
+    is_each_evaluated = of_each is not None and of_each.kind not in facts.waived
     missing = sorted(facts.sessions.keys() - facts.evaluated_sessions) if is_each_evaluated else []
     return Refused(RefusalCode.EVALUATIONS_MISSING, {"sessions": ",".join(missing)}) if missing else None
 

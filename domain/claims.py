@@ -73,10 +73,14 @@ STAGES_UNDERWAY = STAGES_WITH_DEADLINE | {Stage.GRADING}
 
 
 class Attention(StrEnum):
-    """Why a claim is parked and waits for a person (search attribute ``ClaimAttention``)."""
+    """Why a claim is parked and waits for a person (search attribute ``ClaimAttention``).
+
+    ``on_hold`` is the office's own doing; the others are steps of Laurel's that did not work.
+    """
 
     CERTIFICATE_FAILED = "certificate_failed"
     EMAIL_FAILED = "email_failed"
+    ON_HOLD = "on_hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,8 @@ class ClaimFacts:
 
     ``participation`` is the option that the learner chose, or the method that proved it. ``content_seconds`` maps
     content to the seconds of it that are complete; ``sessions`` maps sessions to the units claimed for them.
+    ``waived`` holds the kinds of requirements that the office waived, ``attempts_added`` counts the attempts that it
+    granted beyond the policy's.
     """
 
     profession: Profession | None
@@ -132,12 +138,20 @@ class ClaimFacts:
     is_awarded: bool = False
     is_notified: bool = False
     is_extension_requested: bool = False
+    attention: Attention | None = None
+    waived: frozenset[str] = frozenset()
+    attempts_added: int = 0
     closed_as: Stage | None = None
 
     @property
     def last_attempt(self) -> Attempt | None:
         """The newest attempt, if any was started."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the office holds the claim: steps are received, and decided when it is released."""
+        return self.attention is Attention.ON_HOLD
 
 
 def stage_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> Stage:
@@ -175,8 +189,12 @@ def requirements_of(policy: CEActivityPolicy, facts: ClaimFacts) -> tuple[Requir
 
 
 def is_way_known(policy: CEActivityPolicy, facts: ClaimFacts) -> bool:
-    """Whether it is settled how the learner took part; until then they may still choose another learning format."""
-    return policy.participation is None or facts.participation is not None
+    """Whether it is settled how the learner took part; until then they may still choose another learning format.
+
+    Where the proof was waived, it is in the CE activity's own format.
+    """
+    requirement = policy.participation
+    return requirement is None or facts.participation is not None or requirement.kind in facts.waived
 
 
 def content_of(policy: CEActivityPolicy, facts: ClaimFacts) -> Content | None:
@@ -185,7 +203,7 @@ def content_of(policy: CEActivityPolicy, facts: ClaimFacts) -> Content | None:
 
 
 def evaluation_asked(policy: CEActivityPolicy, facts: ClaimFacts, asked: EvaluationTime) -> Evaluation | None:
-    """The evaluation that this learner is asked for at this time, if there is one."""
+    """The evaluation that this learner is asked for at this time, if there is one, waived or not."""
     evaluations = (each for each in requirements_of(policy, facts) if isinstance(each, Evaluation))
     return next((each for each in evaluations if each.asked is asked), None)
 
@@ -214,7 +232,9 @@ def is_gate(requirement: Requirement) -> bool:
 
 
 def is_met(policy: CEActivityPolicy, requirement: Requirement, facts: ClaimFacts) -> bool:
-    """Whether these facts fulfil one requirement."""
+    """Whether these facts fulfil one requirement; one that was waived needs nothing more."""
+    if requirement.kind in facts.waived:
+        return True
     match requirement:
         case Participation():
             return facts.participation is not None
@@ -292,19 +312,24 @@ def attempts_left(post_test: PostTest, facts: ClaimFacts) -> int | None:
     """How many more attempts may be started; None when the policy sets no limit."""
     if post_test.attempts_allowed is None:
         return None
-    return max(0, post_test.attempts_allowed - len(facts.attempts))
+    return max(0, post_test.attempts_allowed + facts.attempts_added - len(facts.attempts))
 
 
 def is_exhausted(policy: CEActivityPolicy, facts: ClaimFacts) -> bool:
     """Whether the last attempt that the policy allows has failed."""
     post_test, last = policy.post_test, facts.last_attempt
-    has_failed = last is not None and last.has_passed is False
-    return has_failed and post_test is not None and attempts_left(post_test, facts) == 0
+    if post_test is None or post_test.kind in facts.waived:
+        return False
+    return last is not None and last.has_passed is False and attempts_left(post_test, facts) == 0
 
 
 def is_overdue(facts: ClaimFacts, stage: Stage, at: datetime, grace: timedelta = timedelta()) -> bool:
-    """Whether a claim in this stage has outlived its deadline (and the grace given to steps in flight)."""
-    return stage in STAGES_WITH_DEADLINE and facts.due_at is not None and at > facts.due_at + grace
+    """Whether a claim in this stage has outlived its deadline (and the grace given to steps in flight).
+
+    One that the office holds does not, as long as it is held: its learner could do nothing about it.
+    """
+    is_ending = stage in STAGES_WITH_DEADLINE and not facts.is_held
+    return is_ending and facts.due_at is not None and at > facts.due_at + grace
 
 
 def _stage_of_unmet(policy: CEActivityPolicy, requirement: Requirement, facts: ClaimFacts) -> Stage:

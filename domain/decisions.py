@@ -1,10 +1,10 @@
 """Deciding a submission: values in, a decision out. Every refusal has a code and says what would be right."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from domain import assessments, claiming, deadlines, participation
+from domain import assessments, claiming, office, participation
 from domain.claims import Attempt, ClaimFacts, Stage
 from domain.participation import Evidence
 from domain.policy import CEActivityPolicy, Content, Disclosures, Evaluation, Participation, PostTest
@@ -13,11 +13,8 @@ from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
     CreditClaimed,
-    DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
-    ExtensionRefused,
-    ExtensionRequested,
     Opening,
     ParticipationStated,
     ProgressReported,
@@ -27,12 +24,9 @@ from domain.submissions import (
     StepRetried,
     Submission,
     SubmissionKind,
-    Withdrawal,
 )
 from domain.turns import LEARNER_STEPS, refusal_by_turn
 
-# How far ahead of its day of receipt an extension may put a deadline; more is a slip of the pen.
-MAXIMUM_EXTENSION: Final = timedelta(days=5 * 366)
 NO_EVIDENCE: Final = Evidence()
 
 _ENDS_WITH_DEADLINE: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
@@ -79,21 +73,7 @@ def _decide_body(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submis
         case StatementChosen() | SessionClaimed() | CreditClaimed() | StatementFinalized() as body:
             return claiming.decide(policy, facts, body, submission.received_at)
         case _:
-            return _decide_office_work(policy, facts, submission)
-
-
-def _decide_office_work(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Decision:
-    match submission.body:
-        case Withdrawal():
-            return Accepted(replace(facts, closed_as=Stage.WITHDRAWN))
-        case ExtensionRequested():
-            return Accepted(replace(facts, is_extension_requested=True))
-        case ExtensionRefused():
-            return Accepted(replace(facts, is_extension_requested=False))
-        case DeadlineExtended() as extended:
-            return _decide_extension(policy, facts, extended, submission.received_at)
-        case _:  # pragma: no cover -- every step of the policy is decided above; another must not pass unseen
-            raise TypeError(type(submission.body).__name__)
+            return office.decide(policy, facts, submission)
 
 
 def _decide_participation(
@@ -141,18 +121,3 @@ def _decide_answers(post_test: PostTest, facts: ClaimFacts, given: AnswersGiven,
 def _decide_evaluation(evaluation: Evaluation, facts: ClaimFacts, completed: EvaluationCompleted) -> Decision:
     problems = assessments.problems_with_responses(evaluation, completed.responses)
     return incomplete(problems) if problems else Accepted(replace(facts, is_evaluated=True))
-
-
-def _decide_extension(
-    policy: CEActivityPolicy, facts: ClaimFacts, extended: DeadlineExtended, received_at: datetime
-) -> Decision:
-    today = deadlines.local_date(received_at, policy.time_zone)
-    last_day = today + MAXIMUM_EXTENSION
-    if extended.due_on > last_day:
-        return Refused(RefusalCode.DEADLINE_TOO_LATE, {"latest_on": last_day.isoformat()})
-    if extended.due_on < today:
-        return Refused(RefusalCode.DEADLINE_NOT_LATER, {"earliest_on": today.isoformat()})
-    due_at = deadlines.end_of_day(extended.due_on, policy.time_zone)
-    if facts.due_at is not None and due_at <= facts.due_at:
-        return Refused(RefusalCode.DEADLINE_NOT_LATER, {"due_at": facts.due_at.isoformat()})
-    return Accepted(replace(facts, due_at=due_at, is_extension_requested=False))

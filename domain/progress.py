@@ -6,6 +6,7 @@ A front end that shows this needs no rules of its own.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from domain.claims import (
     CLOSED_STAGES,
@@ -74,12 +75,16 @@ class StepKind(StrEnum):
 
 
 class StepState(StrEnum):
-    """Whether a step is done, is the learner's turn, cannot be done yet or any more, or finishes by itself."""
+    """Whether a step is done or waived, is the learner's turn, can't be done yet or any more, or finishes by itself."""
 
     DONE = "done"
+    WAIVED = "waived"
     TO_DO = "to_do"
     LOCKED = "locked"
     WAITING = "waiting"
+
+
+SETTLED_STATES: Final = frozenset({StepState.DONE, StepState.WAIVED})
 
 
 class DeadlineName(StrEnum):
@@ -131,7 +136,7 @@ def progress_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime, atten
     moment = _Moment(policy, facts, at, attention)
     steps = moment.steps()
     is_underway = moment.stage in STAGES_UNDERWAY and moment.ended_because is None
-    before_credit = [step.kind for step in steps if step.state is not StepState.DONE and step.kind in _BEFORE_CREDIT]
+    before_credit = [step.kind for step in steps if step.state not in SETTLED_STATES and step.kind in _BEFORE_CREDIT]
     waiting_for = moment.waiting_for()
     waiting_until = {
         WaitingFor.LEARNER: facts.due_at,
@@ -200,7 +205,7 @@ class _Moment:
     def next_actions(self) -> tuple[Action, ...]:
         if self.has_certificate:
             return (Action.VIEW_CERTIFICATE,)
-        if self.stage not in STAGES_UNDERWAY | {Stage.EXPIRED}:
+        if self.stage not in STAGES_UNDERWAY | {Stage.EXPIRED} or self.facts.is_held:
             return ()
         may_ask = self.facts.due_at is not None and not self.facts.is_extension_requested
         asking = (Action.REQUEST_EXTENSION,) if may_ask else ()
@@ -237,13 +242,13 @@ class _Moment:
         return tuple(action for action, is_possible in actions.items() if is_possible)
 
     def _is_evaluation_missing(self) -> bool:
-        return self.evaluation_at_claim is not None and not self.facts.is_evaluated
+        evaluation = self.evaluation_at_claim
+        return evaluation is not None and not is_met(self.policy, evaluation, self.facts)
 
     def _is_session_missing(self) -> bool:
         """Whether no session is claimed yet, or one is not evaluated, where that is asked for."""
-        if self.session_evaluation is not None:
-            return not is_met(self.policy, self.session_evaluation, self.facts)
-        return bool(self.policy.sessions) and not self.facts.sessions
+        is_evaluated = self.session_evaluation is None or is_met(self.policy, self.session_evaluation, self.facts)
+        return not is_evaluated or (bool(self.policy.sessions) and not self.facts.sessions)
 
     def _is_credit_locked(self) -> bool:
         return self._is_evaluation_missing() or self._is_session_missing()
@@ -263,6 +268,8 @@ class _Moment:
 
     def _gate_step(self, requirement: Requirement) -> Step:
         kind = StepKind(requirement.kind)
+        if kind in self.facts.waived:
+            return Step(kind, StepState.WAIVED)
         if self.facts.is_awarded or is_met(self.policy, requirement, self.facts):
             return Step(kind, StepState.DONE)
         if self.ended_because is not None:
@@ -272,6 +279,12 @@ class _Moment:
             return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED, self.result_at)
         if self.stage is Stage.GRADING:
             return Step(kind, StepState.WAITING, until=self.result_at)
+        return self._due_step(kind)
+
+    def _due_step(self, kind: StepKind) -> Step:
+        """A step whose turn has come; while the claim is on hold it waits for the office."""
+        if self.facts.is_held:
+            return Step(kind, StepState.LOCKED, RefusalCode.ON_HOLD)
         return Step(kind, StepState.TO_DO)
 
     def _window_steps(self) -> tuple[Step, ...]:
@@ -294,6 +307,8 @@ class _Moment:
         return (*steps, self._claiming_step(StepKind.CREDIT, is_done=has_credit, is_locked=self._is_credit_locked()))
 
     def _claiming_step(self, kind: StepKind, *, is_done: bool, is_locked: bool = False) -> Step:
+        if kind in self.facts.waived:
+            return Step(kind, StepState.WAIVED)
         if is_done:
             return Step(kind, StepState.DONE)
         if self.ended_because is not None:
@@ -302,13 +317,13 @@ class _Moment:
             return Step(kind, StepState.LOCKED, RefusalCode.WINDOW_NOT_OPEN, self.opening)
         if self.stage is not Stage.READY_TO_CLAIM or is_locked:
             return Step(kind, StepState.LOCKED, RefusalCode.STEP_LOCKED)
-        return Step(kind, StepState.TO_DO)
+        return self._due_step(kind)
 
     def _final_step(self) -> Step:
         if self.facts.is_final or self.facts.is_awarded:
             return Step(StepKind.FINALIZATION, StepState.DONE)
         if self.stage is Stage.AWAITING_FINALIZATION and not self.is_overdue:
-            return Step(StepKind.FINALIZATION, StepState.TO_DO)
+            return self._due_step(StepKind.FINALIZATION)
         return Step(StepKind.FINALIZATION, StepState.LOCKED, self.ended_because or RefusalCode.STEP_LOCKED)
 
     def _certificate_step(self) -> Step:

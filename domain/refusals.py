@@ -47,6 +47,9 @@ class RefusalCode(StrEnum):
     DEADLINE_NOT_LATER = "deadline_not_later"
     DEADLINE_TOO_LATE = "deadline_too_late"
     FORM_INCOMPLETE = "form_incomplete"
+    NOT_WAIVABLE = "not_waivable"
+    NOT_RESOLVABLE = "not_resolvable"
+    ON_HOLD = "on_hold"
     NO_ACTIVE_AWARD = "no_active_award"
     NOTHING_TO_CORRECT = "nothing_to_correct"
 

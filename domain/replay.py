@@ -36,6 +36,11 @@ COLUMNS: Final = (
     "closed_as",
     "closed_at",
     "extension_requested_at",
+    "held_at",
+    "held_by",
+    "hold_reason",
+    "waived",
+    "attempts_added",
 )
 """The columns of a claim whose changes are entered; the rest says when Laurel has to look again."""
 
@@ -75,6 +80,8 @@ def plain(value: object) -> object:
         case str():
             # Codes of an enumeration are words as any other.
             return str(value)
+        case list():
+            return [plain(each) for each in value]
     return value
 
 

@@ -4,10 +4,22 @@ A submission is a fact with a time of receipt. It is committed before it is ackn
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
+
+from domain.reasons import (
+    DenialReason,
+    HoldReason,
+    ReasonCode,
+    ReleaseReason,
+    ReopeningReason,
+    ResolutionReason,
+    WaiverReason,
+    WithdrawalReason,
+)
 
 
 class SubmissionKind(StrEnum):
@@ -29,6 +41,13 @@ class SubmissionKind(StrEnum):
     EXTENSION = "extension"
     EXTENSION_REFUSAL = "extension_refusal"
     RETRY = "retry"
+    HOLD = "hold"
+    RELEASE = "release"
+    WAIVER = "waiver"
+    RESOLUTION = "resolution"
+    DENIAL = "denial"
+    REOPENING = "reopening"
+    STAFF_WITHDRAWAL = "staff_withdrawal"
 
 
 STAFF_KINDS = frozenset(
@@ -36,6 +55,13 @@ STAFF_KINDS = frozenset(
         SubmissionKind.EXTENSION,
         SubmissionKind.EXTENSION_REFUSAL,
         SubmissionKind.RETRY,
+        SubmissionKind.HOLD,
+        SubmissionKind.RELEASE,
+        SubmissionKind.WAIVER,
+        SubmissionKind.RESOLUTION,
+        SubmissionKind.DENIAL,
+        SubmissionKind.REOPENING,
+        SubmissionKind.STAFF_WITHDRAWAL,
     }
 )
 
@@ -134,7 +160,7 @@ class StatementFinalized:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """The learner, or an operator, gives the claim up."""
+    """The learner gives the claim up."""
 
     reason: str
 
@@ -168,6 +194,64 @@ class StepRetried:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimHeld:
+    """Staff hold a claim: what its learner does is received, and decided when they release it."""
+
+    reason_code: HoldReason
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReleased:
+    """Staff let a held claim go on."""
+
+    reason_code: ReleaseReason
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementWaived:
+    """Staff ask nothing more of a learner for one requirement; ``requirement`` is its kind."""
+
+    requirement: str
+    reason_code: WaiverReason
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionResolved:
+    """Staff did themselves what Laurel could not do, and for which the claim is parked."""
+
+    reason_code: ResolutionReason
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDenied:
+    """Staff end a claim without an award."""
+
+    reason_code: DenialReason
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReopened:
+    """Staff let a claim go on that ended without an award, if need be with a new last day, ``due_on``."""
+
+    reason_code: ReopeningReason
+    reason: str
+    due_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimWithdrawn:
+    """Staff give a claim up for its learner."""
+
+    reason_code: WithdrawalReason
+    reason: str
+
+
 SubmissionBody = (
     Opening
     | ParticipationStated
@@ -185,6 +269,13 @@ SubmissionBody = (
     | DeadlineExtended
     | ExtensionRefused
     | StepRetried
+    | ClaimHeld
+    | ClaimReleased
+    | RequirementWaived
+    | AttentionResolved
+    | ClaimDenied
+    | ClaimReopened
+    | ClaimWithdrawn
 )
 
 _BODIES: dict[SubmissionKind, type[SubmissionBody]] = {
@@ -204,7 +295,24 @@ _BODIES: dict[SubmissionKind, type[SubmissionBody]] = {
     SubmissionKind.EXTENSION: DeadlineExtended,
     SubmissionKind.EXTENSION_REFUSAL: ExtensionRefused,
     SubmissionKind.RETRY: StepRetried,
+    SubmissionKind.HOLD: ClaimHeld,
+    SubmissionKind.RELEASE: ClaimReleased,
+    SubmissionKind.WAIVER: RequirementWaived,
+    SubmissionKind.RESOLUTION: AttentionResolved,
+    SubmissionKind.DENIAL: ClaimDenied,
+    SubmissionKind.REOPENING: ClaimReopened,
+    SubmissionKind.STAFF_WITHDRAWAL: ClaimWithdrawn,
 }
+REASONS: Final[Mapping[SubmissionKind, type[ReasonCode]]] = {
+    SubmissionKind.HOLD: HoldReason,
+    SubmissionKind.RELEASE: ReleaseReason,
+    SubmissionKind.WAIVER: WaiverReason,
+    SubmissionKind.RESOLUTION: ResolutionReason,
+    SubmissionKind.DENIAL: DenialReason,
+    SubmissionKind.REOPENING: ReopeningReason,
+    SubmissionKind.STAFF_WITHDRAWAL: WithdrawalReason,
+}
+"""The codes of the reasons for which staff may act like this; the other kinds have none."""
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 
 
@@ -239,10 +347,27 @@ def _plain(value: object) -> object:
 
 
 def from_json(kind: SubmissionKind, values: Mapping[str, object]) -> SubmissionBody:
-    """Read back what ``to_json`` wrote; raises ``TypeError`` for fields the kind does not have."""
+    """Read back what ``to_json`` wrote.
+
+    Raises ``TypeError`` for fields that the kind does not have, and ``ValueError`` for values that none of them takes.
+    """
     read = dict(values)
     if read.get("units") is not None:
         read["units"] = Decimal(str(read["units"]))
-    if "due_on" in read:
+    if read.get("due_on") is not None:
         read["due_on"] = date.fromisoformat(str(read["due_on"]))
+    if "reason_code" in read:
+        read["reason_code"] = REASONS[kind](str(read["reason_code"]))
     return _BODIES[kind](**read)  # type: ignore[arg-type]  # the field names are checked by the call itself
+
+
+def staff_body(kind: SubmissionKind, given: Mapping[str, str | None]) -> SubmissionBody:
+    """What staff ask for, from the words that they gave for it; words that the kind has no field for are passed over.
+
+    Raises ``ValueError`` when something is missing, or is none of the values that a field takes.
+    """
+    names = {each.name for each in fields(_BODIES[kind])}
+    try:
+        return from_json(kind, {name: value for name, value in given.items() if name in names and value})
+    except TypeError:
+        raise ValueError("field_missing") from None

@@ -4,6 +4,7 @@ Timeliness is ``received_at <= due_at`` (``docs/architecture.md``): what was rec
 when it was read, and what was received late does not, even if it is read first.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from domain import deadlines
@@ -60,15 +61,21 @@ _REQUIREMENTS: Final = {
     SubmissionKind.ANSWERS: PostTest,
     SubmissionKind.FINALIZATION: Finalization,
 }
+# Most steps are called as the requirement that they fulfil.
+_REQUIREMENT_KINDS: Final[Mapping[SubmissionKind, str]] = {
+    SubmissionKind.ATTEMPT: "post_test",
+    SubmissionKind.ANSWERS: "post_test",
+}
 _CHANGES_CREDIT: Final = frozenset({SubmissionKind.STATEMENT, SubmissionKind.SESSION, SubmissionKind.CREDIT})
 LEARNER_STEPS: Final = frozenset(_STAGES_OF_KIND) - {SubmissionKind.OPENING, SubmissionKind.WITHDRAWAL}
+KEPT_WHILE_HELD: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
 
 
 def refusal_by_turn(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:
     """Why this submission may not be taken at the time it was received; None when it may."""
     stage, kind = stage_of(policy, facts, submission.received_at), submission.kind
     if kind in STAFF_KINDS or kind is SubmissionKind.EXTENSION_REQUEST:
-        return None if _is_office_work_due(facts, kind, stage) else wrong_state(stage)
+        return refusal_of_office_work(facts, kind, stage)
     if stage is Stage.EXPIRED or is_overdue(facts, stage, submission.received_at):
         return Refused(RefusalCode.DEADLINE_PASSED, {"due_at": facts.due_at.isoformat()} if facts.due_at else {})
     if not _has_step(policy, facts, kind):
@@ -83,13 +90,35 @@ def wrong_state(stage: Stage) -> Refused:
     return Refused(RefusalCode.WRONG_STATE, {"stage": stage})
 
 
-def _is_office_work_due(facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> bool:
-    """Whether what staff do to a claim, or what a learner asks of staff, fits its stage."""
-    return {
-        SubmissionKind.EXTENSION_REQUEST: facts.due_at is not None and stage in STAGES_UNDERWAY | {Stage.EXPIRED},
-        SubmissionKind.EXTENSION: stage in STAGES_UNDERWAY,
+def refusal_of_office_work(facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> Refused | None:
+    """Why what staff do to a claim, or what a learner asks of staff, does not fit its stage; None when it does.
+
+    A claim is held, denied or withdrawn as long as its credit is not settled; what was awarded is corrected or revoked.
+    """
+    if kind is SubmissionKind.HOLD and facts.is_held:
+        return Refused(RefusalCode.ON_HOLD, {"stage": stage})
+    is_underway, is_ended = stage in STAGES_UNDERWAY, stage in CLOSED_STAGES - {Stage.COMPLETED}
+    is_due = {
+        SubmissionKind.EXTENSION_REQUEST: facts.due_at is not None and (is_underway or stage is Stage.EXPIRED),
+        SubmissionKind.EXTENSION: is_underway,
         SubmissionKind.EXTENSION_REFUSAL: facts.is_extension_requested,
+        SubmissionKind.HOLD: is_underway,
+        SubmissionKind.RELEASE: facts.is_held,
+        SubmissionKind.WAIVER: is_underway,
+        SubmissionKind.RESOLUTION: facts.attention is not None,
+        SubmissionKind.STAFF_WITHDRAWAL: is_underway,
+        SubmissionKind.DENIAL: is_underway,
+        SubmissionKind.REOPENING: is_ended and not facts.is_awarded,
     }.get(kind, stage in _OPEN)
+    return None if is_due else wrong_state(stage)
+
+
+def waits_for_release(facts: ClaimFacts, kind: SubmissionKind) -> bool:
+    """Whether a submission of this kind is kept until the office releases the claim, and decided then.
+
+    It is judged as of its receipt, so that a hold makes nobody late. What staff do is decided at once.
+    """
+    return facts.is_held and kind in KEPT_WHILE_HELD
 
 
 def _has_step(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind) -> bool:
@@ -127,7 +156,9 @@ def _refusal_out_of_turn(policy: CEActivityPolicy, facts: ClaimFacts, kind: Subm
 
 
 def _is_done(kind: SubmissionKind, facts: ClaimFacts) -> bool:
-    """Whether a step that is done once is done, or too late to be done: what was granted cannot be given up."""
+    """Whether a step that is done once is done or waived, or too late: what was granted cannot be given up."""
+    if _REQUIREMENT_KINDS.get(kind, kind) in facts.waived:
+        return True
     has_passed = any(attempt.has_passed for attempt in facts.attempts)
     return {
         SubmissionKind.PARTICIPATION: facts.participation is not None,

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from domain.claims import CLOSED_STAGES, Attempt, ClaimedCredit, ClaimFacts, Stage, stage_of
 from domain.deadlines import end_of_day, start_of_day
-from domain.decisions import MAXIMUM_EXTENSION, decide
+from domain.decisions import decide
+from domain.office import MAXIMUM_EXTENSION
 from domain.policy import CEActivityPolicy, Profession
 from domain.refusals import Accepted, Decision, RefusalCode, Refused
 from domain.submissions import (

@@ -146,9 +146,9 @@ def test_a_correction_is_as_far_as_its_last_entry_says(entries: list[dict[str, A
 
 def test_values_are_written_alike_whichever_way_they_came() -> None:
     noon = datetime(2026, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
-    values = [noon, date(2026, 5, 1), Decimal("0.5"), b"\xab", Stage.GRADING, None, 3]
+    values = [noon, date(2026, 5, 1), Decimal("0.5"), b"\xab", Stage.GRADING, None, 3, ["evaluation"]]
     written = [plain(value) for value in values]
-    assert written == [AT, "2026-05-01", "0.50", "ab", "grading", None, 3]
+    assert written == [AT, "2026-05-01", "0.50", "ab", "grading", None, 3, ["evaluation"]]
     assert type(written[4]) is str
 
 

@@ -4,9 +4,26 @@ from decimal import Decimal
 
 import pytest
 
+from domain.reasons import (
+    DenialReason,
+    HoldReason,
+    ReleaseReason,
+    ReopeningReason,
+    ResolutionReason,
+    WaiverReason,
+    WithdrawalReason,
+)
 from domain.submissions import (
+    REASONS,
+    STAFF_KINDS,
     AnswersGiven,
     AttemptStarted,
+    AttentionResolved,
+    ClaimDenied,
+    ClaimHeld,
+    ClaimReleased,
+    ClaimReopened,
+    ClaimWithdrawn,
     CreditClaimed,
     DeadlineExtended,
     DisclosuresAcknowledged,
@@ -16,6 +33,7 @@ from domain.submissions import (
     Opening,
     ParticipationStated,
     ProgressReported,
+    RequirementWaived,
     SessionClaimed,
     StatementChosen,
     StatementFinalized,
@@ -26,6 +44,7 @@ from domain.submissions import (
     Withdrawal,
     from_json,
     kind_of,
+    staff_body,
     to_json,
 )
 
@@ -46,6 +65,13 @@ BODIES: dict[SubmissionKind, SubmissionBody] = {
     SubmissionKind.EXTENSION: DeadlineExtended(date(2026, 12, 31), "illness"),
     SubmissionKind.EXTENSION_REFUSAL: ExtensionRefused("too_late"),
     SubmissionKind.RETRY: StepRetried("mail_server_back"),
+    SubmissionKind.HOLD: ClaimHeld(HoldReason.IDENTITY_CHECK, "Two people, one badge."),
+    SubmissionKind.RELEASE: ClaimReleased(ReleaseReason.CHECKED, "It is hers."),
+    SubmissionKind.WAIVER: RequirementWaived("evaluation", WaiverReason.DONE_OTHERWISE, "On paper."),
+    SubmissionKind.RESOLUTION: AttentionResolved(ResolutionReason.TOLD_OTHERWISE, "By telephone."),
+    SubmissionKind.DENIAL: ClaimDenied(DenialReason.NOT_ELIGIBLE, "A student."),
+    SubmissionKind.REOPENING: ClaimReopened(ReopeningReason.APPEAL_GRANTED, "Board of June.", date(2026, 12, 31)),
+    SubmissionKind.STAFF_WITHDRAWAL: ClaimWithdrawn(WithdrawalReason.LEARNER_ASKED, "By telephone."),
 }
 
 
@@ -59,6 +85,7 @@ def test_there_is_a_body_for_every_kind() -> None:
         *BODIES.items(),
         (SubmissionKind.PARTICIPATION, ParticipationStated("roster")),
         (SubmissionKind.SESSION, SessionClaimed("keynote", None)),
+        (SubmissionKind.REOPENING, ClaimReopened(ReopeningReason.OTHER, "Wrong claim.")),
         (SubmissionKind.CREDIT, CreditClaimed("participation", None, "participation-2026-1", is_attested=False)),
     ],
 )
@@ -74,3 +101,27 @@ def test_amounts_keep_their_digits_in_json() -> None:
 def test_a_field_that_a_kind_does_not_have_is_an_error() -> None:
     with pytest.raises(TypeError):
         from_json(SubmissionKind.ATTEMPT, {"is_awarded": True})
+
+
+@pytest.mark.parametrize("kind", sorted(STAFF_KINDS))
+def test_what_staff_ask_for_is_read_from_the_words_they_give(kind: SubmissionKind) -> None:
+    words = {name: str(value) for name, value in to_json(BODIES[kind]).items() if value is not None}
+    assert (
+        staff_body(kind, words | {"colour": "red", "requirement": words.get("requirement", "evaluation")})
+        == BODIES[kind]
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(STAFF_KINDS))
+@pytest.mark.parametrize("reason", ["", None])
+def test_what_staff_ask_for_needs_a_reason(kind: SubmissionKind, reason: str | None) -> None:
+    words = {name: str(value) for name, value in to_json(BODIES[kind]).items()}
+    with pytest.raises(ValueError, match="field_missing"):
+        staff_body(kind, words | {"reason": reason})
+
+
+@pytest.mark.parametrize("kind", sorted(REASONS))
+def test_a_reason_has_a_code_of_its_action(kind: SubmissionKind) -> None:
+    words = {name: str(value) for name, value in to_json(BODIES[kind]).items()}
+    with pytest.raises(ValueError, match="bad_mood"):
+        staff_body(kind, words | {"reason_code": "bad_mood"})

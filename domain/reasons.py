@@ -1,0 +1,78 @@
+"""Why the office acts on a claim: one list of codes for each action, for reports and for what the learner is told.
+
+The code goes with the claim wherever it is shown, into Temporal too; what staff write beside it stays in the office.
+"""
+
+from enum import StrEnum
+
+
+class HoldReason(StrEnum):
+    """Why a claim is put on hold."""
+
+    PARTICIPATION_CHECK = "participation_check"
+    IDENTITY_CHECK = "identity_check"
+    ELIGIBILITY_CHECK = "eligibility_check"
+    DUPLICATE_CHECK = "duplicate_check"
+    ACTIVITY_REVIEW = "activity_review"
+    OTHER = "other"
+
+
+class ReleaseReason(StrEnum):
+    """Why a hold ends."""
+
+    CHECKED = "checked"
+    CORRECTED = "corrected"
+    HELD_IN_ERROR = "held_in_error"
+    OTHER = "other"
+
+
+class WaiverReason(StrEnum):
+    """Why a requirement is waived."""
+
+    DONE_OTHERWISE = "done_otherwise"
+    TECHNICAL_FAULT = "technical_fault"
+    ACCOMMODATION = "accommodation"
+    ACTIVITY_CHANGED = "activity_changed"
+    OTHER = "other"
+
+
+class ResolutionReason(StrEnum):
+    """How what Laurel could not do was done without it."""
+
+    HANDED_OVER = "handed_over"
+    TOLD_OTHERWISE = "told_otherwise"
+    OTHER = "other"
+
+
+class DenialReason(StrEnum):
+    """Why a claim is denied."""
+
+    PARTICIPATION_NOT_VERIFIED = "participation_not_verified"
+    NOT_ELIGIBLE = "not_eligible"
+    DUPLICATE = "duplicate"
+    MISCONDUCT = "misconduct"
+    OTHER = "other"
+
+
+class ReopeningReason(StrEnum):
+    """Why a claim that ended without an award goes on."""
+
+    ENDED_IN_ERROR = "ended_in_error"
+    APPEAL_GRANTED = "appeal_granted"
+    LEARNER_ASKED = "learner_asked"
+    TECHNICAL_FAULT = "technical_fault"
+    OTHER = "other"
+
+
+class WithdrawalReason(StrEnum):
+    """Why the office withdraws a claim for its learner."""
+
+    LEARNER_ASKED = "learner_asked"
+    DUPLICATE = "duplicate"
+    OPENED_IN_ERROR = "opened_in_error"
+    OTHER = "other"
+
+
+ReasonCode = (
+    HoldReason | ReleaseReason | WaiverReason | ResolutionReason | DenialReason | ReopeningReason | WithdrawalReason
+)
