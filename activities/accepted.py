@@ -12,6 +12,10 @@ from domain.refusals import Accepted
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
+    AttentionResolved,
+    ClaimHeld,
+    ClaimReopened,
+    ClaimWithdrawn,
     CreditClaimed,
     DeadlineExtended,
     DisclosuresAcknowledged,
@@ -20,10 +24,10 @@ from domain.submissions import (
     ExtensionRequested,
     ParticipationStated,
     ProgressReported,
+    RequirementWaived,
     SessionClaimed,
     StatementChosen,
     StatementFinalized,
-    Submission,
     Withdrawal,
 )
 from storage import claims, drafts
@@ -41,10 +45,11 @@ class Writing:
 
 
 def write_accepted(
-    connection: Connection, claim: LockedClaim, before: ClaimFacts, decision: Accepted, submission: Submission
+    connection: Connection, claim: LockedClaim, before: ClaimFacts, decision: Accepted, received: ReceivedSubmission
 ) -> Writing:
     """Write an accepted fact's own rows; answers with what the claim's row and the audit trail get of it."""
-    facts, at = decision.facts, submission.received_at
+    facts, submission = decision.facts, received.submission
+    at = submission.received_at
     match submission.body:
         case ParticipationStated(method=method):
             if decision.roster_entry is not None:
@@ -71,7 +76,7 @@ def write_accepted(
         case StatementChosen() | CreditClaimed() | StatementFinalized() as body:
             return _claiming_written(facts, body, at)
         case _:
-            return _write_office_work(connection, claim, facts, submission)
+            return _office_work_written(connection, claim, before, facts, received)
 
 
 def participation_written(facts: ClaimFacts, method: str, at: datetime) -> Writing:
@@ -133,22 +138,58 @@ def _claiming_written(
             return Writing(columns, {"credit_type": credit.credit_type, "units": str(units)})
 
 
-def _write_office_work(
-    connection: Connection, claim: LockedClaim, facts: ClaimFacts, submission: Submission
+_NO_HOLD: Mapping[str, None] = {"held_at": None, "held_by": None, "hold_reason": None}
+
+
+def _office_work_written(
+    connection: Connection, claim: LockedClaim, before: ClaimFacts, facts: ClaimFacts, received: ReceivedSubmission
 ) -> Writing:
-    at = submission.received_at
-    match submission.body:
-        case Withdrawal():
+    writing = _of_body(connection, claim, before, facts, received)
+    if facts.attention is not before.attention:
+        writing.columns |= {"attention": facts.attention}
+    if before.is_held and not facts.is_held:
+        writing.columns |= _NO_HOLD
+    reason_code = getattr(received.submission.body, "reason_code", None)
+    return Writing(writing.columns, writing.details | ({"reason_code": reason_code} if reason_code else {}))
+
+
+def _of_body(
+    connection: Connection, claim: LockedClaim, before: ClaimFacts, facts: ClaimFacts, received: ReceivedSubmission
+) -> Writing:
+    at = received.submission.received_at
+    match received.submission.body:
+        case Withdrawal() | ClaimWithdrawn():
             release_entry(connection, claim.id)
             return Writing()
         case DeadlineExtended():
-            due_at = facts.due_at.isoformat() if facts.due_at else None
-            # Reminders of the new deadline whose day is past are not made up for.
-            columns = {"due_at": facts.due_at, "extension_requested_at": None, "reminded_at": at}
-            return Writing(columns, {"due_at": due_at})
+            return _deadline_written(facts, at)
         case ExtensionRequested():
             return Writing({"extension_requested_at": at})
         case ExtensionRefused():
             return Writing({"extension_requested_at": None})
+        case ClaimHeld(reason_code=reason_code):
+            return Writing({"held_at": at, "held_by": received.actor, "hold_reason": reason_code})
+        case RequirementWaived(requirement=requirement):
+            return Writing({"waived": sorted(facts.waived)}, {"requirement": requirement})
+        case AttentionResolved():
+            drop_award_email(connection, claim.id, "resolved")
+            return Writing({"notified_at": claim.now})
+        case ClaimReopened():
+            return _reopening_written(before, facts, at)
         case _:
             return Writing()
+
+
+def _deadline_written(facts: ClaimFacts, at: datetime) -> Writing:
+    due_at = facts.due_at.isoformat() if facts.due_at else None
+    # Reminders of the new deadline whose day is past are not made up for.
+    return Writing({"due_at": facts.due_at, "extension_requested_at": None, "reminded_at": at}, {"due_at": due_at})
+
+
+def _reopening_written(before: ClaimFacts, facts: ClaimFacts, at: datetime) -> Writing:
+    writing = _deadline_written(facts, at) if facts.due_at != before.due_at else Writing()
+    if facts.attempts_added != before.attempts_added:
+        writing.columns |= {"attempts_added": facts.attempts_added}
+    if facts.participation != before.participation:
+        writing.columns |= {"participation": None, "participation_method": None, "participation_at": None}
+    return writing

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -15,16 +14,7 @@ from activities.policies import PolicyCache
 from domain.claims import ClaimFacts, stage_of
 from domain.deadlines import due_at
 from domain.names import clean_text
-from domain.submissions import (
-    DeadlineExtended,
-    ExtensionRefused,
-    Opening,
-    StepRetried,
-    SubmissionBody,
-    SubmissionKind,
-    Withdrawal,
-    to_json,
-)
+from domain.submissions import Opening, SubmissionBody, SubmissionKind, staff_body, to_json
 from storage import claims
 
 # As much as the API takes for a reason.
@@ -153,22 +143,12 @@ class PostgresClaimActivities(ClaimActivities):
 
 def _body_of(act: OperatorAct) -> SubmissionBody | None:
     """What the operator asked for; None when the signal was not filled in as its kind needs."""
-    reason = typed(act.reason)
-    if not reason:
+    reason, requirement = typed(act.reason), typed(act.requirement or "")
+    given = {"reason": reason, "reason_code": act.reason_code or "other", "due_on": act.due_on}
+    try:
+        return staff_body(SubmissionKind(act.kind), given | {"requirement": requirement})
+    except ValueError:
         return None
-    match act.kind:
-        case SubmissionKind.EXTENSION:
-            try:
-                return DeadlineExtended(due_on=date.fromisoformat(act.due_on or ""), reason=reason)
-            except ValueError:
-                return None
-        case SubmissionKind.EXTENSION_REFUSAL:
-            return ExtensionRefused(reason=reason)
-        case SubmissionKind.RETRY:
-            return StepRetried(reason=reason)
-        case SubmissionKind.WITHDRAWAL:
-            return Withdrawal(reason=reason)
-    return None
 
 
 def typed(text: str) -> str:

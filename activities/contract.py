@@ -14,12 +14,22 @@ from domain.corrections import CorrectionState
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Since when, by whom (an account's id, or ``operator:<name>``) and with which reason code a claim is on hold."""
+
+    since: datetime
+    by: str
+    reason_code: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimState:
     """A claim as the ledger has it after a write; a repeated write answers with the newest state.
 
     ``version`` grows with every entry of the claim's audit trail. ``wakes_at`` is when time alone moves the claim on:
     the result of an attempt in grading, or the opening of the claim window. ``reminds_at`` is when the learner is next
-    reminded of the deadline. Small on purpose: every write leaves one in the history.
+    reminded of the deadline. ``attention`` says why the claim is parked; of a hold, by whom and since when as well.
+    Small on purpose: every write leaves one in the history.
     """
 
     version: int
@@ -27,7 +37,12 @@ class ClaimState:
     due_at: datetime | None = None
     wakes_at: datetime | None = None
     reminds_at: datetime | None = None
-    attention: Attention | None = None
+    attention: Attention | Hold | None = None
+
+    @property
+    def attention_code(self) -> Attention | None:
+        """For what the claim is parked, as a code."""
+        return Attention.ON_HOLD if isinstance(self.attention, Hold) else self.attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,8 @@ class AttentionChange:
 class OperatorAct:
     """A signal that an operator typed into the Temporal UI; recorded as a submission before it is decided.
 
-    ``due_on`` is an ISO date and belongs to an extension. What is missing is recorded as a refusal.
+    ``due_on`` is an ISO date and belongs to an extension or a reopening, ``requirement`` to a waiver; without
+    ``reason_code`` it is ``other``. What is missing is recorded as a refusal.
     """
 
     claim_id: str
@@ -65,6 +81,8 @@ class OperatorAct:
     operator: str
     reason: str
     due_on: str | None = None
+    reason_code: str | None = None
+    requirement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

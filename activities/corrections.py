@@ -200,5 +200,5 @@ class _Case:
             state=self._state,
             is_issued_here=self._ledger.policy.certificate.is_here,
             attention=self._correction.attention,
-            is_claim_parked=self._ledger.claim.attention is not None,
+            is_claim_parked=self._ledger.claim.facts.attention is not None,
         )

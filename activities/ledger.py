@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from activities.accepted import participation_written, write_accepted
 from activities.awards import AwardOrder, GrantedAward, award_credit, deciding_rules
-from activities.contract import ClaimState
+from activities.contract import ClaimState, Hold
 from domain import deadlines
 from domain.assessments import grade
 from domain.claims import (
@@ -35,6 +35,7 @@ from domain.submissions import (
     SubmissionBody,
     SubmissionKind,
 )
+from domain.turns import waits_for_release
 from storage import claims, emails, participation
 from storage.audit import AuditEntry
 from storage.canonical import sha256_of
@@ -80,11 +81,26 @@ class ClaimLedger:
         return self._stage
 
     def decide_all(self) -> None:
-        """Decide what was submitted, in the order of receipt; a result that was due before comes before."""
+        """Decide what was submitted, in the order of receipt; a result that was due before comes before.
+
+        While the claim is on hold, what its learner submits stays undecided.
+        """
+        waiting: list[ReceivedSubmission] = []
         for received in self._claim.undecided:
-            self.grade_if_due(received.submission.received_at)
-            self._decide(received)
+            if waits_for_release(self._facts, received.submission.kind):
+                waiting.append(received)
+                continue
+            self._decide_in_turn(received)
+            if not self._facts.is_held:
+                # What was received while the claim was on hold is decided as of then, and later than the hold's end.
+                for kept in waiting:
+                    self._decide_in_turn(kept)
+                waiting.clear()
         self._verify_by_roster()
+
+    def _decide_in_turn(self, received: ReceivedSubmission) -> None:
+        self.grade_if_due(received.submission.received_at)
+        self._decide(received)
 
     def _decide(self, received: ReceivedSubmission) -> None:
         submission = received.submission
@@ -93,7 +109,7 @@ class ClaimLedger:
         award = None
         if isinstance(decision, Accepted):
             award, decision = self._granted(decision, submission)
-            details = self._write_accepted(submission, decision) if isinstance(decision, Accepted) else decision.details
+            details = self._write_accepted(received, decision) if isinstance(decision, Accepted) else decision.details
         refusal = decision.code if isinstance(decision, Refused) else None
         claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
         reason, proof = getattr(submission.body, "reason", None), getattr(decision, "roster_entry", None)
@@ -135,7 +151,7 @@ class ClaimLedger:
         """Let a claim on by itself whose learner is on a roster, where the policy takes a roster's word."""
         requirement, claim = self._policy.participation, self._claim
         is_asked = requirement is not None and ParticipationMethod.ROSTER in requirement.methods
-        if self._stage is not Stage.VERIFYING_PARTICIPATION or not is_asked:
+        if self._stage is not Stage.VERIFYING_PARTICIPATION or not is_asked or self._facts.is_held:
             return
         match = participation.find_learner(self._connection, claim.ce_activity_id, claim.learner_id)
         method = ParticipationMethod.ROSTER
@@ -151,16 +167,16 @@ class ClaimLedger:
         self._changes |= writing.columns
         self._happened(f"roster:{match.entry_id}", "participation.verified", claim.now, writing.details)
 
-    def _write_accepted(self, submission: Submission, decision: Accepted) -> Mapping[str, Any]:
+    def _write_accepted(self, received: ReceivedSubmission, decision: Accepted) -> Mapping[str, Any]:
         """Write the fact itself; answers with codes and numbers that describe it."""
         before, self._facts = self._facts, decision.facts
-        writing = write_accepted(self._connection, self._claim, before, decision, submission)
+        writing = write_accepted(self._connection, self._claim, before, decision, received)
         self._changes |= writing.columns
         self._reminded_at = writing.columns.get("reminded_at") or self._reminded_at
         for column in ("attestation_version", "attested_at"):
             if column in writing.columns:
                 setattr(self._claim, column, writing.columns[column])
-        self._move(submission.received_at)
+        self._move(received.submission.received_at)
         return writing.details
 
     def _granted(self, decision: Accepted, submission: Submission) -> tuple[GrantedAward | None, Decision]:
@@ -260,7 +276,7 @@ class ClaimLedger:
             return
         self._reminded_at = reminder.at
         self._changes |= {"reminded_at": reminder.at}
-        if self._stage in STAGES_WITH_DEADLINE:
+        if self._stage in STAGES_WITH_DEADLINE and not self._facts.is_held:
             emails.queue_notice(self._connection, NoticePurpose.DEADLINE_REMINDER, self._claim.id, reminder.occasion)
 
     def _reminders(self) -> tuple[Reminder, ...]:
@@ -279,10 +295,11 @@ class ClaimLedger:
 
     def set_attention(self, attention: Attention | None, step_key: str, error: str | None) -> None:
         """Park the claim for a person, or let it go on."""
-        if attention == self._claim.attention:
+        if attention == self._facts.attention:
             return
         self._changes |= {"attention": attention}
-        self._claim.attention, event = attention, "claim.parked" if attention else "claim.continued"
+        self._facts = replace(self._facts, attention=attention)
+        event = "claim.parked" if attention else "claim.continued"
         self._happened(step_key, event, self._claim.now, {"attention": attention, "error": error})
 
     def operator_act_refused(self, step_key: str, kind: str, actor: str) -> None:
@@ -372,8 +389,12 @@ class ClaimLedger:
             due_at=self._facts.due_at,
             wakes_at=wakes_at,
             reminds_at=reminds_at,
-            attention=Attention(self._claim.attention) if self._claim.attention else None,
+            attention=self._hold() if self._facts.is_held else self._facts.attention,
         )
+
+    def _hold(self) -> Hold:
+        columns = {**self._claim.columns, **self._changes}
+        return Hold(columns["held_at"], columns["held_by"], columns["hold_reason"])
 
     def _wakes_at(self) -> datetime | None:
         if self._stage is Stage.AWAITING_WINDOW:

@@ -66,7 +66,7 @@ class PostgresMailActivities(MailActivities):
                 raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued")
             emails.begin_sending(connection, row["id"], row["address"])
             policy = self._policies.get(connection, row["version_id"])
-        if row["state"] != "sent":
+        if row["state"] not in ("sent", "dropped"):
             data = CertificateData.from_json(row["data"])
             email = self._award_email(data, row, claim.claim_id, policy)
             try:

@@ -92,6 +92,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "definition_invalid": ProblemKind(
         422, "The definition has mistakes", "Each entry of errors names a line and a field."
     ),
+    "definition_outdated": ProblemKind(
+        409, "Somebody else changed it meanwhile", "Read the current definition, and make your change in that."
+    ),
     "employee_id_unknown": ProblemKind(
         422, "This employee id is not on the list", "Check the id and the name; write NA if you are not an employee."
     ),
@@ -145,6 +148,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "retention_ended": ProblemKind(
         409, "The retention of this claim has ended", "Its award stays as it is: what a correction needs was removed."
     ),
+    "email_not_resendable": ProblemKind(
+        409,
+        "This e-mail is not sent once more",
+        "It is on its way, or not wanted any more; what a parked claim could not send goes out when it is tried again.",
+    ),
+    "too_many_views": ProblemKind(409, "You keep 50 views already", "Remove one that you no longer use."),
     "correction_settled": ProblemKind(
         409, "The correction waits for nobody", "It was decided about already; look at its state."
     ),
@@ -234,12 +243,19 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     RefusalCode.ATTESTATION_REQUIRED: ProblemKind(
         409, "The attestation is missing", "Confirm the statement that belongs to this credit type."
     ),
+    RefusalCode.NOT_WAIVABLE: ProblemKind(
+        409, "This requirement can't be waived", "See because: credit is not given without it; extend the deadline."
+    ),
+    RefusalCode.NOT_RESOLVABLE: ProblemKind(
+        409, "Only Laurel can do this", "Repair the cause and retry the step; a hold is ended by its release."
+    ),
+    RefusalCode.ON_HOLD: ProblemKind(409, "The claim is on hold", "The office decides how it goes on."),
     RefusalCode.NO_ACTIVE_AWARD: ProblemKind(
         409, "There is no award to correct", "It was revoked, or counts no more; a revoked one can be reissued."
     ),
     RefusalCode.NOTHING_TO_CORRECT: ProblemKind(409, "Nothing would change", "The certificate says this already."),
     RefusalCode.FORM_INCOMPLETE: ProblemKind(
-        409, "The signal was not filled in", "Give operator, reason and, for an extension, due_on."
+        409, "The signal was not filled in", "Give operator and reason; due_on to extend, requirement to waive."
     ),
     RefusalCode.ATTESTATION_OUTDATED: ProblemKind(
         409, "The attestation has changed", "Read the current statement and confirm it."

@@ -14,6 +14,15 @@ from domain import credit
 from domain.claims import Attention
 from domain.corrections import CorrectionKind, RevocationClass
 from domain.credit import CertificateWording, CreditRule
+from domain.reasons import (
+    DenialReason,
+    HoldReason,
+    ReleaseReason,
+    ReopeningReason,
+    ResolutionReason,
+    WaiverReason,
+    WithdrawalReason,
+)
 from domain.refusals import RefusalCode
 
 _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,9 +59,28 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
         "The credit was awarded.",
     ),
     "certificate.issued": ("The certificate was issued.",),
+    "email.requeued": ("Staff had an e-mail sent once more.",),
+    "note.added": ("A member of staff noted something.",),
     "email.sent": ("The certificate was announced by e-mail.",),
     "withdrawal.accepted": ("The claim was withdrawn.",),
     "retry.accepted": ("A step that had stopped was tried again.",),
+    "hold.accepted": ("The claim was put on hold: {reason_code}.", "The claim was put on hold."),
+    "release.accepted": ("The hold ended: {reason_code}.", "The hold ended."),
+    "waiver.accepted": (
+        "A requirement was waived: {requirement} ({reason_code}).",
+        "A requirement was waived: {requirement}.",
+        "A requirement was waived.",
+    ),
+    "resolution.accepted": (
+        "The office did what could not be sent: {reason_code}.",
+        "The office did what could not be sent.",
+    ),
+    "denial.accepted": ("The claim was denied: {reason_code}.", "The claim was denied."),
+    "reopening.accepted": ("The claim was opened again: {reason_code}.", "The claim was opened again."),
+    "staff_withdrawal.accepted": (
+        "The office withdrew the claim: {reason_code}.",
+        "The office withdrew the claim.",
+    ),
     "claim.expired": ("The deadline passed, and the claim was closed.",),
     "claim.parked": ("The claim waits for a member of staff: {attention}.", "The claim waits for a member of staff."),
     "claim.continued": ("The claim goes on.",),
@@ -79,6 +107,7 @@ _OF_PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "account.opened": ("An account was opened.",),
     "account.removed": ("The account was removed, because it held nothing.",),
     "account.role_given": ("The account was given the role {role}.", "The account was given a role."),
+    "account.linked": ("The account was linked with the identity provider {issuer}.", "The account was linked."),
     "account.deactivated": ("The account was closed for signing in.",),
     "profile.changed": ("The profile was changed: {fields}.", "The profile was changed."),
     "lookup.account_found": ("An existing account was found; a link was sent to its address.",),
@@ -115,6 +144,8 @@ _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
     "event.assigned": ("An event was assigned to a learner by hand: {state}.",),
     "event.retried": ("An event that waited was tried again: {state}.",),
     "event.dismissed": ("An event was dismissed: it has no effect.",),
+    "view.saved": ("The view {name} of the claims list was saved.",),
+    "view.removed": ("The view {name} of the claims list was removed.",),
     "certificate_template.published": (
         "Version {version} of the certificate template {name} was published.",
         "A certificate template was published.",
@@ -167,6 +198,13 @@ _STEPS: Final[Mapping[str, str]] = {
     "withdrawal": "Withdrawing the claim",
     "extension": "Extending the deadline",
     "retry": "Trying a step again",
+    "hold": "Putting the claim on hold",
+    "release": "Ending the hold",
+    "waiver": "Waiving a requirement",
+    "resolution": "Doing a step without Laurel",
+    "denial": "Denying the claim",
+    "reopening": "Opening the claim again",
+    "staff_withdrawal": "Withdrawing the claim",
 }
 # What a refusal's details add to its title.
 _LIMITS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -187,6 +225,39 @@ _LIMITS: Final[Mapping[str, tuple[str, ...]]] = {
 _ATTENTION: Final[Mapping[str, str]] = {
     Attention.CERTIFICATE_FAILED: "the certificate could not be made",
     Attention.EMAIL_FAILED: "the e-mail could not be sent",
+    Attention.ON_HOLD: "the office holds it",
+}
+# Why the office acts on a claim, as its learner reads it; another reason is not told.
+REASON_CODES: Final[Mapping[str, str]] = {
+    HoldReason.PARTICIPATION_CHECK: "participation is being checked",
+    HoldReason.IDENTITY_CHECK: "it is being checked who the learner is",
+    HoldReason.ELIGIBILITY_CHECK: "it is being checked who may claim this credit",
+    HoldReason.DUPLICATE_CHECK: "it is being checked whether the credit was claimed before",
+    HoldReason.ACTIVITY_REVIEW: "the activity is being reviewed",
+    ReleaseReason.CHECKED: "everything was checked",
+    ReleaseReason.CORRECTED: "what was wrong was corrected",
+    ReleaseReason.HELD_IN_ERROR: "the hold was an error",
+    WaiverReason.DONE_OTHERWISE: "it was done in another way",
+    WaiverReason.TECHNICAL_FAULT: "something did not work",
+    WaiverReason.ACCOMMODATION: "as an accommodation",
+    WaiverReason.ACTIVITY_CHANGED: "the activity was changed",
+    ResolutionReason.HANDED_OVER: "the certificate was handed over",
+    ResolutionReason.TOLD_OTHERWISE: "the learner was told in another way",
+    DenialReason.PARTICIPATION_NOT_VERIFIED: "participation could not be verified",
+    DenialReason.NOT_ELIGIBLE: "this credit is not for the learner's profession",
+    DenialReason.DUPLICATE: "the same credit was claimed twice",
+    DenialReason.MISCONDUCT: "the credit was not earned honestly",
+    ReopeningReason.ENDED_IN_ERROR: "it had ended in error",
+    ReopeningReason.APPEAL_GRANTED: "an appeal was granted",
+    ReopeningReason.LEARNER_ASKED: "the learner asked for it",
+    WithdrawalReason.OPENED_IN_ERROR: "it was opened in error",
+}
+_REQUIREMENTS: Final[Mapping[str, str]] = {
+    "participation": "the proof of participation",
+    "disclosures": "the acknowledgement of the disclosures",
+    "content": "the content",
+    "post_test": "the post-test",
+    "evaluation": "the evaluation",
 }
 REVOKED: Final[Mapping[str, str]] = {
     RevocationClass.ISSUED_IN_ERROR: "it was issued in error",
@@ -200,6 +271,13 @@ _CORRECTIONS: Final[Mapping[str, str]] = {
     CorrectionKind.NAME: "a correction of the name",
     CorrectionKind.REISSUE: "a reissue of the certificate",
     CorrectionKind.REVOCATION: "a revocation",
+}
+_CODES: Final[Mapping[str, Mapping[str, str]]] = {
+    "attention": _ATTENTION,
+    "reason_class": REVOKED,
+    "kind": _CORRECTIONS,
+    "reason_code": REASON_CODES,
+    "requirement": _REQUIREMENTS,
 }
 
 
@@ -250,7 +328,7 @@ def _said(name: str, value: Any, time_zone: str) -> str | None:
         return {"has_passed": ("not passed", "passed")}.get(name, ("no", "yes"))[value]
     if not isinstance(value, str | int):
         return None
-    words = {"attention": _ATTENTION, "reason_class": REVOKED, "kind": _CORRECTIONS}.get(name)
+    words = _CODES.get(name)
     if words is not None:
         return words.get(str(value))
     if name == "credit_type":

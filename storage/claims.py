@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.assessments import Grade
-from domain.claims import Attempt, ClaimedCredit, ClaimFacts, Stage
+from domain.claims import Attempt, Attention, ClaimedCredit, ClaimFacts, Stage
 from domain.policy import Profession
 from domain.replay import COLUMNS
 from domain.submissions import Submission, SubmissionKind, from_json
@@ -49,7 +49,6 @@ class LockedClaim:
     version_id: str
     stage: Stage
     stage_since_at: datetime
-    attention: str | None
     opened_at: datetime
     wakes_at: datetime | None
     reminded_at: datetime | None
@@ -116,7 +115,6 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         version_id=row["version_id"],
         stage=Stage(row["stage"]),
         stage_since_at=row["stage_since_at"],
-        attention=row["attention"],
         opened_at=row["opened_at"],
         wakes_at=row["wakes_at"],
         reminded_at=row["reminded_at"],
@@ -161,6 +159,9 @@ def facts_of(row: Mapping[Any, Any], attempts: list[Mapping[str, Any]]) -> Claim
         is_awarded=row["awarded_at"] is not None,
         is_notified=row["notified_at"] is not None,
         is_extension_requested=row["extension_requested_at"] is not None,
+        attention=Attention(row["attention"]) if row["attention"] else None,
+        waived=frozenset(row["waived"] or ()),
+        attempts_added=row["attempts_added"] or 0,
         closed_as=Stage(row["closed_as"]) if row["closed_as"] else None,
     )
 
@@ -304,7 +305,7 @@ _STALLED: Final = text(
       FROM claims c JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE c.closed_at IS NULL
        AND (c.wakes_at < clock_timestamp() - interval '2 minutes'
-            OR c.due_at < clock_timestamp() - interval '15 minutes'
+            OR (c.due_at < clock_timestamp() - interval '15 minutes' AND c.held_at IS NULL)
             OR c.reminds_at < clock_timestamp() - interval '15 minutes'
             OR (c.stage IN ('awarding', 'issuing') AND c.stage_since_at < clock_timestamp() - interval '2 minutes'))
      ORDER BY random() LIMIT 500

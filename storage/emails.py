@@ -64,7 +64,7 @@ def begin_sending(connection: Connection, email_id: str, recipient: str) -> None
     """Note that the e-mail is being handed to the mail server, so that a lost reply can be told from silence."""
     connection.execute(
         update(OutgoingEmailRow)
-        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state.not_in(("sent", "dropped")))
         .values(state="sending", tries=OutgoingEmailRow.tries + 1, recipient=recipient)
     )
 
@@ -73,7 +73,7 @@ def mark_sent(connection: Connection, email_id: str) -> bool:
     """Note that the mail server took the e-mail; False when that was noted before."""
     sent = connection.execute(
         update(OutgoingEmailRow)
-        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state.not_in(("sent", "dropped")))
         .values(state="sent", sent_at=func.clock_timestamp(), last_error=None)
         .returning(OutgoingEmailRow.id)
     ).one_or_none()
@@ -160,6 +160,19 @@ def drop(connection: Connection, email_id: str, reason: str) -> None:
     connection.execute(
         update(OutgoingEmailRow)
         .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state != "sent")
+        .values(state="dropped", last_error=reason)
+    )
+
+
+def drop_award_email(connection: Connection, claim_id: str, reason: str) -> None:
+    """Note that the e-mail about a claim's award is not needed any more; ``reason`` is a code."""
+    connection.execute(
+        update(OutgoingEmailRow)
+        .where(
+            OutgoingEmailRow.claim_id == claim_id,
+            OutgoingEmailRow.purpose == NoticePurpose.AWARD,
+            OutgoingEmailRow.state != "sent",
+        )
         .values(state="dropped", last_error=reason)
     )
 

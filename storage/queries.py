@@ -52,6 +52,15 @@ class CertificateView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldView:
+    """Since when a claim is on hold, by whom, and the code of the reason."""
+
+    since: datetime
+    by: str
+    reason_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimView:
     """One claim as it stands. ``read_at`` is the database's clock; ``stage`` is the projection's, ``facts`` decide.
 
@@ -73,6 +82,7 @@ class ClaimView:
     award: AwardView | None
     certificate: CertificateView | None
     read_at: datetime
+    hold: HoldView | None = None
     is_pending: bool = False
 
 
@@ -103,7 +113,8 @@ _CLAIM_COLUMNS: Final = f"""
            c.version_id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.due_at,
            c.participation, c.statement, c.disclosures_version, c.evaluated_at, c.credit_type, c.claimed_units,
            c.finalized_at, c.awarded_at, c.notified_at, c.extension_requested_at, c.closed_as,
-           c.closed_at, a.slug AS ce_activity, a.provider_slug AS provider,
+           c.closed_at, c.held_at, c.held_by, c.hold_reason, c.waived, c.attempts_added,
+           a.slug AS ce_activity, a.provider_slug AS provider,
            l.profession, l.given_name, l.family_name, l.credentials,
            {PARTS_OF_FACTS}
            (SELECT json_agg(json_build_object('number', t.number, 'started_at', t.started_at,
@@ -140,18 +151,7 @@ _CLAIMS_OF_LEARNER: Final = _claims_where(
     ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
     """
 )
-_CLAIMS_FOR_STAFF: Final = _claims_where(
-    """
-    (CAST(:stage AS text) IS NULL OR c.stage = :stage)
-    AND (CAST(:attention AS text) IS NULL OR c.attention = :attention)
-    AND (CAST(:ce_activity AS text) IS NULL OR a.slug = :ce_activity)
-    AND (NOT :is_extension_requested OR c.extension_requested_at IS NOT NULL)
-    AND (CAST(:due_before AS timestamptz) IS NULL OR (c.due_at < :due_before AND c.closed_at IS NULL))
-    AND (CAST(:after AS text) IS NULL OR (c.opened_at, c.id) < (
-           SELECT p.opened_at, p.id FROM claims p WHERE p.id = :after))
-    ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
-    """
-)
+_CLAIMS_AMONG: Final = _claims_where("c.id = ANY(:ids)")
 _PENDING_CLAIM: Final = text(
     """
     SELECT l.id AS learner_id, s.body ->> 'version_id' AS version_id, s.received_at, a.slug AS ce_activity,
@@ -188,32 +188,11 @@ async def claims_of_learner(
     return [_claim_view(row) for row in rows.mappings()]
 
 
-async def claims_for_staff(
-    connection: AsyncConnection,
-    *,
-    stage: str | None,
-    attention: str | None,
-    ce_activity: str | None,
-    due_before: datetime | None,
-    is_extension_requested: bool,
-    after: str | None,
-    limit: int,
-) -> list[ClaimView]:
-    """Claims of all learners, newest first; ``due_before`` keeps open claims whose deadline is earlier.
-
-    ``is_extension_requested`` keeps those whose learner asks for more time and has no answer yet.
-    """
-    values = {
-        "stage": stage,
-        "attention": attention,
-        "ce_activity": ce_activity,
-        "due_before": due_before,
-        "is_extension_requested": is_extension_requested,
-        "after": after,
-        "limit": limit,
-    }
-    rows = await connection.execute(_CLAIMS_FOR_STAFF, values)
-    return [_claim_view(row) for row in rows.mappings()]
+async def claims_among(connection: AsyncConnection, ids: list[str]) -> list[ClaimView]:
+    """The claims with these ids, in their order."""
+    rows = await connection.execute(_CLAIMS_AMONG, {"ids": ids})
+    views = {row["id"]: _claim_view(row) for row in rows.mappings()}
+    return [views[each] for each in ids if each in views]
 
 
 def _claim_view(row: RowMapping) -> ClaimView:
@@ -234,7 +213,14 @@ def _claim_view(row: RowMapping) -> ClaimView:
         award=_award_view(row),
         certificate=_certificate_view(row),
         read_at=row["read_at"],
+        hold=_hold_view(row),
     )
+
+
+def _hold_view(row: RowMapping) -> HoldView | None:
+    if row["held_at"] is None:
+        return None
+    return HoldView(since=row["held_at"], by=row["held_by"], reason_code=row["hold_reason"])
 
 
 def _attempt_view(values: Mapping[str, Any]) -> AttemptView:
@@ -280,6 +266,9 @@ _NOT_YET: Final = (
     "awarded_at",
     "notified_at",
     "extension_requested_at",
+    "attention",
+    "waived",
+    "attempts_added",
     "closed_as",
 )
 

@@ -5,13 +5,18 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, text
 
+from domain.turns import KEPT_WHILE_HELD
+
 # Each delivery waits longer for the next one, up to an hour: a claim whose worker is away must not be flooded.
+# What a claim on hold keeps is decided with its release, and needs no delivery until then.
 # The power is bounded too: no interval holds ten seconds doubled forty times, and the error would stop every delivery.
 _TAKE: Final = text(
     """
     WITH due AS (
-        SELECT id FROM submissions
+        SELECT id FROM submissions s
          WHERE decided_at IS NULL AND deliver_after <= clock_timestamp()
+           AND NOT (kind = ANY(:kept)
+                    AND EXISTS (SELECT 1 FROM claims c WHERE c.id = s.claim_id AND c.held_at IS NOT NULL))
          ORDER BY deliver_after FOR UPDATE SKIP LOCKED LIMIT 200
     ), taken AS (
         UPDATE submissions s
@@ -33,4 +38,4 @@ _TAKE: Final = text(
 
 def take_undelivered(connection: Connection) -> Sequence[RowMapping]:
     """Take up to 200 submissions that are due; ``stage`` is None where the claim is not in the record yet."""
-    return connection.execute(_TAKE).mappings().all()
+    return connection.execute(_TAKE, {"kept": sorted(KEPT_WHILE_HELD)}).mappings().all()

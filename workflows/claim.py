@@ -25,7 +25,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.identities import derived_id
     from domain.submissions import SubmissionKind
     from workflows import contract
-    from workflows.contract import ClaimInput, ClaimResult, OperatorSignal, SubmissionReceived
+    from workflows.contract import (
+        EXAMPLES,
+        SIGNAL_OF_KIND,
+        ClaimInput,
+        ClaimResult,
+        OperatorSignal,
+        SubmissionReceived,
+    )
     from workflows.explain import explain
 
 Argument = TypeVar("Argument")
@@ -111,17 +118,22 @@ class ClaimWorkflow:
             ),
             Attention.EMAIL_FAILED,
         )
-        self._adopt(state)
+        if state is not None:
+            self._adopt(state)
 
-    async def _finish(self, effect: Callable[[], Awaitable[Effect]], attention: Attention) -> Effect:
-        """Bring an outside effect about. A dependency that fails parks the claim; it never ends it."""
-        while True:
-            if self._known.attention is not None:
+    async def _finish(self, effect: Callable[[], Awaitable[Effect]], attention: Attention) -> Effect | None:
+        """Bring an outside effect about, or None when somebody did it meanwhile.
+
+        A dependency that fails parks the claim; it never ends it.
+        """
+        while self._stage not in CLOSED_STAGES:
+            if self._known.attention_code is not None:
                 await self._write(ClaimActivities.record_attention, self._attention_change(None, None))
             try:
                 return await effect()
             except ActivityError as failure:
                 await self._park(attention, failure)
+        return None
 
     async def _park(self, attention: Attention, failure: ActivityError) -> None:
         """Wait for a person, or a while, and then let the step be tried again."""
@@ -129,7 +141,11 @@ class ClaimWorkflow:
         self._is_retry_asked = False
         await self._write(ClaimActivities.record_attention, self._attention_change(attention, error))
         until = workflow.now() + contract.SELF_RETRY
-        await self._wait(lambda: self._is_retry_asked, until=until, summary="parked; tries itself again")
+        await self._wait(
+            lambda: self._is_retry_asked or self._stage in CLOSED_STAGES,
+            until=until,
+            summary="parked; tries itself again",
+        )
 
     def _attention_change(self, attention: Attention | None, error: str | None) -> AttentionChange:
         self._attention_changes += 1
@@ -172,91 +188,87 @@ class ClaimWorkflow:
                 await self._write_expiry(is_moved, expires_at)
 
     async def _write_expiry(self, is_moved: Callable[[], bool], expires_at: datetime | None) -> None:
-        """Expire the claim once it waits for the learner: a step that began in time is finished first."""
-        await workflow.wait_condition(lambda: is_moved() or self._stage in STAGES_WITH_DEADLINE)
+        """Expire the claim once it waits for the learner: a step that began in time is finished first.
+
+        Neither is a claim expired that the office holds.
+        """
+        await workflow.wait_condition(lambda: is_moved() or self._can_expire)
         if not is_moved():
             await self._write(ClaimActivities.expire_claim, self._step(expires_at))
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.OPENING])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.OPENING])
     def claim_opened(self, _received: SubmissionReceived) -> None:
         """The learner opened the claim once more."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.PARTICIPATION])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.PARTICIPATION])
     def participation_stated(self, _received: SubmissionReceived) -> None:
         """The learner stated how they took part."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.STATEMENT])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.STATEMENT])
     def statement_chosen(self, _received: SubmissionReceived) -> None:
         """The learner chose the statement of credit they seek."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.DISCLOSURES])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.DISCLOSURES])
     def disclosures_acknowledged(self, _received: SubmissionReceived) -> None:
         """The learner read the disclosures."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.PROGRESS])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.PROGRESS])
     def progress_reported(self, _received: SubmissionReceived) -> None:
         """A platform reported progress that matters."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.ATTEMPT])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.ATTEMPT])
     def attempt_started(self, _received: SubmissionReceived) -> None:
         """The learner started an attempt at the post-test."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.ANSWERS])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.ANSWERS])
     def answers_given(self, _received: SubmissionReceived) -> None:
         """The learner gave the final answers of an attempt."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.EVALUATION])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.EVALUATION])
     def evaluation_completed(self, _received: SubmissionReceived) -> None:
         """The learner completed the evaluation."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.SESSION])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.SESSION])
     def session_claimed(self, _received: SubmissionReceived) -> None:
         """The learner claimed credit for a session, or changed it."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.CREDIT])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.CREDIT])
     def credit_claimed(self, _received: SubmissionReceived) -> None:
         """The learner claimed an amount of credit."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.FINALIZATION])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.FINALIZATION])
     def statement_finalized(self, _received: SubmissionReceived) -> None:
         """The learner made the statement final."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION_REQUEST])
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.EXTENSION_REQUEST])
     def extension_requested(self, _received: SubmissionReceived) -> None:
         """The learner asked for more time."""
         self._is_signalled = True
 
-    @workflow.signal(
-        name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION],
-        description='Move the deadline: {"operator": "j.doe", "reason": "illness", "due_on": "2027-01-31"}',
-    )
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.EXTENSION], description=EXAMPLES[SubmissionKind.EXTENSION])
     def extend_deadline(self, signal: OperatorSignal) -> None:
         """Staff, or an operator in the Temporal UI, move the deadline."""
         self._take(SubmissionKind.EXTENSION, signal)
 
     @workflow.signal(
-        name=contract.SIGNAL_OF_KIND[SubmissionKind.EXTENSION_REFUSAL],
-        description='Answer a request for more time with no: {"operator": "j.doe", "reason": "board is closed"}',
+        name=SIGNAL_OF_KIND[SubmissionKind.EXTENSION_REFUSAL], description=EXAMPLES[SubmissionKind.EXTENSION_REFUSAL]
     )
     def refuse_extension(self, signal: OperatorSignal) -> None:
         """Staff, or an operator in the Temporal UI, refuse more time."""
         self._take(SubmissionKind.EXTENSION_REFUSAL, signal)
 
-    @workflow.signal(
-        name=contract.SIGNAL_OF_KIND[SubmissionKind.RETRY],
-        description='Try a parked step again: {"operator": "j.doe", "reason": "mail server repaired"}',
-    )
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.RETRY], description=EXAMPLES[SubmissionKind.RETRY])
     def retry_step(self, signal: OperatorSignal) -> None:
         """Staff, or an operator in the Temporal UI, let a parked step be tried again."""
         self._take(SubmissionKind.RETRY, signal)
@@ -264,13 +276,42 @@ class ClaimWorkflow:
         is_complete = signal.submission_id is not None or bool(signal.operator and signal.reason)
         self._is_retry_asked = self._is_retry_asked or is_complete
 
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.HOLD], description=EXAMPLES[SubmissionKind.HOLD])
+    def place_hold(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, hold the claim."""
+        self._take(SubmissionKind.HOLD, signal)
+
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.RELEASE], description=EXAMPLES[SubmissionKind.RELEASE])
+    def release_hold(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, release the claim."""
+        self._take(SubmissionKind.RELEASE, signal)
+
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.WAIVER], description=EXAMPLES[SubmissionKind.WAIVER])
+    def waive_requirement(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, waive a requirement."""
+        self._take(SubmissionKind.WAIVER, signal)
+
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.RESOLUTION], description=EXAMPLES[SubmissionKind.RESOLUTION])
+    def resolve_step(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, did themselves what Laurel could not do."""
+        self._take(SubmissionKind.RESOLUTION, signal)
+
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.DENIAL], description=EXAMPLES[SubmissionKind.DENIAL])
+    def deny_claim(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, deny the claim."""
+        self._take(SubmissionKind.DENIAL, signal)
+
+    @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.REOPENING], description=EXAMPLES[SubmissionKind.REOPENING])
+    def reopen_claim(self, signal: OperatorSignal) -> None:
+        """Staff, or an operator in the Temporal UI, open the claim again; mostly by a new run."""
+        self._take(SubmissionKind.REOPENING, signal)
+
     @workflow.signal(
-        name=contract.SIGNAL_OF_KIND[SubmissionKind.WITHDRAWAL],
-        description='End the claim without an award: {"operator": "j.doe", "reason": "asked by telephone"}',
+        name=SIGNAL_OF_KIND[SubmissionKind.STAFF_WITHDRAWAL], description=EXAMPLES[SubmissionKind.STAFF_WITHDRAWAL]
     )
     def withdraw(self, signal: OperatorSignal) -> None:
         """The learner, or an operator, gives the claim up."""
-        self._take(SubmissionKind.WITHDRAWAL, signal)
+        self._take(SubmissionKind.STAFF_WITHDRAWAL, signal)
 
     def _take(self, kind: SubmissionKind, signal: OperatorSignal) -> None:
         if signal.submission_id is not None:
@@ -283,6 +324,8 @@ class ClaimWorkflow:
             operator=signal.operator or "",
             reason=signal.reason or "",
             due_on=signal.due_on,
+            reason_code=signal.reason_code,
+            requirement=signal.requirement,
         )
         self._operator_acts.append(act)
 
@@ -294,6 +337,10 @@ class ClaimWorkflow:
     @property
     def _stage(self) -> Stage:
         return self._known.stage
+
+    @property
+    def _can_expire(self) -> bool:
+        return self._stage in STAGES_WITH_DEADLINE and self._known.attention_code is not Attention.ON_HOLD
 
     @property
     def _has_news(self) -> bool:
@@ -358,7 +405,7 @@ def _changed_attributes(state: ClaimState) -> list[SearchAttributeUpdate[Any]]:
         updates.append(contract.CLAIM_STAGE_SINCE.value_set(workflow.now()))
     if shown.get(contract.CLAIM_DUE_AT) != state.due_at and state.due_at is not None:
         updates.append(contract.CLAIM_DUE_AT.value_set(state.due_at))
-    if shown.get(contract.CLAIM_ATTENTION) != state.attention:
-        attention = contract.CLAIM_ATTENTION
-        updates.append(attention.value_set(state.attention) if state.attention else attention.value_unset())
+    if shown.get(contract.CLAIM_ATTENTION) != state.attention_code:
+        attention, code = contract.CLAIM_ATTENTION, state.attention_code
+        updates.append(attention.value_set(code) if code else attention.value_unset())
     return updates

@@ -49,6 +49,35 @@ SIGNAL_OF_KIND: Final = {
     SubmissionKind.EXTENSION: "extend_deadline",
     SubmissionKind.EXTENSION_REFUSAL: "refuse_extension",
     SubmissionKind.RETRY: "retry_step",
+    SubmissionKind.HOLD: "place_hold",
+    SubmissionKind.RELEASE: "release_hold",
+    SubmissionKind.WAIVER: "waive_requirement",
+    SubmissionKind.RESOLUTION: "resolve_step",
+    SubmissionKind.DENIAL: "deny_claim",
+    SubmissionKind.REOPENING: "reopen_claim",
+    SubmissionKind.STAFF_WITHDRAWAL: "withdraw",
+}
+
+# What the Temporal UI says of each signal that an operator may type, with what to type.
+EXAMPLES: Final = {
+    SubmissionKind.EXTENSION: 'Move the deadline: {"operator": "j.doe", "reason": "illness", "due_on": "2027-01-31"}',
+    SubmissionKind.EXTENSION_REFUSAL: "Answer a request for more time with no: "
+    '{"operator": "j.doe", "reason": "board is closed"}',
+    SubmissionKind.RETRY: 'Try a parked step again: {"operator": "j.doe", "reason": "mail server repaired"}',
+    SubmissionKind.HOLD: "Keep all steps undecided until a release: "
+    '{"operator": "j.doe", "reason_code": "identity_check", "reason": "two people, one badge"}',
+    SubmissionKind.RELEASE: "End a hold: "
+    '{"operator": "j.doe", "reason_code": "checked", "reason": "badge belongs to her"}',
+    SubmissionKind.WAIVER: "Waive a requirement: "
+    '{"operator": "j.doe", "requirement": "evaluation", "reason_code": "done_otherwise", "reason": "on paper"}',
+    SubmissionKind.RESOLUTION: "The learner was told without Laurel: "
+    '{"operator": "j.doe", "reason_code": "told_otherwise", "reason": "by telephone"}',
+    SubmissionKind.DENIAL: "End the claim without an award: "
+    '{"operator": "j.doe", "reason_code": "not_eligible", "reason": "not a physician"}',
+    SubmissionKind.REOPENING: "Open a claim again that ended a moment ago: "
+    '{"operator": "j.doe", "reason_code": "ended_in_error", "reason": "wrong claim"}',
+    SubmissionKind.STAFF_WITHDRAWAL: "End the claim without an award: "
+    '{"operator": "j.doe", "reason_code": "learner_asked", "reason": "asked by telephone"}',
 }
 
 
@@ -85,8 +114,9 @@ class OperatorSignal:
     """Payload of an operator's signal.
 
     Sent by Laurel it names a submission. Typed into the Temporal UI it has no ``submission_id``; then ``operator`` and
-    ``reason`` are required, and ``due_on`` (ISO date) for an extension: ``{"operator": "j.doe", "reason": "illness",
-    "due_on": "2027-01-31"}``.
+    ``reason`` are required, ``due_on`` (ISO date) for an extension, and ``requirement`` for a waiver: ``{"operator":
+    "j.doe", "reason": "illness", "due_on": "2027-01-31"}``. ``reason_code`` is one of ``domain/reasons.py``, by default
+    ``other``.
     """
 
     submission_id: str | None = None
@@ -95,6 +125,8 @@ class OperatorSignal:
     operator: str | None = None
     reason: str | None = None
     due_on: str | None = None
+    reason_code: str | None = None
+    requirement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

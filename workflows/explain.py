@@ -6,7 +6,7 @@ No personal data.
 from datetime import datetime
 from typing import Final
 
-from activities.contract import ClaimState, CorrectionStatus
+from activities.contract import ClaimState, CorrectionStatus, Hold
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState
 
@@ -25,12 +25,14 @@ _WAITS: Final = {
     Stage.ISSUING: "Credit is awarded; the certificate and the e-mail are on their way.",
     Stage.COMPLETED: "Credit is awarded, the certificate is issued and the learner was told. Nothing to do.",
     Stage.EXPIRED: "The deadline passed before the credit was claimed. An extension by staff opens it again.",
-    Stage.DENIED: "The last attempt at the post-test did not reach the passing score.",
+    Stage.DENIED: "The last attempt at the post-test did not reach the passing score, or staff denied the claim.",
     Stage.WITHDRAWN: "The claim was withdrawn.",
 }
 _REMEDIES: Final = {
     Attention.CERTIFICATE_FAILED: "The certificate could not be made. Repair the cause, then send `retry_step`.",
-    Attention.EMAIL_FAILED: "The mail server did not take the e-mail. Repair it, then send `retry_step`.",
+    Attention.EMAIL_FAILED: "The mail server did not take the e-mail. Repair it, then send `retry_step`; or tell the "
+    "learner yourself, then send `resolve_step`.",
+    Attention.ON_HOLD: "The office holds the claim; steps are kept, the deadline waits. To go on, send `release_hold`.",
 }
 
 _CORRECTIONS: Final = {
@@ -46,8 +48,12 @@ _CORRECTIONS: Final = {
 def explain(state: ClaimState, since: datetime | None) -> str:
     """The current details of a claim, as Markdown. ``since`` is when its stage began; all times are shown in UTC."""
     lines = [f"**{state.stage}** since {_time(since)}" if since else f"**{state.stage}**", "", _WAITS[state.stage]]
-    if state.attention is not None:
-        lines += ["", f"**Needs attention: {state.attention}.** {_REMEDIES[state.attention]}"]
+    attention = state.attention_code
+    if attention is not None:
+        lines += ["", f"**Needs attention: {attention}.** {_REMEDIES[attention]}"]
+    if isinstance(state.attention, Hold):
+        hold = state.attention
+        lines += ["", f"Held by `{hold.by}` since {_time(hold.since)}: `{hold.reason_code}`."]
     if state.wakes_at is not None:
         lines += ["", f"Goes on by itself at {_time(state.wakes_at)}."]
     if state.reminds_at is not None:

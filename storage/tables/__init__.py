@@ -37,7 +37,9 @@ from storage.tables.evidence import (
 )
 from storage.tables.limits import RequestCountRow
 from storage.tables.mail import OutgoingEmailRow
+from storage.tables.office import ClaimNoteRow, SavedViewRow
 from storage.tables.people import (
+    AccountIdentityRow,
     AccountRow,
     EmployeeRow,
     IdempotencyKeyRow,
@@ -58,6 +60,7 @@ __all__ = [
     "PERSONAL_DATA",
     "PSEUDONYMS",
     "UNITS_CHECK",
+    "AccountIdentityRow",
     "AccountRow",
     "AttemptRow",
     "AuditCheckpointRow",
@@ -72,6 +75,7 @@ __all__ = [
     "CEActivityVersionRow",
     "CertificateRow",
     "CertificateTemplateRow",
+    "ClaimNoteRow",
     "ClaimRow",
     "ClaimSessionRow",
     "ContentProgressRow",
@@ -102,6 +106,7 @@ __all__ = [
     "RosterKeyRow",
     "RosterLineRow",
     "RosterRow",
+    "SavedViewRow",
     "SignInLinkRow",
     "SigningKeyRow",
     "StatusListRow",

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables.base import UNITS_CHECK, Base
@@ -13,6 +13,7 @@ from storage.tables.base import UNITS_CHECK, Base
 class ClaimRow(Base):
     """The projection of one claim: its facts and the stage they amount to. Written by activities only.
 
+    ``held_by`` is an account's id or ``operator:<name>``, ``hold_reason`` a code; ``waived`` names requirements.
     ``purged_at`` is when what its learner had said was removed, after its retention.
     """
 
@@ -21,6 +22,11 @@ class ClaimRow(Base):
         UniqueConstraint("learner_id", "ce_activity_id"),
         CheckConstraint(UNITS_CHECK.format("claimed_units"), "claimed_units"),
         Index(None, "ce_activity_id", "stage"),
+        # The office's lists, each in the order in which it is read.
+        Index(None, "opened_at", "id"),
+        Index(None, "stage", "opened_at", "id"),
+        Index(None, "ce_activity_id", "opened_at", "id"),
+        Index("ix_claims_awarded_at", "awarded_at", postgresql_where=text("awarded_at IS NOT NULL")),
         Index("ix_claims_attention", "attention", postgresql_where=text("attention IS NOT NULL")),
         Index("ix_claims_due_at", "due_at", postgresql_where=text("closed_at IS NULL")),
         Index(
@@ -28,6 +34,7 @@ class ClaimRow(Base):
             "extension_requested_at",
             postgresql_where=text("extension_requested_at IS NOT NULL"),
         ),
+        CheckConstraint("(held_at IS NOT NULL) = (attention = 'on_hold' AND attention IS NOT NULL)", "hold"),
         Index("ix_claims_wakes_at", "wakes_at", postgresql_where=text("wakes_at IS NOT NULL")),
     )
 
@@ -60,6 +67,11 @@ class ClaimRow(Base):
     reminded_at: Mapped[datetime | None]
     reminds_at: Mapped[datetime | None]
     extension_requested_at: Mapped[datetime | None]
+    held_at: Mapped[datetime | None]
+    held_by: Mapped[str | None]
+    hold_reason: Mapped[str | None]
+    waived: Mapped[list[str] | None] = mapped_column(ARRAY(Text()))
+    attempts_added: Mapped[int | None]
     purged_at: Mapped[datetime | None]
 
 
@@ -71,6 +83,7 @@ class SubmissionRow(Base):
 
     __tablename__ = "submissions"
     __table_args__ = (
+        Index(None, "claim_id", "id"),
         Index("ix_submissions_undecided", "claim_id", postgresql_where=text("decided_at IS NULL")),
         Index(
             "ix_submissions_wrong_identifiers",
@@ -137,3 +150,33 @@ class ClaimSessionRow(Base):
     session: Mapped[str] = mapped_column(primary_key=True)
     units: Mapped[Decimal]
     saved_at: Mapped[datetime]
+
+
+class BulkActionRow(Base):
+    """One action on many claims: previewed, and then started or never.
+
+    ``body`` is what every claim's submission says, ``filter`` what chose the claims.
+    """
+
+    __tablename__ = "bulk_actions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    action: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    filter: Mapped[dict[str, Any]]
+    previewed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    started_at: Mapped[datetime | None]
+
+
+class BulkClaimRow(Base):
+    """A claim of a bulk action, as it was previewed, and the submission that acts on it or why there is none."""
+
+    __tablename__ = "bulk_claims"
+
+    bulk_id: Mapped[str] = mapped_column(ForeignKey("bulk_actions.id"), primary_key=True)
+    claim_id: Mapped[str] = mapped_column(ForeignKey("claims.id"), primary_key=True)
+    entries: Mapped[int]
+    submission_id: Mapped[str | None]
+    skipped: Mapped[str | None]
