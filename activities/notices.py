@@ -1,10 +1,11 @@
 """Writing a notice: what is queued becomes an e-mail about the claim as it is now, or is not wanted any more."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from activities.policies import PolicyCache
 from documents.models import CertificateData
@@ -16,15 +17,18 @@ from documents.notices import (
     DeadlineReminderEmail,
     Email,
     ExtensionRefusedEmail,
+    ProblemAnsweredEmail,
+    ProblemReportedEmail,
     WindowOpenedEmail,
 )
 from documents.wording import REVOCATION_WORDS, STEP_WORDS, credit_line, credit_word, moment_words
 from domain.claims import Stage
 from domain.deadlines import local_date, opens_at
+from domain.names import email_address
 from domain.notices import Circumstances, NoticePurpose, is_still_wanted
 from domain.policy import CEActivityPolicy
 from domain.progress import StepState, progress_of
-from storage import notices
+from storage import notices, problem_reports, reminder_links
 from storage.notices import ClaimOfNotice, Revoked
 
 
@@ -58,6 +62,9 @@ class NoticeWriter:
         Raises ``NotWantedError`` when what it would say is not so any more, or there is nobody to say it to.
         """
         claim = notices.claim_of_notice(connection, claim_id)
+        if claim is not None and purpose is NoticePurpose.PROBLEM_REPORTED:
+            draft = self._draft(connection, claim_id, claim)
+            return draft.report(problem_reports.words_of(connection, occasion))
         if claim is None or claim.address is None:
             raise NotWantedError("no_recipient")
         now = Circumstances(
@@ -68,12 +75,20 @@ class NoticeWriter:
         )
         if not is_still_wanted(purpose, occasion, now, claim.now):
             raise NotWantedError("not_wanted")
-        draft = _Draft(claim_id, claim, self._policies.get(connection, claim.version_id), self._public_url)
-        if purpose is NoticePurpose.AWARD_REVOKED:
-            email: Email = draft.revocation(notices.revocation(connection, occasion))
-        else:
-            email = draft.email(purpose)
+        draft = self._draft(connection, claim_id, claim)
+        match purpose:
+            case NoticePurpose.AWARD_REVOKED:
+                email: Email = draft.revocation(notices.revocation(connection, occasion))
+            case NoticePurpose.PROBLEM_ANSWERED:
+                email = draft.answer(problem_reports.words_of(connection, occasion))
+            case NoticePurpose.DEADLINE_REMINDER:
+                email = draft.reminder(reminder_links.token_of(connection, claim.learner_id))
+            case _:
+                email = draft.email(purpose)
         return WrittenEmail(email, claim.name, claim.address)
+
+    def _draft(self, connection: Connection, claim_id: str, claim: ClaimOfNotice) -> "_Draft":
+        return _Draft(claim_id, claim, self._policies.get(connection, claim.version_id), self._public_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +102,6 @@ class _Draft:
 
     def email(self, purpose: NoticePurpose) -> Email:
         match purpose:
-            case NoticePurpose.DEADLINE_REMINDER:
-                return self._reminder()
             case NoticePurpose.WINDOW_OPENED:
                 return WindowOpenedEmail(**self._deadline())
             case NoticePurpose.CLAIM_EXPIRED:
@@ -112,6 +125,28 @@ class _Draft:
             dashboard_url=f"{self.public_url}/",
         )
 
+    def report(self, words: RowMapping) -> WrittenEmail:
+        """The e-mail about a report, to whom learners ask. Raises ``NotWantedError`` when no address is known."""
+        address = _address_in(self.policy.contact)
+        if address is None or not words["message"]:
+            raise NotWantedError("no_recipient")
+        email = ProblemReportedEmail(
+            learner_name=self.claim.name,
+            ce_activity_title=self.policy.title,
+            message=words["message"],
+            staff_url=f"{self.public_url}/staff/claims/{self.claim_id}",
+            provider_name=self.policy.provider.name,
+        )
+        return WrittenEmail(email, "", address)
+
+    def answer(self, words: RowMapping) -> ProblemAnsweredEmail:
+        """The e-mail with what staff answered to a report. Raises ``NotWantedError`` once both were removed."""
+        if words["answer"] is None:
+            raise NotWantedError("not_wanted")
+        return ProblemAnsweredEmail(
+            **self._claim(), message=words["message"], answer=words["answer"], claim_url=self._claim_url
+        )
+
     def _claim(self) -> dict[str, Any]:
         provider = self.policy.provider
         return {
@@ -129,12 +164,13 @@ class _Draft:
 
     @property
     def _claim_url(self) -> str:
-        return f"{self.public_url}/ce-activities/{self.claim.ce_activity}"
+        return f"{self.public_url}/claims/{self.claim_id}"
 
     def _words(self, at: datetime | None) -> str | None:
         return moment_words(at, self.policy.time_zone, self.claim.time_zone) if at else None
 
-    def _reminder(self) -> DeadlineReminderEmail:
+    def reminder(self, token: str) -> DeadlineReminderEmail:
+        """The reminder, with the token that switches reminders off."""
         claim = self.claim
         progress = progress_of(self.policy, claim.facts, claim.now, claim.attention)
         unfinished = (step.kind for step in progress.steps if step.state is not StepState.DONE)
@@ -143,7 +179,7 @@ class _Draft:
             **self._deadline(),
             steps=tuple(STEP_WORDS[kind] for kind in unfinished if kind in STEP_WORDS),
             opening=self._words(opening) if opening and claim.now < opening else None,
-            profile_url=f"{self.public_url}/",
+            stop_url=f"{self.public_url}/reminders/{token}",
         )
 
     def _certificate_link(self) -> CertificateLinkEmail:
@@ -155,3 +191,11 @@ class _Draft:
             is_issued_here=certificate.is_here,
             system=certificate.system,
         )
+
+
+def _address_in(contact: str) -> str | None:
+    """The first e-mail address in what a CE activity tells learners whom to ask; None for a telephone number."""
+    for word in contact.split():
+        with suppress(ValueError):
+            return email_address(word.strip("<>()[],;:."))
+    return None

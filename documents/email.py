@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from documents.notices import Email
+from documents.notices import DeadlineReminderEmail, Email
 from documents.wording import day_words
 
 _TEMPLATES = Path(__file__).parent / "templates" / "email"
@@ -60,6 +60,11 @@ def compose(email: Email, envelope: Envelope) -> EmailMessage:
     message["Message-ID"] = envelope.message_id
     # RFC 3834: no out-of-office reply should answer a machine.
     message["Auto-Submitted"] = "auto-generated"
+    if isinstance(email, DeadlineReminderEmail):
+        message["List-Unsubscribe"] = f"<{email.stop_url}>"
+        # RFC 8058: mail programs offer a button of their own, which needs HTTPS.
+        if email.stop_url.startswith("https://"):
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(_render(email, "body.txt"))
     message.add_alternative(_render(email, "body.html"), subtype="html")
     # The library draws a random boundary; ours follows from the Message-ID, so that a retry sends the same bytes.

@@ -72,13 +72,16 @@ class DeadlineNotice(ClaimNotice):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineReminderEmail(DeadlineNotice):
-    """Reminds of a deadline: what is still to do, a sentence per step, and when credit may be claimed if not yet."""
+    """Reminds of a deadline: what is still to do, a sentence per step, and when credit may be claimed if not yet.
+
+    ``stop_url`` switches all reminders off, for whoever has this e-mail.
+    """
 
     purpose: ClassVar[NoticePurpose] = NoticePurpose.DEADLINE_REMINDER
 
     steps: tuple[str, ...]
     opening: str | None
-    profile_url: str
+    stop_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,30 @@ class AwardRevokedEmail(ClaimNotice):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemReportedEmail:
+    """Tells whom learners ask what one of them reports; ``staff_url`` leads to the claim."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.PROBLEM_REPORTED
+
+    learner_name: str
+    ce_activity_title: str
+    message: str
+    staff_url: str
+    provider_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemAnsweredEmail(ClaimNotice):
+    """Tells a learner what staff answered to a report of theirs."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.PROBLEM_ANSWERED
+
+    message: str
+    answer: str
+    claim_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCheckpointEmail:
     """Carries a signed checkpoint of the audit trail to somebody outside; ``origin`` names the log."""
 
@@ -155,5 +182,7 @@ Email = (
     | ExtensionRefusedEmail
     | CertificateLinkEmail
     | AwardRevokedEmail
+    | ProblemReportedEmail
+    | ProblemAnsweredEmail
     | AuditCheckpointEmail
 )

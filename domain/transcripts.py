@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import TypeVar
 
 from domain import credit
 from domain.credit import CreditRule, UnknownCreditTypeError
 from domain.designation_checks import MAXIMUM_UNITS
+from domain.people import name_words
 from domain.policy import CertificateIssue, LearningFormat
 
 FIRST_PLAUSIBLE_DAY = date(1900, 1, 1)
@@ -68,12 +70,17 @@ class TranscriptEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptFilter:
-    """Which awards to list: completed from one day to another, in a year, of one type; None means any."""
+    """Which awards to list: completed from one day to another, in a year, of one type; None means any.
+
+    ``provider`` is a provider's name, ``words`` are found in any order and case in title, provider and reference.
+    """
 
     from_on: date | None = None
     until_on: date | None = None
     year: int | None = None
     credit_type: str | None = None
+    provider: str | None = None
+    words: str | None = None
 
     def lets_through(self, entry: TranscriptEntry) -> bool:
         """Whether an entry is asked for; both days are inclusive."""
@@ -83,7 +90,13 @@ class TranscriptFilter:
             and (self.until_on is None or day <= self.until_on)
             and (self.year is None or day.year == self.year)
             and (self.credit_type is None or entry.rule.code == self.credit_type)
+            and (self.provider is None or entry.provider == self.provider)
+            and self._has_words(entry)
         )
+
+    def _has_words(self, entry: TranscriptEntry) -> bool:
+        written = " ".join(name_words(f"{entry.title} {entry.provider} {entry.reference or ''}"))
+        return all(word in written for word in name_words(self.words or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,26 @@ class Transcript:
         """The calendar years with entries, newest first."""
         grouped = _grouped(self.entries, lambda entry: entry.completed_on.year)
         return tuple(TranscriptYear(year, tuple(entries), _totals(entries)) for year, entries in grouped)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of those who granted it, in order."""
+        return tuple(sorted({entry.provider for entry in self.entries}, key=str.casefold))
+
+
+class TranscriptLinkState(StrEnum):
+    """Whether a link to a transcript works: it does until it expires or its learner revokes it."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+def link_state(expires_at: datetime, revoked_at: datetime | None, now: datetime) -> TranscriptLinkState:
+    """Whether a link works at a time."""
+    if revoked_at is not None:
+        return TranscriptLinkState.REVOKED
+    return TranscriptLinkState.EXPIRED if expires_at <= now else TranscriptLinkState.ACTIVE
 
 
 def transcript_of(entries: Iterable[TranscriptEntry], wanted: TranscriptFilter) -> Transcript:

@@ -25,7 +25,7 @@ class ClaimOfNotice:
     The reader is the learner, or into whom they were merged; ``address`` is None when that account is closed.
     """
 
-    ce_activity: str
+    learner_id: str
     version_id: str
     stage: Stage
     attention: str | None
@@ -39,14 +39,12 @@ class ClaimOfNotice:
 
 _CLAIM_OF_NOTICE: Final = text(
     f"""
-    SELECT c.*, l.profession, l.given_name, l.family_name, l.credentials, a.slug AS ce_activity,
-           clock_timestamp() AS now,
+    SELECT c.*, l.profession, l.given_name, l.family_name, l.credentials, clock_timestamp() AS now,
            {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
            concat_ws(' ', l.given_name, l.family_name) AS name, l.time_zone, l.wants_reminders, m.email AS address
       FROM claims c
            {PERSON_OF_CLAIM}
-      JOIN ce_activities a ON a.id = c.ce_activity_id
       LEFT JOIN accounts m ON m.id = l.account_id AND m.deactivated_at IS NULL
      WHERE c.id = :claim_id
     """  # noqa: S608  # constants only
@@ -59,7 +57,7 @@ def claim_of_notice(connection: Connection, claim_id: str) -> ClaimOfNotice | No
     if row is None:
         return None
     return ClaimOfNotice(
-        ce_activity=row["ce_activity"],
+        learner_id=row["learner_id"],
         version_id=row["version_id"],
         stage=Stage(row["stage"]),
         attention=row["attention"],

@@ -1,5 +1,6 @@
 """Notices about claims: written from the record as it is when they are sent, to whoever the learner is by then."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,7 +24,11 @@ from domain.deadlines import end_of_day
 from domain.identities import new_id
 from domain.notices import NoticePurpose, reminders
 from domain.policy import CertificateIssue, ClaimWindow
+from domain.problem_reports import ReportState
+from storage import problem_reports
+from storage.acts import Actor
 from storage.emails import queue_notice
+from storage.problem_reports import ProblemReport, Settlement
 from storage.tables import AccountRow, ClaimRow, OutgoingEmailRow
 from tests.activities.test_ledger_twice import brought_to
 from tests.claims import KeptMail, TestClaim
@@ -128,9 +133,76 @@ def test_a_reminder_says_what_is_left_to_do_and_until_when(
     assert "- Pass the post-test." not in body
     assert ", 23:59 (Chicago, UTC-" in body
     assert ", for you " in body
-    assert f"https://laurel.example/ce-activities/{claim.slug}" in body
+    assert f"https://laurel.example/claims/{claim.claim_id}" in body
     assert f"Write to {claim.policy.contact}." in body
     assert "CE credit" in str(message["Subject"])
+
+
+def stop_link(message: EmailMessage) -> str:
+    [found] = re.findall(r"https://laurel\.example/reminders/[A-Za-z0-9_-]{43}", text_of(message))
+    assert message["List-Unsubscribe"] == f"<{found}>"
+    return str(found)
+
+
+def test_all_reminders_of_a_learner_carry_the_one_link_that_stops_them(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2), time_zone=CHICAGO), activities, Stage.AWAITING_EVALUATION)
+    planned = reminders(claim.row()["due_at"], claim.policy.reminder_days, claim.policy.time_zone, claim.claim_id)
+    first = stop_link(notices.sent(claim, NoticePurpose.DEADLINE_REMINDER, planned[-1].occasion))
+    notices.mail.messages.clear()
+    assert notices.queue(claim, NoticePurpose.DEADLINE_REMINDER, f"{planned[-1].occasion}/again")
+    notices.send_all()
+    [again] = notices.mail.to(claim.email)
+    assert stop_link(again) == first
+
+
+def report_of(claim: TestClaim, message: str = "My badge is refused.") -> ProblemReport:
+    with claim.engine.begin() as connection:
+        made = problem_reports.report(connection, claim.claim_id, message, Actor(claim.account_id))
+    assert isinstance(made, ProblemReport)
+    return made
+
+
+def test_whom_learners_ask_is_told_what_one_of_them_reports(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    contact = f"{new_id('office')}@office.example"
+    claim = brought_to(new_claim(contact=f"CE office, {contact}."), activities, Stage.AWAITING_TEST)
+    report_of(claim)
+    notices.make_due(claim)
+    notices.send_all()
+    [message] = notices.mail.to(contact)
+    body = text_of(message)
+    assert "My badge is refused." in body
+    assert f"https://laurel.example/staff/claims/{claim.claim_id}" in body
+    assert notices.mail.to(claim.email) == []
+
+
+def test_a_report_stays_in_the_record_where_only_a_telephone_number_is_known(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(contact="+1 312 555 0100"), activities, Stage.AWAITING_TEST)
+    report_of(claim)
+    notices.make_due(claim)
+    notices.send_all()
+    row = notices.row(claim, NoticePurpose.PROBLEM_REPORTED)
+    assert (row["state"], row["last_error"]) == ("dropped", "no_recipient")
+
+
+def test_a_learner_is_sent_the_answer_to_a_report_once_however_often_it_is_answered(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    made = report_of(claim)
+    answered = [Settlement(ReportState.ANSWERED, words) for words in ("It is on the list now.", "Something else.")]
+    with claim.engine.begin() as connection:
+        settled = [problem_reports.settle(connection, made.id, each, Actor("acc_staff")) for each in answered]
+    assert [each and each.answer for each in settled] == ["It is on the list now.", None]
+    notices.make_due(claim)
+    notices.send_all()
+    [message] = notices.mail.to(claim.email)
+    assert "It is on the list now." in text_of(message)
 
 
 def test_a_reminder_of_an_opening_still_to_come_says_when_it_is(

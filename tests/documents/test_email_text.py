@@ -18,6 +18,8 @@ from documents.notices import (
     DeadlineReminderEmail,
     Email,
     ExtensionRefusedEmail,
+    ProblemAnsweredEmail,
+    ProblemReportedEmail,
     SignInEmail,
     WindowOpenedEmail,
 )
@@ -58,7 +60,7 @@ CLAIM: dict[str, Any] = {
 }
 DEADLINE: dict[str, Any] = {
     **CLAIM,
-    "claim_url": "https://ce.example.org/ce-activities/sepsis",
+    "claim_url": "https://ce.example.org/claims/clm_1",
     "due_on": date(2026, 11, 21),
     "deadline": "November 21, 2026, 23:59 (Chicago, UTC-6)",
 }
@@ -66,7 +68,7 @@ REMINDER = DeadlineReminderEmail(
     **DEADLINE,
     steps=("Pass the post-test.", "Claim your credit."),
     opening="November 20, 2026, 00:00 (Chicago, UTC-6)",
-    profile_url="https://ce.example.org/profile",
+    stop_url="https://ce.example.org/reminders/7KQF",
 )
 LINK = CertificateLinkEmail(
     **CLAIM, certificate_url="https://ce.example.org/certificates/1", is_issued_here=True, system=None
@@ -83,7 +85,22 @@ REVOKED = AwardRevokedEmail(
     why="It was issued in error.",
     dashboard_url="https://ce.example.org/dashboard",
 )
-EMAILS: list[Email] = [AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, REVOKED, CHECKPOINT]
+REPORTED = ProblemReportedEmail(
+    learner_name="Zoë Nguyễn",
+    ce_activity_title="Sepsis in the First Hour",
+    message="My badge id is refused.",
+    staff_url="https://ce.example.org/staff/claims/clm_1",
+    provider_name="Northfield Medical Center",
+)
+ANSWERED = ProblemAnsweredEmail(
+    **CLAIM,
+    message="My badge id is refused.",
+    answer="We added your badge: try again.",
+    claim_url="https://ce.example.org/claims/clm_1",
+)
+EMAILS: list[Email] = [
+    AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, REVOKED, REPORTED, ANSWERED, CHECKPOINT
+]  # fmt: skip
 EVERY_EMAIL = pytest.mark.parametrize("email", EMAILS, ids=lambda email: email.purpose)
 
 ENVELOPE = Envelope(
@@ -150,6 +167,8 @@ def test_both_bodies_say_everything(email: Email) -> None:
         (EXTENDED, "You have until November 21, 2026 to claim your CME credit: Sepsis in the First Hour"),
         (REFUSED, "Your request for more time to claim CME credit: Sepsis in the First Hour"),
         (LINK, "Your certificate: Sepsis in the First Hour"),
+        (REPORTED, "A learner reports a problem: Sepsis in the First Hour"),
+        (ANSWERED, "Answer to your question: Sepsis in the First Hour"),
     ],
 )
 def test_the_subject_says_what_it_is_about_and_is_the_title_of_the_html(email: Email, subject: str) -> None:
@@ -157,7 +176,9 @@ def test_the_subject_says_what_it_is_about_and_is_the_title_of_the_html(email: E
     assert f"<title>{subject}</title>" in parts_of(email)[1]
 
 
-@pytest.mark.parametrize("email", [REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK], ids=lambda email: email.purpose)
+@pytest.mark.parametrize(
+    "email", [REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, ANSWERED], ids=lambda email: email.purpose
+)
 def test_a_notice_greets_by_name_if_there_is_one_and_uses_the_providers_word_for_credit(email: Email) -> None:
     for body in parts_of(email):
         assert "Dear Zoë Nguyễn," in body
@@ -225,6 +246,24 @@ def test_a_revocation_says_what_why_and_whom_to_ask_and_blames_nobody() -> None:
             assert part in body
         assert "mistake" in body
     assert subject_of(REVOKED) == "Your CME credit was revoked: Sepsis in the First Hour"
+
+
+def test_only_a_reminder_can_be_stopped_by_one_click_and_only_over_https() -> None:
+    message = compose(REMINDER, ENVELOPE)
+    assert message["List-Unsubscribe"] == "<https://ce.example.org/reminders/7KQF>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    local = compose(changed(REMINDER, stop_url="http://localhost:8000/reminders/7KQF"), ENVELOPE)
+    assert local["List-Unsubscribe"] == "<http://localhost:8000/reminders/7KQF>"
+    assert "List-Unsubscribe-Post" not in local
+    assert "List-Unsubscribe" not in compose(EXPIRED, ENVELOPE)
+
+
+def test_every_line_of_a_report_and_of_its_answer_is_set_apart() -> None:
+    text, html = parts_of(changed(ANSWERED, answer="First.\nSecond.", message="One.\nTwo <b>."))
+    assert "\n  First.\n  Second.\n" in text
+    assert "\n  One.\n  Two <b>.\n" in text
+    assert "First.\nSecond." in html
+    assert "Two &lt;b&gt;." in html
 
 
 def test_every_class_of_revocation_has_words_that_anyone_may_read() -> None:

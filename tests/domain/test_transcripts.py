@@ -14,8 +14,10 @@ from domain.transcripts import (
     Transcript,
     TranscriptEntry,
     TranscriptFilter,
+    TranscriptLinkState,
     amount_problem,
     historical_award_problems,
+    link_state,
     rule_at,
     transcript_of,
 )
@@ -192,3 +194,29 @@ def test_an_amount_is_a_step_between_the_smallest_and_the_largest(
 ) -> None:
     problem = amount_problem(rule, Decimal(units))
     assert (problem.code if problem else None) == code
+
+
+def test_awards_are_found_by_provider_and_by_words_in_any_order_and_case() -> None:
+    found = entry(reference="MTG-1998")
+    for wanted in (
+        TranscriptFilter(provider="Northfield Medical Center"),
+        TranscriptFilter(words="hour SEPSIS"),
+        TranscriptFilter(words="northfield 1998"),
+        TranscriptFilter(words="  "),
+    ):
+        assert wanted.lets_through(found)
+    for wanted in (TranscriptFilter(provider="Northfield"), TranscriptFilter(words="sepsis stroke")):
+        assert not wanted.lets_through(found)
+    assert not TranscriptFilter(words="1998").lets_through(entry())
+
+
+def test_providers_are_named_once_in_order() -> None:
+    entries = [entry(provider=name) for name in ("society of b", "Academy of A", "society of b")]
+    assert transcript_of(entries, ANYTHING).providers == ("Academy of A", "society of b")
+
+
+def test_a_link_works_until_it_expires_or_is_revoked() -> None:
+    later = NOON + timedelta(days=1)
+    assert link_state(later, None, NOON) is TranscriptLinkState.ACTIVE
+    assert link_state(NOON, None, NOON) is TranscriptLinkState.EXPIRED
+    assert link_state(later, NOON, NOON) is TranscriptLinkState.REVOKED
