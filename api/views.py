@@ -257,6 +257,12 @@ def ce_activity_json(
     }
 
 
+def checklist_json(policy: CEActivityPolicy, profession: Profession | None, now: datetime) -> list[Json]:
+    """The steps that a claim would have if a learner of this profession opened it now."""
+    facts = ClaimFacts(profession=profession, due_at=due_at(policy.claim_window, policy.time_zone, now))
+    return [_step_json(step) for step in progress_of(policy, facts, now, None).steps]
+
+
 def stage_if_opened(
     policy: CEActivityPolicy, profession: Profession | None, now: datetime
 ) -> tuple[str, datetime | None]:

@@ -93,6 +93,21 @@ def publish(connection: Connection, definition: Definition, actor: str | None) -
     return version
 
 
+class DefinitionOutdatedError(Exception):
+    """The definition was changed since it was read."""
+
+
+def set_status(connection: Connection, definition: Definition, actor: str | None) -> Published:
+    """Let a CE activity be what its current version says, in another status; no version is added.
+
+    Raises ``DefinitionOutdatedError`` when another version is current by now, besides what ``publish`` raises.
+    """
+    published = publish(connection, definition, actor)
+    if published.is_new:
+        raise DefinitionOutdatedError
+    return published
+
+
 def _check_activity_code(connection: Connection, definition: Definition, provider_slug: str) -> None:
     """Learners type the code, so capitals make no difference. No other can come meanwhile: the provider is locked."""
     code = definition.policy.activity_code

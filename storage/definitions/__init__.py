@@ -9,6 +9,7 @@ from storage.definitions.problems import DefinitionError, DefinitionProblem
 from storage.definitions.reading import Definition, DefinitionStatus, read_definition
 from storage.definitions.schema import json_schema
 from storage.definitions.stored import policy_from_json, policy_to_json
+from storage.definitions.writing import definition_values, definition_yaml
 
 __all__ = [
     "MAXIMUM_DEFINITION_BYTES",
@@ -16,6 +17,8 @@ __all__ = [
     "DefinitionError",
     "DefinitionProblem",
     "DefinitionStatus",
+    "definition_values",
+    "definition_yaml",
     "json_schema",
     "policy_from_json",
     "policy_to_json",

@@ -32,7 +32,8 @@ SIGNED = {("POST", "/v1/integrations/{name}/events")}
 OF_A_CLAIM = [each for each in OPERATIONS if "{claim_id}" in each[1] and "/staff/" not in each[1]]
 FOR_STAFF = [each for each in OPERATIONS if "/staff/" in each[1]]
 
-PREFIXES = {"claim_id": "clm", "submission_id": "sub", "learner_id": "lrn", "award_id": "haw", "correction_id": "cor"}
+PREFIXES = {"claim_id": "clm", "submission_id": "sub", "learner_id": "lrn", "award_id": "haw", "correction_id": "cor",
+            "session_id": "ses"}
 BODIES: dict[str, Any] = {
     "participation": {"value": "x"},
     "answers": {"answers": right_answers(POLICY)},
@@ -41,6 +42,7 @@ BODIES: dict[str, Any] = {
     "withdrawal": {"reason": "Why not."},
     "extend": {"due_on": "2027-01-31", "reason": "Ill."},
     "retry": {"reason": "Fixed."},
+    "clone": {"slug": "x"},
     "refuse-extension": {"reason": "Closed."},
     "correct": {"units": "1.00", "reason": "Wrong."},
     "revoke": {"reason_class": "duplicate", "reason": "Twice."},
