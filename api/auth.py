@@ -20,7 +20,7 @@ from api.problems import ProblemError
 from api.services import Services, services_of
 from domain.policy import Profession
 from domain.roles import APPROVING_ROLES, AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES, Role
-from storage import people
+from storage import login_sessions
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -97,6 +97,13 @@ async def auditor(principal: Annotated[Principal, Depends(signed_in)]) -> Princi
     return principal
 
 
+async def administrator(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Administrators; else 403."""
+    if principal.role is not Role.ADMINISTRATOR:
+        raise ProblemError("not_allowed")
+    return principal
+
+
 async def office(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
     """Staff, auditors and viewers; else 403."""
     if principal.role not in OFFICE_ROLES:
@@ -109,6 +116,7 @@ Known = Annotated[Principal | None, Depends(known)]
 Staff = Annotated[Principal, Depends(staff)]
 Approver = Annotated[Principal, Depends(approver)]
 Auditor = Annotated[Principal, Depends(auditor)]
+Administrator = Annotated[Principal, Depends(administrator)]
 Office = Annotated[Principal, Depends(office)]
 
 ACCESS: Final = frozenset({public, known, signed_in, staff})
@@ -118,7 +126,8 @@ async def find_principal(services: Services, token: str) -> Principal | None:
     """Who holds this token; a text that cannot be a token is not looked up."""
     if not _TOKEN.fullmatch(token):
         return None
-    found = await services.database.statements(lambda c: people.find_session(c, token))
+    idle = services.settings.session_idle
+    found = await services.database.statements(lambda c: login_sessions.find_session(c, token, idle))
     if found is None:
         return None
     return Principal(found.account_id, found.role, found.learner_id, found.profession, token)

@@ -62,7 +62,8 @@ class Settings(BaseSettings):
         default=None, description="File with the password of LAUREL_PDF_SIGNING_PKCS12, if it has one."
     )
     sign_in_link_minutes: PositiveInt = Field(default=10, description="Minutes for which a sign-in link works.")
-    session_hours: PositiveInt = Field(default=12, description="Hours for which a session lasts.")
+    session_hours: PositiveInt = Field(default=12, description="Hours after which a session ends in any case.")
+    session_idle_minutes: int = Field(default=120, ge=10, description="Minutes without use after which a session ends.")
     sign_in_links_per_hour: PositiveInt = Field(
         default=10, description="Sign-in links that one address may ask for in an hour."
     )
@@ -91,6 +92,12 @@ class Settings(BaseSettings):
     audit_anchor_email: str | None = Field(
         default=None, description="Address outside that gets the newest signed checkpoint once a day."
     )
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port on which a worker serves /metrics, /healthz and /readyz."
+    )
+    sdk_metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port on which a worker serves the metrics of Temporal's SDK."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line."
     )
@@ -109,8 +116,13 @@ class Settings(BaseSettings):
 
     @property
     def session_life(self) -> timedelta:
-        """How long a session lasts."""
+        """How long a session lasts at most."""
         return timedelta(hours=self.session_hours)
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session lasts that nobody uses."""
+        return timedelta(minutes=self.session_idle_minutes)
 
 
 @cache

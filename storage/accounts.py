@@ -1,9 +1,9 @@
-"""Accounts and their roles, as operators give and take them at the command line."""
+"""Accounts and their roles, as administrators give and take them, here or at the command line."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.identities import new_id
@@ -22,24 +22,22 @@ def add_staff(database_url: str, email: str, role: Role, actor: Actor = LAUREL) 
     Raises ``ValueError`` with a code of ``domain.names.email_address`` for what is no address.
     """
     with connected(database_url) as connection:
-        return _give_role(connection, email_address(email), role, actor)
+        return give_role(connection, email_address(email), role, actor)
 
 
-def _give_role(connection: Connection, email: str, role: Role, actor: Actor) -> str:
+def give_role(connection: Connection, email: str, role: Role, actor: Actor, reason: str | None = None) -> str:
+    """Give an address a role, making its account if it is new, and let it sign in again; answers with its id."""
     values: dict[str, Any] = {"id": new_id("acc"), "email": email, "role": Role.LEARNER}
     added = insert(AccountRow).values(**values).on_conflict_do_nothing().returning(AccountRow.id)
     is_new = connection.execute(added).one_or_none() is not None
-    account = _lock_account(connection, email)
+    account = _lock_account(connection, func.lower(AccountRow.email) == email.lower())
     learner = insert(LearnerRow).values(id=new_id("lrn"), account_id=account.id).on_conflict_do_nothing()
     connection.execute(learner)
-    before = {"role": None if is_new else account.role, "is_active": not is_new and account.deactivated_at is None}
-    after = {"role": Role(role), "is_active": True}
-    if before != after:
-        changes = {"role": Role(role), "deactivated_at": None}
-        connection.execute(update(AccountRow).where(AccountRow.id == account.id).values(**changes))
-        known = KnownAccount(account.id, account.email, _lock_learner_of(connection, account.id))
-        change: AccountChange = {"before": before, "after": after}
-        enter_account(connection, "account.role_given", actor, known, change)
+    before: State = {"role": None, "is_active": False} if is_new else _state_of(account)
+    change: AccountChange = {"before": before, "after": {"role": Role(role), "is_active": True}}
+    if reason is not None:
+        change["reason"] = reason
+    _make(connection, account, change, actor)
     account_id: str = account.id
     return account_id
 
@@ -50,25 +48,60 @@ def deactivate(database_url: str, email: str, reason: str, actor: Actor = LAUREL
     Nothing more happens when that was done before. Raises ``LookupError`` when no account has this address.
     """
     with connected(database_url) as connection:
-        account = _lock_account(connection, email)
+        account = _lock_account(connection, func.lower(AccountRow.email) == email.lower())
+        before = _state_of(account)
+        _make(connection, account, {"before": before, "after": {**before, "is_active": False}, "reason": reason}, actor)
         account_id: str = account.id
-        if account.deactivated_at is None:
-            connection.execute(
-                update(AccountRow).where(AccountRow.id == account_id).values(deactivated_at=func.clock_timestamp())
-            )
-            connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account_id))
-            before, after = ({"role": account.role, "is_active": is_active} for is_active in (True, False))
-            known = KnownAccount(account_id, account.email, _lock_learner_of(connection, account_id))
-            change: AccountChange = {"before": before, "after": after, "reason": reason}
-            enter_account(connection, "account.deactivated", actor, known, change)
         return account_id
 
 
-def _lock_account(connection: Connection, email: str) -> Row[Any, Any, Any, Any]:
+def change_account(
+    connection: Connection, account_id: str, changes: Mapping[str, Any], actor: Actor, reason: str
+) -> None:
+    """Change ``role`` and ``is_active`` of an account, whichever is given. Raises ``LookupError`` without one."""
+    account = _lock_account(connection, AccountRow.id == account_id)
+    before = _state_of(account)
+    _make(connection, account, {"before": before, "after": {**before, **changes}, "reason": reason}, actor)
+
+
+def change_role(connection: Connection, account_id: str, role: Role, issuer: str) -> None:
+    """Give an account the role that an identity provider says it has; its sessions under another role end."""
+    account = _lock_account(connection, AccountRow.id == account_id)
+    before = _state_of(account)
+    if before["role"] != role:
+        connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account_id))
+        _make(connection, account, {"before": before, "after": {**before, "role": role, "issuer": issuer}}, LAUREL)
+
+
+class State(TypedDict):
+    """What an account may do, and whether it may sign in."""
+
+    role: str | None
+    is_active: bool
+
+
+def _state_of(account: Row[Any, Any, Any, Any]) -> State:
+    return {"role": account.role, "is_active": account.deactivated_at is None}
+
+
+def _make(connection: Connection, account: Row[Any, Any, Any, Any], change: "AccountChange", actor: Actor) -> None:
+    """Make a change and enter it, unless it changes nothing. Sessions of an account that is closed end."""
+    before, after = change["before"], change["after"]
+    if before == after:
+        return
+    deactivated_at = None if after["is_active"] else func.coalesce(AccountRow.deactivated_at, func.clock_timestamp())
+    changes = {"role": after["role"], "deactivated_at": deactivated_at}
+    connection.execute(update(AccountRow).where(AccountRow.id == account.id).values(**changes))
+    if not after["is_active"]:
+        connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account.id))
+    is_closed = before["is_active"] and not after["is_active"]
+    known = KnownAccount(account.id, account.email, _lock_learner_of(connection, account.id))
+    enter_account(connection, "account.deactivated" if is_closed else "account.role_given", actor, known, change)
+
+
+def _lock_account(connection: Connection, is_meant: ColumnElement[bool]) -> Row[Any, Any, Any, Any]:
     query = select(AccountRow.id, AccountRow.email, AccountRow.role, AccountRow.deactivated_at)
-    row = connection.execute(
-        query.where(func.lower(AccountRow.email) == email.lower()).with_for_update(key_share=True)
-    ).one_or_none()
+    row = connection.execute(query.where(is_meant).with_for_update(key_share=True)).one_or_none()
     if row is None:
         raise LookupError("no account has this address")
     return row

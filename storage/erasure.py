@@ -166,6 +166,7 @@ def _needed_identifiers(credit_types: Sequence[str]) -> list[str]:
 # that nobody can have takes its place; addresses that end in ``.invalid`` belong to nobody (RFC 2606).
 _CONTACT: Final[Mapping[str, str]] = {
     "login_sessions": "DELETE FROM login_sessions WHERE account_id = ANY(:accounts)",
+    "account_identities": "DELETE FROM account_identities WHERE account_id = ANY(:accounts)",
     "sign_in_links": "DELETE FROM sign_in_links WHERE lower(email) = ANY(:emails) OR asked_by = ANY(:accounts)",
     "idempotency_keys": "DELETE FROM idempotency_keys WHERE principal = ANY(:accounts)",
     "transcript_links": "DELETE FROM transcript_links WHERE learner_id = ANY(:persons)",
@@ -179,10 +180,10 @@ _CONTACT: Final[Mapping[str, str]] = {
                 OR claim_id IN (SELECT id FROM claims WHERE learner_id = ANY(:persons)))
            AND (recipient <> '' OR state NOT IN ('sent', 'failed', 'dropped'))
     """,
-    "roster_keys": "DELETE FROM roster_keys WHERE kind = 'email' AND value = ANY(:emails)",
     "drafts": """
         DELETE FROM drafts WHERE claim_id IN (SELECT id FROM claims WHERE learner_id = ANY(:persons))
     """,
+    "roster_keys": "DELETE FROM roster_keys WHERE kind = 'email' AND value = ANY(:emails)",
     "roster_lines": """
         UPDATE roster_lines SET "values" = "values" - 'email' WHERE lower("values" ->> 'email') = ANY(:emails)
     """,

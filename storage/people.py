@@ -1,20 +1,20 @@
-"""Accounts, sign-in links, sessions and learners. Tokens are stored as SHA-256 hashes only.
+"""Accounts, sign-in links and learners. Tokens are stored as SHA-256 hashes only.
 
 The exception is the token of a sign-in link, which is kept until its mail has been sent.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
+from domain.devices import UNKNOWN_DEVICE, Device
 from domain.identities import new_id
 from domain.people import name_key
 from domain.policy import Profession
@@ -22,10 +22,12 @@ from domain.roles import Role
 from storage.accounts import AccountChange, KnownAccount, enter_account
 from storage.acts import LAUREL, Actor, enter
 from storage.audit import learner_stream
+from storage.login_sessions import StartedSession, start_session, token_hash
 from storage.platform_events import retry_for_learner
 from storage.roster_wakeups import wake_claims_of_learner
 from storage.sealing import SealPurpose, destroy_keys
 from storage.tables import (
+    AccountIdentityRow,
     AccountRow,
     LearnerIdentifierRow,
     LearnerRow,
@@ -38,24 +40,6 @@ SIGN_IN_PURPOSE: Final = "sign_in_link"
 
 # How long the answer to a used link may be fetched again, by whoever holds the same token and idempotency key.
 LINK_REPLAY: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who holds a session. An account whose learner was merged into another one is that other learner."""
-
-    account_id: str
-    role: Role
-    learner_id: str
-    profession: Profession | None
-
-
-@dataclass(frozen=True, slots=True)
-class StartedSession:
-    """A session that began; ``is_new`` while its learner has no profile."""
-
-    expires_at: datetime
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +55,7 @@ class LearnerProfile:
     time_zone: str | None
     wants_reminders: bool
     shows_name: bool
+    language: str | None
     identifiers: Mapping[str, str]
 
     @property
@@ -85,49 +70,6 @@ class LearnerProfile:
             name: getattr(self, name) for name in ("email", "given_name", "family_name", "credentials", "profession")
         }
         return {**named, **self.identifiers}
-
-
-def token_hash(token: str) -> bytes:
-    """What is stored of a token; a 256-bit random token needs no salt."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-_KEPT: Final = aliased(LearnerRow)
-_SESSION: Final = (
-    select(
-        AccountRow.id,
-        AccountRow.role,
-        func.coalesce(_KEPT.id, LearnerRow.id).label("learner_id"),
-        case((_KEPT.id.is_(None), LearnerRow.profession), else_=_KEPT.profession).label("profession"),
-    )
-    .select_from(LoginSessionRow)
-    .join(AccountRow, AccountRow.id == LoginSessionRow.account_id)
-    .join(LearnerRow, LearnerRow.account_id == AccountRow.id)
-    .outerjoin(_KEPT, _KEPT.id == LearnerRow.merged_into)
-    .where(
-        LoginSessionRow.token_hash == bindparam("hash"),
-        LoginSessionRow.revoked_at.is_(None),
-        LoginSessionRow.expires_at > func.clock_timestamp(),
-        AccountRow.deactivated_at.is_(None),
-    )
-)
-
-
-async def find_session(connection: AsyncConnection, token: str) -> SignedIn | None:
-    """Who holds this access token; None when it is unknown, expired or revoked."""
-    row = (await connection.execute(_SESSION, {"hash": token_hash(token)})).one_or_none()
-    if row is None:
-        return None
-    return SignedIn(row.id, Role(row.role), row.learner_id, Profession(row.profession) if row.profession else None)
-
-
-async def end_session(connection: AsyncConnection, token: str) -> None:
-    """Sign out: the token is dead from the commit on."""
-    await connection.execute(
-        update(LoginSessionRow)
-        .where(LoginSessionRow.token_hash == token_hash(token))
-        .values(revoked_at=func.coalesce(LoginSessionRow.revoked_at, func.clock_timestamp()))
-    )
 
 
 async def request_link(
@@ -175,7 +117,13 @@ async def request_link(
 
 
 async def use_link(
-    connection: AsyncConnection, token: str, key: str | None, access_token: str, life: timedelta
+    connection: AsyncConnection,
+    token: str,
+    key: str | None,
+    access_token: str,
+    life: timedelta,
+    *,
+    device: Device = UNKNOWN_DEVICE,
 ) -> StartedSession | None:
     """Consume a link and start a session under ``access_token``; None when the link does not work.
 
@@ -193,21 +141,12 @@ async def use_link(
         .returning(SignInLinkRow.email, SignInLinkRow.asked_by)
     )
     link = used.one_or_none()
-    account_id = await _account_of(connection, link.email) if link else None
+    account_id = await account_of(connection, link.email) if link else None
     if link is None or account_id is None:
         return None
     if link.asked_by is not None:
         await _remove_if_empty(connection, link.asked_by, account_id)
-    started = await connection.execute(
-        insert(LoginSessionRow)
-        .values(token_hash=token_hash(access_token), account_id=account_id, expires_at=now + life)
-        .returning(LoginSessionRow.expires_at)
-    )
-    own = select(func.coalesce(LearnerRow.merged_into, LearnerRow.id)).where(LearnerRow.account_id == account_id)
-    names = await connection.execute(
-        select(LearnerRow.given_name, LearnerRow.family_name).where(LearnerRow.id == own.scalar_subquery())
-    )
-    return StartedSession(started.scalar_one(), is_new=name_key(*names.one()) is None)
+    return await start_session(connection, account_id, access_token, life, device)
 
 
 async def _remove_if_empty(connection: AsyncConnection, account_id: str, actor: str) -> None:
@@ -224,6 +163,7 @@ async def _remove_if_empty(connection: AsyncConnection, account_id: str, actor: 
             if learner_id is None:
                 return
             await connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account_id))
+            await _move_identities(connection, account_id, actor)
             await connection.execute(delete(AccountRow).where(AccountRow.id == account_id))
             after = {"account": account_id, "role": None}
             await record_act(connection, learner_id, "account.removed", actor, after, before=_IS_LEARNER)
@@ -231,6 +171,15 @@ async def _remove_if_empty(connection: AsyncConnection, account_id: str, actor: 
     except IntegrityError:
         # A claim, an identifier or anything else of theirs: the foreign keys know every table, and so keep the account.
         return
+
+
+async def _move_identities(connection: AsyncConnection, account_id: str, to: str) -> None:
+    """Let whoever signs in through a provider find the account that stays, unless that has an identity there too."""
+    other = aliased(AccountIdentityRow)
+    is_taken = exists().where(other.account_id == to, other.issuer == AccountIdentityRow.issuer)
+    await connection.execute(
+        update(AccountIdentityRow).where(AccountIdentityRow.account_id == account_id, ~is_taken).values(account_id=to)
+    )
 
 
 _IS_LEARNER: Final = {"role": Role.LEARNER}
@@ -255,7 +204,7 @@ async def record_act(
     await connection.run_sync(write)
 
 
-async def _account_of(connection: AsyncConnection, email: str) -> str | None:
+async def account_of(connection: AsyncConnection, email: str) -> str | None:
     """The account of an address, made if it is new; None when it was deactivated."""
     await connection.execute(
         insert(AccountRow).values(id=new_id("acc"), email=email, role=Role.LEARNER).on_conflict_do_nothing()
@@ -289,6 +238,7 @@ async def profile(connection: AsyncConnection, learner_id: str) -> LearnerProfil
                     LearnerRow.time_zone,
                     LearnerRow.wants_reminders,
                     LearnerRow.shows_name,
+                    AccountRow.language,
                 )
                 .join(AccountRow, AccountRow.id == LearnerRow.account_id)
                 .where(LearnerRow.id == learner_id)
@@ -314,16 +264,20 @@ async def change_profile(
     identifiers: Mapping[str, str | None],
     actor: Actor | None = None,
 ) -> None:
-    """Change fields of a profile; an identifier that is None is removed.
+    """Change fields of a profile, ``language`` of its account among them; an identifier that is None is removed.
 
     Events that wait for them are applied, and claims go on whose roster names the learner by them. Without an actor it
     is Laurel that does it.
     """
     before = await _profile_for_change(connection, learner_id)
+    if "language" in changes:
+        is_theirs = AccountRow.id == before["account_id"]
+        await connection.execute(update(AccountRow).where(is_theirs).values(language=changes["language"]))
+    of_learner = {name: value for name, value in changes.items() if name != "language"}
     changed = await connection.execute(
         update(LearnerRow)
         .where(LearnerRow.id == learner_id)
-        .values(**changes, updated_at=func.clock_timestamp())
+        .values(**of_learner, updated_at=func.clock_timestamp())
         .returning(LearnerRow.given_name, LearnerRow.family_name)
     )
     key = name_key(*changed.one())
@@ -345,7 +299,10 @@ async def _profile_for_change(connection: AsyncConnection, learner_id: str) -> M
     """Fields and identifiers of a profile side by side, locked until the transaction ends."""
     columns = LearnerRow.__table__.columns
     locked = await connection.execute(
-        select(*columns).where(LearnerRow.id == learner_id).with_for_update(key_share=True)
+        select(*columns, AccountRow.language)
+        .outerjoin(AccountRow, AccountRow.id == LearnerRow.account_id)
+        .where(LearnerRow.id == learner_id)
+        .with_for_update(key_share=True, of=LearnerRow)
     )
     identifiers = await connection.execute(
         select(LearnerIdentifierRow.kind, LearnerIdentifierRow.value).where(
@@ -355,9 +312,9 @@ async def _profile_for_change(connection: AsyncConnection, learner_id: str) -> M
     return {**locked.mappings().one(), **{each.kind: each.value for each in identifiers}}
 
 
-# What an entry says of a profile in the clear: that a person wants e-mails, or shows a name, says nothing of them. A
-# time zone is contact data, of which the trail keeps no values at all.
-_CLEAR: Final = frozenset({"wants_reminders", "shows_name"})
+# What an entry says of a profile in the clear: that a person wants e-mails, shows a name, or reads a language, says
+# nothing of who they are. A time zone is contact data, of which the trail keeps no values at all.
+_CLEAR: Final = frozenset({"language", "wants_reminders", "shows_name"})
 _NAMED_ONLY: Final = frozenset({"time_zone"})
 
 

@@ -27,10 +27,12 @@ from config.languages import preferred_language, set_language
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
-SESSION_COOKIE: Final = "laurel_session"
 NEXT_COOKIE: Final = "laurel_next"
 LANGUAGE_COOKIE: Final = "laurel_language"
 NOTICE_COOKIE: Final = "laurel_notice"
+SESSION_COOKIE: Final = "laurel_session"
+# Browsers take a cookie of this name over a safe connection only, and from this very host.
+HOST_PREFIX: Final = "__Host-"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 # Where signing in may lead: a page of this site that somebody has a reason to open.
 _LOCAL_PATH: Final = re.compile(r"/(?:(?:ce-activities|claims|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?")
@@ -130,7 +132,7 @@ class Visit:
             **values,
         )
         if notice:
-            response.delete_cookie(NOTICE_COOKIE)
+            self.forget_cookie(response, NOTICE_COOKIE)
         return response
 
     def _shown_path(self) -> str:
@@ -147,8 +149,12 @@ class Visit:
 
     def set_cookie(self, response: Response, name: str, value: str, seconds: int) -> None:
         """Leave something in this browser that no script can read."""
-        is_https = self.services.settings.public_url.startswith("https://")
+        is_https = is_safe(self.services)
         response.set_cookie(name, value, max_age=seconds, path="/", secure=is_https, httponly=True, samesite="lax")
+
+    def forget_cookie(self, response: Response, name: str) -> None:
+        """Take something from this browser that was left there."""
+        self.set_cookie(response, name, "", 0)
 
     async def form(self) -> "Form":
         """The form that was sent."""
@@ -177,6 +183,16 @@ class Visit:
         }
         scope["app"] = self.request.app
         await self.request.app(scope, receive, send)
+
+
+def is_safe(services: Services) -> bool:
+    """Whether browsers reach these pages over a connection that nobody else reads."""
+    return services.settings.public_url.startswith("https://")
+
+
+def own_cookie(services: Services, name: str) -> str:
+    """What a cookie is called that no other host may set, where browsers can see to that."""
+    return f"{HOST_PREFIX}{name}" if is_safe(services) else name
 
 
 class _Forwarded(Response):
@@ -232,7 +248,7 @@ class Form:
 
 async def visitor(request: Request, services: ServicesOf) -> Visit:
     """Anyone; counted like every request. A form that another site sends is refused."""
-    principal = await find_principal(services, request.cookies.get(SESSION_COOKIE, ""))
+    principal = await find_principal(services, request.cookies.get(own_cookie(services, SESSION_COOKIE), ""))
     count_request(request, services, principal.account_id if principal else client_address(request))
     if request.method not in _SAFE:
         refuse_cross_site(request, services.settings.public_url)

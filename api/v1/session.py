@@ -19,7 +19,8 @@ from api.v1.bodies import LinkRequest, SessionRequest
 from api.v1.envelope import KeyHeader, checked_key, fingerprint
 from api.v1.steps import json_response
 from api.views import time_json
-from storage import intake, people
+from domain.devices import device_of
+from storage import intake, login_sessions, people
 from storage.intake import IdempotencyKey, KeyReusedError
 
 router = APIRouter(prefix="/v1/session", tags=["session"], responses=answers.PROBLEMS)
@@ -77,20 +78,24 @@ async def request_link(request: Request, services: Services, email: str, key: Id
 
 
 @router.post("", response_model=Session, dependencies=[Depends(public)])
-async def sign_in(body: SessionRequest, services: ServicesOf, idempotency_key: KeyHeader = None) -> Response:
+async def sign_in(
+    request: Request, body: SessionRequest, services: ServicesOf, idempotency_key: KeyHeader = None
+) -> Response:
     """Use a link once; an unknown address becomes a learner's account, without a profile (`is_new`) at first.
 
     Repeated with the same idempotency key within ten minutes it answers with a new token.
     """
-    session = await start_session(services, body.token, checked_key(idempotency_key))
+    session = await start_session(request, services, body.token, checked_key(idempotency_key))
     return json_response(session)
 
 
-async def start_session(services: Services, token: str, key: str | None) -> dict[str, Any]:
+async def start_session(request: Request, services: Services, token: str, key: str | None) -> dict[str, Any]:
     """Exchange a link's token for an access token; raises ``link_invalid``."""
     access_token = secrets.token_urlsafe(32)
-    life = services.settings.session_life
-    started = await services.database.transaction(lambda c: people.use_link(c, token, key, access_token, life))
+    life, device = services.settings.session_life, device_of(request.headers.get("user-agent", ""))
+    started = await services.database.transaction(
+        lambda c: people.use_link(c, token, key, access_token, life, device=device)
+    )
     if started is None:
         raise ProblemError("link_invalid")
     return {
@@ -104,5 +109,5 @@ async def start_session(services: Services, token: str, key: str | None) -> dict
 @router.delete("", status_code=204)
 async def sign_out(principal: SignedIn, services: ServicesOf) -> Response:
     """Sign out: the access token is dead from now on."""
-    await services.database.statements(lambda c: people.end_session(c, principal.token))
+    await services.database.statements(lambda c: login_sessions.end_session(c, principal.token))
     return Response(status_code=204)

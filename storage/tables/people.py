@@ -10,7 +10,10 @@ from storage.tables.base import Base
 
 
 class AccountRow(Base):
-    """Who may sign in; every learner and every member of staff has one account."""
+    """Who may sign in; every learner and every member of staff has one account.
+
+    ``language`` is a tag of ``config.languages``; None until one was chosen.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (Index("uq_accounts_email", func.lower(text("email")), unique=True),)
@@ -18,6 +21,7 @@ class AccountRow(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     email: Mapped[str]
     role: Mapped[str]
+    language: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     deactivated_at: Mapped[datetime | None]
 
@@ -101,16 +105,36 @@ class SignInLinkRow(Base):
 
 
 class LoginSessionRow(Base):
-    """A signed-in account; only the hash of its 256-bit token is stored."""
+    """A signed-in account; only the hash of its 256-bit token is stored.
+
+    ``browser`` and ``system`` are names of products as ``domain.devices`` tells them, by which people know a session of
+    theirs again; nothing else is kept of the request. ``last_seen_at`` is moved every five minutes at most.
+    """
 
     __tablename__ = "login_sessions"
     __table_args__ = (Index(None, "account_id"),)
 
     token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    browser: Mapped[str | None]
+    system: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class AccountIdentityRow(Base):
+    """Who an account is to an identity provider: the provider's address and its own, lasting name for the person."""
+
+    __tablename__ = "account_identities"
+    __table_args__ = (UniqueConstraint("account_id", "issuer"),)
+
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    linked_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class IdempotencyKeyRow(Base):

@@ -23,7 +23,7 @@ from config.logging import configure_logging
 from config.settings import Settings
 from domain.identities import new_id
 from domain.roles import Role
-from storage import accounts, people
+from storage import accounts, login_sessions, people
 from storage.catalog import publish
 from storage.database import create_api_engine
 from storage.definitions import Definition, read_definition
@@ -158,7 +158,7 @@ async def sign_in(database_url: str, client: httpx2.AsyncClient, role: Role = Ro
     async with engine.begin() as connection:
         await people.request_link(connection, email, token, timedelta(minutes=10), 10)
         await people.use_link(connection, token, None, access, timedelta(hours=1))
-        found = await people.find_session(connection, access)
+        found = await login_sessions.find_session(connection, access, timedelta(hours=1))
         assert found is not None
         chosen = {"given_name": "Ada", "family_name": "Lovelace", "profession": "physician"} | profile
         await people.change_profile(connection, found.learner_id, chosen, {})

@@ -32,8 +32,14 @@ SIGNED = {("POST", "/v1/integrations/{name}/events")}
 OF_A_CLAIM = [each for each in OPERATIONS if "{claim_id}" in each[1] and "/staff/" not in each[1]]
 FOR_STAFF = [each for each in OPERATIONS if "/staff/" in each[1]]
 
-PREFIXES = {"claim_id": "clm", "submission_id": "sub", "learner_id": "lrn", "award_id": "haw", "correction_id": "cor",
-            "session_id": "ses"}
+PREFIXES = {
+    "claim_id": "clm",
+    "submission_id": "sub",
+    "learner_id": "lrn",
+    "award_id": "haw",
+    "correction_id": "cor",
+    "session_id": "ses",
+}
 BODIES: dict[str, Any] = {
     "participation": {"value": "x"},
     "answers": {"answers": right_answers(POLICY)},
