@@ -41,7 +41,7 @@ format: ## Set up and format the code
 	.venv/bin/ruff format
 
 # The locks hold one version and its hashes for every supported Python and platform. After changing a dependency in
-# pyproject.toml run `make lock` and commit both files; `make lock ARGS=--upgrade` also takes newer versions.
+# pyproject.toml run `make lock` and commit the files; `make lock ARGS=--upgrade` also takes newer versions.
 # The tool is uv: the one named by UV, else one in a private environment, which is made when it is missing.
 UV ?= .venv/uv/bin/uv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -51,6 +51,8 @@ lock: $(UV) ## Pin every dependency again from pyproject.toml (ARGS=--upgrade)
 	$(COMPILE) --extra local --extra sign --extra dev pyproject.toml --output-file requirements-dev.lock
 	echo "hatchling>=1.27" | $(COMPILE) --extra local --constraint requirements-dev.lock pyproject.toml - \
 		--output-file requirements.lock
+	echo "hatchling>=1.27" | $(COMPILE) --extra sign --constraint requirements-dev.lock pyproject.toml - \
+		--output-file requirements-server.lock
 
 .venv/uv/bin/uv:
 	python3 -m venv .venv/uv

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Engine, RowMapping, text
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
@@ -33,8 +35,9 @@ from cli.ready import notify_ready
 from config import __version__
 from config.keys import KeyFolder
 from config.logging import configure_logging
+from config.metrics import Check, HealthServer
 from config.settings import Settings, load_settings
-from config.temporal import connect
+from config.temporal import connect, measured_runtime
 from documents.render_process import ProcessRenderer
 from documents.signature import PdfSigner
 from domain.claims import Stage
@@ -202,8 +205,9 @@ async def main(role: str, settings: Settings | None = None) -> None:
         ending.callback(engine.dispose)
         if role in (Role.AUDIT, Role.ALL):
             loops.append(build_checkpointer(engine, settings))
+        checks: dict[str, Check] = {"database": lambda: _answers(engine)}
         if role != Role.AUDIT:
-            client = await connect()
+            client = await connect(runtime=measured_runtime(port) if (port := settings.sdk_metrics_port) else None)
             activities = Activities(engine, settings)
             ending.callback(activities.renderer.close)
         if role in (Role.CLAIMS, Role.ALL):
@@ -211,7 +215,25 @@ async def main(role: str, settings: Settings | None = None) -> None:
             loops += build_loops(client, engine, activities, settings)
         if role in (Role.DOCUMENTS, Role.ALL):
             workers.append(build_documents_worker(client, activities))
+        checks |= {f"worker {worker.task_queue}": partial(_polls, worker) for worker in workers}
+        if settings.metrics_port is not None:
+            health = HealthServer(settings.metrics_port, checks)
+            health.start()
+            ending.callback(health.stop)
         await _run(workers, loops)
+
+
+def _answers(engine: Engine) -> bool:
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def _polls(worker: Worker) -> bool:
+    return worker.is_running and not worker.is_shutdown
 
 
 async def _run(workers: list[Worker], loops: Loops) -> None:

@@ -1,6 +1,7 @@
 """Issuing certificates: render once, store the bytes under their hash, serve them unchanged for ever (R-PDF-1)."""
 
 import hashlib
+import time
 from typing import Final
 
 from sqlalchemy import Engine
@@ -10,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.claims import PostgresClaimActivities
 from activities.contract import CertificateActivities, ClaimRef
 from activities.credentials import CredentialSigner
+from config.metrics import RENDERS
 from documents.jobs import CertificateJob, Renderer, RenderFailedError, TemplateSource
 from documents.lint import faults
 from documents.models import CertificateData
@@ -77,13 +79,17 @@ class PostgresCertificateActivities(CertificateActivities):
         return CertificateJob(data=data, template=template, images=images, credential=credential)
 
     def _rendered(self, job: CertificateJob) -> bytes:
+        started = time.perf_counter()
         try:
-            return self._renderer.render(job)
+            pdf = self._renderer.render(job)
         except RenderFailedError as error:
+            RENDERS.labels("final" if error.is_final else "failed").observe(time.perf_counter() - started)
             is_last_try = activity.in_activity() and activity.info().attempt >= _MOST_TRIES
             if error.is_final or is_last_try:
                 raise _final(error.code) from None
             raise ApplicationError(error.code, type=error.code) from None
+        RENDERS.labels("rendered").observe(time.perf_counter() - started)
+        return pdf
 
 
 def _final(code: str) -> ApplicationError:

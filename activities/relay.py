@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, Engine, RowMapping
 
+from config.metrics import DELIVERIES
 from storage.claims import stalled_claims
 from storage.submissions import take_undelivered
 
@@ -47,7 +48,9 @@ class Relay:
             async with slots:
                 try:
                     await self._deliver(row)
+                    DELIVERIES.labels("delivered").inc()
                 except Exception as error:  # noqa: BLE001  # it stays due, and is taken again later
+                    DELIVERIES.labels("failed").inc()
                     logger.warning("delivery failed", submission_id=row["submission_id"], error=type(error).__name__)
 
         await asyncio.gather(*(deliver(row) for row in rows))

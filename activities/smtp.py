@@ -6,6 +6,8 @@ from email.message import EmailMessage
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from config.metrics import EMAILS
+
 _TIMEOUT_SECONDS = 20
 
 
@@ -37,6 +39,17 @@ class SmtpMailer:
 
     def send(self, message: EmailMessage) -> None:
         """See ``Mailer``."""
+        try:
+            self._hand_over(message)
+        except AddressRejectedError:
+            EMAILS.labels("rejected").inc()
+            raise
+        except Exception:
+            EMAILS.labels("failed").inc()
+            raise
+        EMAILS.labels("sent").inc()
+
+    def _hand_over(self, message: EmailMessage) -> None:
         connect = smtplib.SMTP_SSL if self._scheme == "smtps" else smtplib.SMTP
         server = connect(self._host, self._port, timeout=_TIMEOUT_SECONDS)
         try:

@@ -5,11 +5,13 @@ import time
 from typing import Final
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import PROBLEMS, problem_response
+from config.languages import preferred_language, set_language
+from config.metrics import REQUESTS
 from domain.identities import new_id
 
 _log = structlog.get_logger("laurel.api")
@@ -29,6 +31,7 @@ _HEADERS: Final = {
     "X-Robots-Tag": "noindex",
     "Cache-Control": "no-store",
 }
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TRANSPORT_SECURITY: Final = "max-age=31536000"
 _PARAMETER: Final = re.compile(r"\{(\w+):\w+\}")
 
@@ -50,6 +53,7 @@ class Edge:
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        set_language(preferred_language(Headers(scope=scope).get("accept-language", "")))
         status = 500
         is_started = False
 
@@ -67,8 +71,11 @@ class Edge:
                 raise
             await self._answer_failure(scope, receive, send_with_headers, error)
         finally:
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            _log.info("request", method=scope["method"], route=_route(scope), status=status, ms=milliseconds)
+            seconds = time.perf_counter() - started
+            REQUESTS.labels(_method(scope), _route(scope), status).observe(seconds)
+            _log.info(
+                "request", method=scope["method"], route=_route(scope), status=status, ms=round(seconds * 1000, 1)
+            )
             structlog.contextvars.unbind_contextvars("request_id")
 
     def _add_headers(self, scope: Scope, message: Message) -> None:
@@ -88,6 +95,11 @@ class Edge:
             Request(scope), "internal_error", PROBLEMS["internal_error"], {"incident": incident}
         )
         await response(scope, receive, send)
+
+
+def _method(scope: Scope) -> str:
+    """The method, unless a client made one up."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:

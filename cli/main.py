@@ -171,6 +171,24 @@ def api(
 
 
 @app.command()
+def ready(
+    url: Annotated[str, typer.Argument(help="Where a process says whether it is ready.")] = (
+        "http://localhost:8000/readyz"
+    ),
+) -> None:
+    """Ask a process whether it is ready; exit with 1 if it is not, for health checks of containers."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(url, timeout=4) as answer:  # noqa: S310  # the address is the operator's own
+            print(answer.read().decode())
+    except URLError as error:
+        print(error.reason)
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def mailbox(
     *,
     data_dir: DataDir = None,
@@ -271,17 +289,23 @@ def set_up_temporal(
     retention_days: Annotated[
         int | None, typer.Option(min=1, help="Let the namespace keep closed workflows this many days.")
     ] = None,
+    create: Annotated[
+        int | None,
+        typer.Option("--create", min=1, help="Make the namespace if it is missing; it keeps closed workflows so many days."),
+    ] = None,
 ) -> None:
     """Register Laurel's search attributes; nothing happens if they are there already."""
     from temporalio.service import RPCError
 
-    from cli.temporal_setup import keep_closed_workflows, register_search_attributes
+    from cli.temporal_setup import create_namespace, keep_closed_workflows, register_search_attributes
     from config.temporal import connect
     from workflows.contract import SEARCH_ATTRIBUTES
 
     async def register() -> None:
         client = await connect(lazy=True)
         try:
+            if create is not None and await create_namespace(client, create):
+                print(f"made the namespace {client.namespace}")
             added = await register_search_attributes(client, SEARCH_ATTRIBUTES)
             if retention_days is not None:
                 await keep_closed_workflows(client, retention_days)

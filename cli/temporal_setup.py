@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -76,6 +76,33 @@ async def _register_missing(client: Client, wanted: Mapping[str, str]) -> tuple[
             if error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
     return tuple(missing)
+
+
+async def create_namespace(client: Client, days: int, *, patience: float = 30.0) -> bool:
+    """Make the namespace if there is none; answers whether it was made. Closed workflows stay ``days`` days.
+
+    A server that is not up yet is waited for, at most ``patience`` seconds.
+
+    Raises:
+        RPCError: The server refused, or went away for too long.
+        RuntimeError: No connection could be made in time.
+    """
+    retention = Duration()
+    retention.FromTimedelta(timedelta(days=days))
+    request = RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=retention)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            await client.workflow_service.register_namespace(request)
+        except (RPCError, RuntimeError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.ALREADY_EXISTS:
+                return False
+            may_pass = not isinstance(error, RPCError) or error.status in _NOT_YET
+            if not may_pass or time.monotonic() > end:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return True
 
 
 async def keep_closed_workflows(client: Client, days: int) -> None:

@@ -2,13 +2,20 @@
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 
-async def connect(*, lazy: bool = False) -> Client:
+async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
     """Connect as the environment says; the default is ``localhost:7233``, namespace ``default``.
 
     A lazy client connects at its first call, so that a process may start while Temporal is away.
     """
     options = ClientConfig.load_client_connect_config()
     options.setdefault("target_host", "localhost:7233")
-    return await Client.connect(**options, lazy=lazy)
+    return await Client.connect(**options, lazy=lazy, runtime=runtime)
+
+
+def measured_runtime(port: int) -> Runtime:
+    """A runtime whose SDK metrics Prometheus reads at this port; a process makes one."""
+    prometheus = PrometheusConfig(bind_address=f"0.0.0.0:{port}", durations_as_seconds=True, unit_suffix=True)
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))

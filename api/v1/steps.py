@@ -1,6 +1,7 @@
 """Taking a step of a claim: recorded, delivered, waited for, answered. Every step takes this same way."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from api.problems import MEDIA_TYPE, ProblemError, refusal_response
 from api.services import Services, services_of
 from api.v1.envelope import Envelope, envelope
 from api.views import claim_json, next_actions_json, stage_if_opened, submission_json
+from config.metrics import STEPS
 from domain.identities import is_id, new_id
 from domain.policy import CEActivityPolicy
 from domain.submissions import SubmissionBody, kind_of, to_json
@@ -98,11 +100,16 @@ class Desk:
             body=to_json(body),
             request_id=self.envelope.request_id,
         )
+        started = time.perf_counter()
         try:
             receipt = await self.services.gateway.submit(submission, context, self.envelope.key, self.envelope.patience)
         except KeyReusedError:
             raise ProblemError("idempotency_key_reused") from None
-        return await self.read(claim_id, receipt.submission_id, is_new=receipt.is_new)
+        step = await self.read(claim_id, receipt.submission_id, is_new=receipt.is_new)
+        if receipt.is_new:
+            outcome = step.submission.outcome or "undecided"
+            STEPS.labels(submission.kind, outcome).observe(time.perf_counter() - started)
+        return step
 
     async def read(self, claim_id: str, submission_id: str, *, is_new: bool) -> Step:
         """What became of a submission that is recorded."""

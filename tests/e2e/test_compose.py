@@ -1,0 +1,189 @@
+"""The production shape: the compose file is valid, and each of Laurel's services does on this machine what it says.
+
+There is no Docker engine here, so images are not built: every service's exact command runs with its exact environment,
+against a PostgreSQL that the compose file's own script prepared and a namespace of the real Temporal server.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from cli.local import LocalStack, ports
+from cli.local.postgres import EmbeddedPostgres, installed_server
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
+
+
+def test_the_compose_file_follows_the_specification() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    checked = subprocess.run([*command, ROOT / "docker-compose.yml"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_every_port_is_published_to_this_machine_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_every_image_of_others_is_pinned_to_a_version() -> None:
+    images = [VARIABLE.sub(r"\2", service["image"]) for service in SERVICES.values() if "build" not in service]
+    assert all(re.search(r":v?\d+(\.\d+)*$", image) for image in images), images
+
+
+def test_our_containers_can_write_nothing_but_their_volumes() -> None:
+    assert set(OURS) == {"namespace", "migrate", "keys", "api", "worker-claims", "worker-documents", "worker-audit"}
+    for service in OURS.values():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+
+
+def test_what_needs_something_waits_until_it_is_there() -> None:
+    conditions = {name: set(service.get("depends_on", {})) for name, service in SERVICES.items()}
+    for name in ("api", "worker-claims", "worker-documents", "worker-audit"):
+        assert conditions[name] == {"migrate", "namespace", "keys"}
+    assert all(need in SERVICES for needs in conditions.values() for need in needs)
+
+
+def test_every_secret_is_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    first = subprocess.run([ROOT / "bin/make-secrets", folder], capture_output=True, text=True, check=True)
+    made = {file.name: file.read_text() for file in folder.iterdir()}
+    assert made.keys() == COMPOSE["secrets"].keys()
+    assert all(Path(secret["file"]).name == name for name, secret in COMPOSE["secrets"].items())
+    assert len(first.stdout.splitlines()) == len(made)
+    again = subprocess.run([ROOT / "bin/make-secrets", folder], capture_output=True, text=True, check=True)
+    assert again.stdout == ""
+    assert made == {file.name: file.read_text() for file in folder.iterdir()}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    used = {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
+    assert used == made.keys()
+
+
+class Machine:
+    """This machine in the place of the compose file's network: each name and path in it stands for one of ours."""
+
+    def __init__(self, folder: Path, postgres: EmbeddedPostgres, temporal_address: str) -> None:
+        self.secrets, self.keys = folder / "secrets", folder / "keys"
+        self.api, self.metrics, self.sdk = (ports.next_free(18_000) for _ in range(3))
+        subprocess.run([ROOT / "bin/make-secrets", self.secrets], check=True, capture_output=True)
+        self._replaced = {
+            "/run/secrets": str(self.secrets),
+            "/var/lib/laurel/keys": str(self.keys),
+            "temporal:7233": temporal_address,
+            "default": "compose",
+            "9464": str(self.metrics),
+            "9465": str(self.sdk),
+            "8000": str(self.api),
+        }
+        for name in ("database_url", "owner_database_url"):
+            file = self.secrets / name
+            url = file.read_text().replace("@postgres:5432", f"@127.0.0.1:{postgres.port}")
+            file.chmod(0o644)
+            file.write_text(url)
+
+    def environment(self, service: Mapping[str, Any]) -> dict[str, str]:
+        ours = {name: self.translate(str(value)) for name, value in service["environment"].items()}
+        return {**os.environ, **ours}
+
+    def translate(self, words: str) -> str:
+        words = VARIABLE.sub(r"\2", words)
+        for theirs, here in self._replaced.items():
+            words = words.replace(theirs, here)
+        return words
+
+    def command(self, command: list[str]) -> list[str]:
+        program = str(Path(sys.executable).parent / "laurel")
+        return [program, *(self.translate(word) for word in command if word != "laurel")]
+
+    def run(self, name: str) -> subprocess.CompletedProcess[str]:
+        service = OURS[name]
+        command, environment = self.command(service["command"]), self.environment(service)
+        return subprocess.run(command, env=environment, cwd=self.secrets, capture_output=True, text=True, check=False)
+
+    @contextmanager
+    def started(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
+        service = OURS[name]
+        process = subprocess.Popen(
+            self.command(service["command"]), env=self.environment(service), cwd=self.secrets,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.terminate()
+            assert process.wait(35) == 0
+
+    def wait_until_healthy(self, name: str) -> str:
+        """Run the service's own health check until it succeeds; answers what it printed."""
+        service = OURS[name]
+        test = service["healthcheck"]["test"]
+        assert test[:2] == ["CMD", "laurel"]
+        for _ in range(100):
+            checked = subprocess.run(self.command(test[1:]), capture_output=True, text=True, check=False)
+            if checked.returncode == 0:
+                return checked.stdout
+            time.sleep(0.2)
+        raise AssertionError(f"{name} did not become healthy: {checked.stdout}")
+
+
+@pytest.fixture(scope="module")
+def machine(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("compose")
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)  # PostgreSQL runs as another user when we are root.
+    with EmbeddedPostgres(folder / "data", say=lambda _: None) as postgres:
+        machine = Machine(folder, postgres, stack.temporal_address)
+        _prepare(postgres, machine)
+        yield machine
+
+
+def _prepare(postgres: EmbeddedPostgres, machine: Machine) -> None:
+    """Let the compose file's own script prepare the server, in which nothing of ours is yet."""
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE laurel")
+        for role in ("laurel_process", "laurel_app"):
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+        user = connection.info.user
+        environment = {"PGPASSWORD": connection.info.password, "PGHOST": "127.0.0.1", "PGPORT": str(postgres.port)}
+    path = f"{installed_server()}/bin:{os.environ['PATH']}"
+    subprocess.run(
+        [ROOT / "deploy/postgres/10-databases.sh"], check=True, capture_output=True,
+        env={**environment, "PATH": path, "POSTGRES_USER": user, "SECRETS": str(machine.secrets)},
+    )  # fmt: skip
+
+
+def test_every_service_runs_as_the_compose_file_says(machine: Machine) -> None:
+    for job in ("namespace", "migrate", "keys", "migrate", "namespace", "keys"):
+        done = machine.run(job)
+        assert done.returncode == 0, (job, done.stdout, done.stderr)
+    with machine.started("api"):
+        assert '"database":true' in machine.wait_until_healthy("api")
+    for worker, queue in (("worker-claims", "claims"), ("worker-documents", "documents"), ("worker-audit", None)):
+        with machine.started(worker):
+            checks = machine.wait_until_healthy(worker)
+            assert (queue is None) or f"worker {queue}" in checks
+
+
+def test_processes_sign_in_with_rights_of_their_own(machine: Machine) -> None:
+    assert machine.run("migrate").returncode == 0
+    with psycopg.connect((machine.secrets / "database_url").read_text()) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE TABLE anything (id int)")
+        connection.rollback()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM audit_events")
