@@ -19,6 +19,14 @@ class OutgoingEmailRow(Base):
     __table_args__ = (
         UniqueConstraint("purpose", "subject_id"),
         Index("ix_outgoing_emails_claim_id", "claim_id", postgresql_where=text("claim_id IS NOT NULL")),
+        Index(
+            "ix_outgoing_emails_failing",
+            "created_at",
+            "id",
+            postgresql_where=text(
+                "state = 'failed' OR state IN ('queued', 'sending') AND (last_error IS NOT NULL OR tries > 1)"
+            ),
+        ),
         # The outbox reads in this order, so that a flood of notices never delays a sign-in link.
         Index(
             "ix_outgoing_emails_to_send",
