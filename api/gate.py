@@ -19,6 +19,7 @@ KIB: Final = 1024
 MAXIMUM_JSON_BYTES: Final = 64 * KIB
 MAXIMUM_DEFINITION_BYTES: Final = 256 * KIB
 MAXIMUM_FORM_BYTES: Final = 16 * KIB
+MAXIMUM_LARGE_FORM_BYTES: Final = 3 * MAXIMUM_DEFINITION_BYTES
 MAXIMUM_DEPTH: Final = 32
 _MAXIMUM_DIGITS: Final = 18
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -31,6 +32,10 @@ FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
 _TABLES: Final = re.compile(r"/v1/staff/(?:ce-activities/[^/]+/roster|employees)")
 _TABLE_TYPES: Final = frozenset({"text/csv", "text/tab-separated-values", "multipart/form-data"})
 _PICTURES: Final = re.compile(r"/v1/staff/images/[^/]+")
+# Pages send their files in forms; these are handed on to the addresses above.
+_PAGES_WITH_FILE: Final = re.compile(r"/staff/(?:ce-activities/[^/]+/roster|employees|images)")
+# Forms that hold a definition or a template: percent signs make three characters of one.
+_LARGE_FORMS: Final = re.compile(r"/staff/(?:ce-activities|certificate-templates)/.+")
 _PICTURE_TYPES: Final = frozenset({"image/png", "image/jpeg", "multipart/form-data"})
 
 ASKED: Final = "laurel.asked"
@@ -67,6 +72,8 @@ def upload_types(path: str) -> frozenset[str]:
     """The types of files that are uploaded to this path; none to most paths."""
     if _TABLES.fullmatch(path):
         return _TABLE_TYPES
+    if _PAGES_WITH_FILE.fullmatch(path):
+        return frozenset({"multipart/form-data"})
     return _PICTURE_TYPES if _PICTURES.fullmatch(path) else frozenset()
 
 
@@ -80,7 +87,7 @@ def _rules(path: str) -> tuple[int, frozenset[str]]:
         return MAXIMUM_DEFINITION_BYTES, JSON_TYPES | YAML_TYPES
     if path.startswith(API_PREFIX):
         return MAXIMUM_JSON_BYTES, JSON_TYPES
-    return MAXIMUM_FORM_BYTES, FORM_TYPES
+    return MAXIMUM_LARGE_FORM_BYTES if _LARGE_FORMS.fullmatch(path) else MAXIMUM_FORM_BYTES, FORM_TYPES
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:

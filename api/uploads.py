@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -40,7 +40,7 @@ async def read_upload(request: Request, limit: int, **asked: Any) -> UploadedFil
     Afterwards ``api.v1.envelope.fingerprint`` tells the request from others: by its file and by what else it ``asked``.
     Raises 413 for a file that is too large, 415 for what is not uploaded there, 400 for a form without one file.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(request)
     if media_type not in upload_types(request.url.path):
         raise ProblemError("content_type_unsupported")
     is_form = media_type == _FORM_TYPE
@@ -75,13 +75,7 @@ def _too_large() -> ProblemError:
 
 
 async def _file_of_form(request: Request, body: bytes) -> UploadedFile:
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=_MOST_FIELDS).parse()
-    except MultiPartException:
-        raise ProblemError("request_invalid") from None
+    form = await _parsed(request, body)
     try:
         file = next((value for _, value in form.multi_items() if isinstance(value, UploadFile)), None)
         if file is None:
@@ -89,3 +83,24 @@ async def _file_of_form(request: Request, body: bytes) -> UploadedFile:
         return UploadedFile(plain_name(file.filename or ""), await file.read())
     finally:
         await form.close()
+
+
+async def read_form(request: Request, limit: int) -> FormData:
+    """Read a page's form that brings a file of at most ``limit`` bytes; raises like ``read_upload``."""
+    if _media_type(request) != _FORM_TYPE:
+        raise ProblemError("content_type_unsupported")
+    return await _parsed(request, await _read(request, limit + _FORM_BYTES))
+
+
+async def _parsed(request: Request, body: bytes) -> FormData:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        return await MultiPartParser(request.headers, stream(), max_files=1, max_fields=_MOST_FIELDS).parse()
+    except MultiPartException:
+        raise ProblemError("request_invalid") from None
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

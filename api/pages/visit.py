@@ -6,7 +6,7 @@ front end of one's own can do, and both are refused alike (``docs/decisions/0015
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -14,15 +14,16 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 from fastapi import Depends
-from starlette.datastructures import UploadFile
+from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Principal, client_address, count_request, find_principal, refuse_cross_site
 from api.pages.rendering import page
 from api.problems import PROBLEMS
 from api.services import Services, services_of
+from api.uploads import read_form
 from config.languages import preferred_language, set_language
 
 ServicesOf = Annotated[Services, Depends(services_of)]
@@ -38,6 +39,9 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 _LOCAL_PATH: Final = re.compile(r"/(?:(?:ce-activities|claims|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?")
 _PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
 _NOTICE_SECONDS: Final = 60
+
+
+Refused = Callable[["ApiProblem"], Awaitable[Response]]
 
 
 class SignInNeededError(Exception):
@@ -112,9 +116,18 @@ class Visit:
         headers = {"content-type": media_type} | ({"idempotency-key": key} if key else {})
         return await self._ask(method, path, await file.read(), headers)
 
-    def forward(self, path: str) -> Response:
-        """Answer with whatever the API answers to this request at another path: files, streams of events."""
-        return _Forwarded(self, path)
+    async def send_text(self, method: str, path: str, text: str, media_type: str, *, key: str | None) -> Answer:
+        """Send a text to the API as its whole body; raises ``ApiProblem``."""
+        headers = {"content-type": media_type} | ({"idempotency-key": key} if key else {})
+        return await self._ask(method, path, text.encode(), headers)
+
+    def forward(self, path: str, document: Any = None, *, accept: str = "", refused: Refused | None = None) -> Response:
+        """Answer with whatever the API answers to a GET at another path: files, streams of events.
+
+        With a ``document`` it is a POST of that. ``refused`` shows what the API refused, in place of its document.
+        """
+        body = None if document is None else json.dumps(document).encode()
+        return _Forwarded(self, path, body, accept, refused)
 
     def page(
         self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
@@ -156,9 +169,13 @@ class Visit:
         """Take something from this browser that was left there."""
         self.set_cookie(response, name, "", 0)
 
-    async def form(self) -> "Form":
+    async def form(self, most_fields: int = 1000) -> "Form":
         """The form that was sent."""
-        return Form(await self.request.form())
+        return Form(await self.request.form(max_fields=most_fields))
+
+    async def form_with_file(self, limit: int) -> "Form":
+        """The form that was sent with a file of at most ``limit`` bytes; raises 413 for a larger one."""
+        return Form(await read_form(self.request, limit))
 
     async def _ask(self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         settings = self.services.settings
@@ -198,17 +215,65 @@ def own_cookie(services: Services, name: str) -> str:
 class _Forwarded(Response):
     """The API's own answer to a browser's request."""
 
-    def __init__(self, visit: Visit, path: str) -> None:
+    def __init__(self, visit: Visit, path: str, body: bytes | None, accept: str, refused: Refused | None) -> None:
         super().__init__()
         self._visit = visit
         self._path, _, self._query = path.partition("?")
+        self._asked = body
+        self._accept = accept
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in place of the page."""
+        caught = _Caught(send, is_catching=self._refused is not None)
+        await self._visit._api(self._scope(scope), self._receive(receive), caught)  # noqa: SLF001  # this class is a part of it
+        if self._refused is not None and caught.problem is not None:
+            await (await self._refused(caught.problem))(scope, receive, send)
+
+    def _scope(self, scope: Scope) -> dict[str, Any]:
         query = self._query.encode() or scope["query_string"]
-        inner = {**scope, "path": self._path, "raw_path": self._path.encode(), "query_string": query}
+        headers = MutableHeaders(raw=list(scope["headers"]))
+        if self._accept:
+            headers["accept"] = self._accept
+        if self._asked is not None:
+            headers["content-type"], headers["content-length"] = "application/json", str(len(self._asked))
+        method = "GET" if self._asked is None else "POST"
+        inner = {**scope, "method": method, "path": self._path, "raw_path": self._path.encode(), "query_string": query}
         inner.pop("route", None)
-        await self._visit._api(inner, receive, send)  # noqa: SLF001  # this class is a part of it
+        return {**inner, "headers": headers.raw}
+
+    def _receive(self, receive: Receive) -> Receive:
+        """What the API reads: the document in place of the page's own form, then whether the browser went away."""
+        waiting = [] if self._asked is None else [{"type": "http.request", "body": self._asked, "more_body": False}]
+
+        async def asking() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        return asking
+
+
+class _Caught:
+    """Sends an answer on, but for a problem if that is to be caught."""
+
+    def __init__(self, send: Send, *, is_catching: bool) -> None:
+        self._send = send
+        self._is_catching = is_catching
+        self._status = 0
+        self._body = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        """Take one message of the answer."""
+        if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
+            self._status = message["status"]
+        if self._is_catching and self._status:
+            self._body += message.get("body", b"")
+        else:
+            await self._send(message)
+
+    @property
+    def problem(self) -> ApiProblem | None:
+        """The problem that was caught, if there was one."""
+        return ApiProblem(self._status, json.loads(self._body)) if self._is_catching and self._status else None
 
 
 class Form:
