@@ -24,11 +24,17 @@ from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState, CreditChange, Revocation, RevocationClass
 from domain.policy import CertificateIssue, ClaimWindow
+from domain.reasons import DenialReason, ReleaseReason, ReopeningReason, ResolutionReason, WaiverReason
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
+    AttentionResolved,
+    ClaimDenied,
+    ClaimReleased,
+    ClaimReopened,
     DeadlineExtended,
     ProgressReported,
+    RequirementWaived,
     StepRetried,
     Withdrawal,
 )
@@ -125,6 +131,38 @@ async def parked(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> Test
     return claim
 
 
+async def held(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(claim_window=ClaimWindow(days=3))
+    await claim.brought_to(Stage.AWAITING_EVALUATION)
+    await claim.handle.signal("place_hold", {"operator": "j.doe", "reason": "two people, one badge"})
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.ON_HOLD)
+    due_at = claim.row()["due_at"]
+    await claim.deliver(claim.receive(claim.evaluation(), due_at))
+    await forward(claim, timedelta(days=5))
+    await claim.submit(RequirementWaived("participation", WaiverReason.OTHER, "known"), due_at + timedelta(days=1))
+    await claim.submit(ClaimReleased(ReleaseReason.CHECKED, "it is hers"), due_at + timedelta(days=2))
+    return claim
+
+
+async def resolved(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> TestClaim:
+    claim = new_claim()
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
+    await claim.submit(AttentionResolved(ResolutionReason.HANDED_OVER, "on paper"))
+    return claim
+
+
+async def denied(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim()
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    await claim.submit(ClaimDenied(DenialReason.OTHER, "not a physician"))
+    await claim.handle.result()
+    await claim.submit(ClaimReopened(ReopeningReason.ENDED_IN_ERROR, "a physician"))
+    await claim.submit(claim.credit())
+    return claim
+
+
 async def reminded(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
     claim = new_claim(claim_window=ClaimWindow(days=20), reminder_days=(7, 1))
     await claim.brought_to(Stage.AWAITING_TEST)
@@ -192,6 +230,9 @@ STORIES: dict[str, Story] = {
         opened,
         withdrawn,
         parked,
+        held,
+        resolved,
+        denied,
         reminded,
         finalized,
         corrected,
