@@ -50,8 +50,10 @@ from api.v1 import (
     metrics,
     outcomes,
     people,
+    problem_reports,
     programme,
     quarantine,
+    reminders,
     rosters,
     saved_views,
     session,
@@ -59,6 +61,8 @@ from api.v1 import (
     staff_accounts,
     staff_claims,
     transcript,
+    transcript_links,
+    wallet,
 )
 from api.wakeups import Wakeups
 from config import __version__
@@ -157,6 +161,11 @@ def _add_routes(app: FastAPI) -> None:
         certificate_versions.router,
         credentials.router,
         transcript.router,
+        transcript_links.router,
+        wallet.router,
+        reminders.router,
+        problem_reports.router,
+        problem_reports.staff_router,
         staff_claims.router,
         saved_views.router,
         programme.router,

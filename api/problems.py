@@ -74,6 +74,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "not_allowed": ProblemKind(403, "Not allowed", "Your account may not do this."),
     "own_claim": ProblemKind(403, "This is your own claim", "Another member of staff must do this."),
     "own_request": ProblemKind(403, "You asked for this", "Another member of staff must agree to it."),
+    "learner_erased": ProblemKind(
+        409, "This learner was erased", "Nothing about them is changed any more; what must be kept stays as it is."
+    ),
     "own_account": ProblemKind(403, "This is your own account", "Another member of staff must do this."),
     "cross_site": ProblemKind(403, "Sent from another site", "Open the page here and send the form from it."),
     "not_found": ProblemKind(404, "Not found", "There is nothing here that you can see."),
@@ -125,6 +128,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "The key that signed this credential was revoked",
         "The certificate holds; ask the office to reissue it if you need the credential.",
     ),
+    "link_ended": ProblemKind(
+        410, "This link has ended", "It expired, or was revoked; ask whoever gave it to you for a new one."
+    ),
     "rate_limited": ProblemKind(429, "Too many requests", "Wait for the seconds in Retry-After, then go on."),
     "internal_error": ProblemKind(500, "Something went wrong here", "It was logged under the incident's id."),
     "database_unavailable": ProblemKind(
@@ -132,6 +138,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "event_id_reused": ProblemKind(409, "The webhook-id was used before", "Take a new id for a new event."),
     "event_settled": ProblemKind(409, "The event is settled", "Only an event in quarantine can be changed."),
+    "report_settled": ProblemKind(
+        409, "The report is settled", "Somebody answered or closed it already; look at what was answered."
+    ),
     "profile_exists": ProblemKind(409, "You have a profile", "Go on with it; PATCH /v1/me changes it."),
     "already_merged": ProblemKind(
         409, "One of the two was merged already", "Look both up again: one is part of another learner."

@@ -84,6 +84,9 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "claim.expired": ("The deadline passed, and the claim was closed.",),
     "claim.parked": ("The claim waits for a member of staff: {attention}.", "The claim waits for a member of staff."),
     "claim.continued": ("The claim goes on.",),
+    "problem.reported": ("A problem was reported.",),
+    "problem.answered": ("The report of a problem was answered.",),
+    "problem.closed": ("The report of a problem was closed.",),
     "claim.moved": ("The claim moved here from another account of the same person.",),
 }
 _OF_AWARDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -110,6 +113,11 @@ _OF_PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "account.linked": ("The account was linked with the identity provider {issuer}.", "The account was linked."),
     "account.deactivated": ("The account was closed for signing in.",),
     "profile.changed": ("The profile was changed: {fields}.", "The profile was changed."),
+    "transcript_link.created": (
+        "The transcript was shared by a link, until {expires_at}.",
+        "The transcript was shared by a link.",
+    ),
+    "transcript_link.revoked": ("A link to the transcript was revoked.",),
     "lookup.account_found": ("An existing account was found; a link was sent to its address.",),
     "lookup.no_match": ("No existing account was found.",),
     "learner.merge_requested": ("Another account was to become part of this one.",),

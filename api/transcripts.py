@@ -125,20 +125,21 @@ def _historical_entry(award: HistoricalAward) -> TranscriptEntry:
     )
 
 
-def transcript_json(made: LearnerTranscript, public_url: str) -> Json:
-    """The transcript with its totals; amounts are strings."""
+def transcript_json(made: LearnerTranscript, public_url: str, *, is_shared: bool = False) -> Json:
+    """The transcript with its totals; amounts are strings. Shared, it leaves out what others cannot open."""
     wanted, transcript = made.wanted, made.transcript
+    learner_id = None if is_shared else made.learner.learner_id
     return {
-        "learner": {"id": made.learner.learner_id, "name": made.name, "credentials": made.learner.credentials},
+        "learner": {"id": learner_id, "name": made.name, "credentials": made.learner.credentials},
         "from": wanted.from_on.isoformat() if wanted.from_on else None,
         "to": wanted.until_on.isoformat() if wanted.until_on else None,
         "year": wanted.year,
         "credit_type": wanted.credit_type,
         "made_on": made.made_on.isoformat(),
-        "entries": [_entry_json(entry, public_url) for entry in transcript.entries],
-        "totals": [_total_json(total) for total in transcript.totals],
+        "entries": [entry_json(entry, public_url, is_shared=is_shared) for entry in transcript.entries],
+        "totals": [total_json(total) for total in transcript.totals],
         "years": [
-            {"year": year.year, "totals": [_total_json(total) for total in year.totals]} for year in transcript.years
+            {"year": year.year, "totals": [total_json(total) for total in year.totals]} for year in transcript.years
         ],
     }
 
@@ -147,11 +148,14 @@ def _credit_json(rule: credit.CreditRule) -> Json:
     return {"credit_type": rule.code, "credit_name": rule.name, "credit_is_italic": rule.is_italic, "unit": rule.unit}
 
 
-def _total_json(total: CreditTotal) -> Json:
+def total_json(total: CreditTotal) -> Json:
+    """How much credit of one type there is."""
     return {**_credit_json(total.rule), "units": str(total.units), "awards": total.awards}
 
 
-def _entry_json(entry: TranscriptEntry, public_url: str) -> Json:
+def entry_json(entry: TranscriptEntry, public_url: str, *, is_shared: bool = False) -> Json:
+    """One award; shared, without the address of its claim."""
+    claim_id = None if is_shared else entry.claim_id
     return {
         "id": entry.id,
         "historical": entry.is_historical,
@@ -167,18 +171,19 @@ def _entry_json(entry: TranscriptEntry, public_url: str) -> Json:
         ],
         "is_final": entry.is_final,
         "reference": entry.reference,
-        "claim": f"/v1/claims/{entry.claim_id}" if entry.claim_id else None,
-        "certificate": _certificate_json(entry.certificate, entry.claim_id, public_url) if entry.certificate else None,
+        "claim": f"/v1/claims/{claim_id}" if claim_id else None,
+        "certificate": _certificate_json(entry.certificate, claim_id, public_url) if entry.certificate else None,
     }
 
 
 def _certificate_json(proof: CertificateProof, claim_id: str | None, public_url: str) -> Json:
     code = proof.verification_code
+    is_linked = code is not None and claim_id is not None
     return {
         "issued": proof.issue.issued,
         "state": proof.state,
-        "href": f"/v1/claims/{claim_id}/certificate" if code else None,
-        "page_url": f"{public_url}/claims/{claim_id}/certificate" if code else None,
+        "href": f"/v1/claims/{claim_id}/certificate" if is_linked else None,
+        "page_url": f"{public_url}/claims/{claim_id}/certificate" if is_linked else None,
         "verification_code": code,
         "verification_url": f"{public_url}/verify/{code}" if code else None,
         "system": proof.issue.system,

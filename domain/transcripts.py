@@ -18,6 +18,7 @@ from domain.people import name_words
 from domain.policy import CertificateIssue, LearningFormat
 
 FIRST_PLAUSIBLE_DAY = date(1900, 1, 1)
+LAST_PLAUSIBLE_YEAR = 2200
 
 _Key = TypeVar("_Key", int, str)
 

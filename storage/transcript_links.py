@@ -12,7 +12,7 @@ from domain.identities import new_id
 from domain.transcripts import TranscriptFilter, TranscriptLinkState, link_state
 from storage.acts import Actor, enter
 from storage.audit import learner_stream
-from storage.people import token_hash
+from storage.login_sessions import token_hash
 from storage.tables import LearnerRow, TranscriptLinkRow
 from storage.transcripts import PERSON
 
@@ -67,7 +67,7 @@ _LOCK_OF_PERSON: Final = text(
 
 
 def add(
-    connection: Connection, learner_id: str, token: str, wanted: TranscriptFilter, life: timedelta, actor: Actor
+    connection: Connection, learner_id: str, token: str, wanted: TranscriptFilter, *, life: timedelta, actor: Actor
 ) -> TranscriptLink:
     """Make a link that works for a while under this token."""
     _lock_learner(connection, learner_id)

@@ -25,13 +25,12 @@ from domain import credit
 from domain.credit import UnknownCreditTypeError
 from domain.identities import is_id
 from domain.policy import LearningFormat
-from domain.transcripts import FIRST_PLAUSIBLE_DAY, TranscriptFilter
+from domain.transcripts import FIRST_PLAUSIBLE_DAY, LAST_PLAUSIBLE_YEAR, TranscriptFilter
 
 router = APIRouter(tags=["transcript"], responses=answers.PROBLEMS)
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
-_LAST_YEAR: Final = 2200
 _PDFS: Final = Limit("transcript-pdf", 10)
 _QUALITY: Final = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE)
 # One at a time: the PDF engine cannot do more, and other work in threads must not wait for it.
@@ -117,9 +116,9 @@ class YearOfTranscript(BaseModel):
 
 
 class LearnerOfTranscript(BaseModel):
-    """Whose transcript it is."""
+    """Whose transcript it is; those with whom it is shared are told no ``id``."""
 
-    id: str
+    id: str | None
     name: str | None
     credentials: str | None
 
@@ -138,34 +137,44 @@ class TranscriptAnswer(BaseModel):
     years: list[YearOfTranscript]
 
 
-def _known(credit_type: str) -> str:
+def known_credit_type(code: str) -> str:
+    """A credit type that there is; else ``ValueError``."""
     try:
-        return credit.rule(credit_type).code
+        return credit.rule(code).code
     except UnknownCreditTypeError:
         raise ValueError("credit_type_unknown") from None
 
 
-class TranscriptQuery(BaseModel):
+class TranscriptFile(BaseModel):
+    """As what a transcript is wanted."""
+
+    format: Annotated[TranscriptFormat | None, Field(description="Instead of an Accept header.")] = None
+    bom: Annotated[bool, Field(description="Whether CSV begins with the mark that Excel needs.")] = True
+
+
+class TranscriptQuery(TranscriptFile):
     """Which awards to list, and as what; what is left out does not matter."""
 
     from_on: Annotated[Day | None, Field(alias="from", description="The first day of completion.")] = None
     to: Annotated[Day | None, Field(description="The last day of completion.")] = None
-    year: Annotated[int | None, Field(ge=FIRST_PLAUSIBLE_DAY.year, le=_LAST_YEAR)] = None
-    credit_type: Annotated[Code, AfterValidator(_known)] | None = None
-    format: Annotated[TranscriptFormat | None, Field(description="Instead of an Accept header.")] = None
-    bom: Annotated[bool, Field(description="Whether CSV begins with the mark that Excel needs.")] = True
+    year: Annotated[int | None, Field(ge=FIRST_PLAUSIBLE_DAY.year, le=LAST_PLAUSIBLE_YEAR)] = None
+    credit_type: Annotated[Code, AfterValidator(known_credit_type)] | None = None
 
     def filter(self) -> TranscriptFilter:
         """The same for the domain; raises 422 when the period ends before it begins."""
-        from_on, until_on = (day and date.fromisoformat(day) for day in (self.from_on, self.to))
-        if from_on and until_on and until_on < from_on:
-            raise ProblemError("validation_failed", errors=[FieldError("to", "range_reversed", "is not before from")])
-        return TranscriptFilter(
-            from_on=from_on or None, until_on=until_on or None, year=self.year, credit_type=self.credit_type
-        )
+        return checked_filter(self.from_on, self.to, self.year, self.credit_type)
+
+
+def checked_filter(from_on: str | None, to: str | None, year: int | None, credit_type: str | None) -> TranscriptFilter:
+    """What to list, of days as RFC 3339 writes them; raises 422 when the period ends before it begins."""
+    first, last = (date.fromisoformat(day) if day else None for day in (from_on, to))
+    if first and last and last < first:
+        raise ProblemError("validation_failed", errors=[FieldError("to", "range_reversed", "is not before from")])
+    return TranscriptFilter(from_on=first, until_on=last, year=year, credit_type=credit_type)
 
 
 Wanted = Annotated[TranscriptQuery, Query()]
+FileQuery = Annotated[TranscriptFile, Query()]
 
 _ANSWERS: Final[answers.Responses] = {
     200: {
@@ -175,6 +184,10 @@ _ANSWERS: Final[answers.Responses] = {
     }
 }
 _STAFF_ANSWERS: Final[answers.Responses] = {**_ANSWERS, 403: answers.STAFF_PROBLEMS[403]}
+SHARED_ANSWERS: Final[answers.Responses] = {
+    **_ANSWERS,
+    410: {"model": answers.Problem, "description": "The link has expired, or was revoked."},
+}
 
 
 @router.get("/v1/transcript", responses=_ANSWERS)
@@ -198,19 +211,32 @@ async def _transcript(
     made = await learner_transcript(services, learner_id, asked_for) if is_id(learner_id, "lrn") else None
     if made is None:
         raise ProblemError("not_found")
+    return await transcript_response(request, services, made, wanted, who=principal.account_id)
+
+
+async def transcript_response(
+    request: Request,
+    services: Services,
+    made: LearnerTranscript,
+    wanted: TranscriptFile,
+    *,
+    who: str,
+    is_shared: bool = False,
+) -> Response:
+    """A transcript as what is wanted; PDFs are counted for ``who``, ten a minute."""
     public_url = services.settings.public_url
     match wanted.format or format_asked(",".join(request.headers.getlist("accept"))):
         case TranscriptFormat.CSV:
             content = transcript_csv(made, public_url, is_marked=wanted.bom)
             return Response(content, media_type="text/csv", headers=_headers(made, "attachment", "csv"))
         case TranscriptFormat.PDF:
-            request.state.limit_headers = services.limiter.hit(_PDFS, principal.account_id)
+            request.state.limit_headers = services.limiter.hit(_PDFS, who)
             document = transcript_document(made, public_url)
             # In a thread, because it takes some 10 ms for each award.
             pdf = await asyncio.get_running_loop().run_in_executor(_PRINTER, render_transcript_pdf, document)
             return Response(pdf, media_type="application/pdf", headers=_headers(made, "inline", "pdf"))
         case TranscriptFormat.JSON:
-            return json_response(transcript_json(made, public_url), headers={"Vary": "Accept"})
+            return json_response(transcript_json(made, public_url, is_shared=is_shared), headers={"Vary": "Accept"})
 
 
 def _headers(made: LearnerTranscript, disposition: str, extension: str) -> dict[str, Any]:
