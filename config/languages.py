@@ -4,6 +4,7 @@ Sentences are written in English where they are used, as ``gettext("…")``; ``l
 holds what they are called elsewhere. A sentence without a translation stays English. Codes are never translated.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,9 @@ from babel.messages.pofile import read_po
 LOCALES: Final = Path(__file__).parent / "locales"
 DOMAIN: Final = "laurel"
 ENGLISH: Final = "en"
+PSEUDO: Final = "en-XA"
+"""A language nobody speaks: every sentence in it is written ⟦ŵîţĥ åççéñţš⟧, so that one that was forgotten shows."""
+
 LANGUAGES: Final = {ENGLISH: "English", "es": "Español"}
 """By language tag: what its speakers call the language."""
 
@@ -33,17 +37,21 @@ def current_language() -> str:
 
 def set_language(language: str) -> None:
     """Write in this language from here on, within the present request or task; unknown ones are English."""
-    _current.set(language if language in LANGUAGES else ENGLISH)
+    _current.set(_known(language))
 
 
 @contextmanager
 def written_in(language: str | None) -> Iterator[None]:
     """Write in this language within the block."""
-    before = _current.set(language if language in LANGUAGES else ENGLISH)
+    before = _current.set(_known(language))
     try:
         yield
     finally:
         _current.reset(before)
+
+
+def _known(language: str | None) -> str:
+    return language if language in LANGUAGES or language == PSEUDO else ENGLISH
 
 
 def gettext(message: str) -> str:
@@ -78,9 +86,30 @@ def preferred_language(accept_language: str) -> str:
     return negotiate_locale([tag for _, tag in sorted(asked, key=lambda each: each[0])], list(LANGUAGES)) or ENGLISH
 
 
+_ACCENTED: Final = str.maketrans("aceginosuyACEGINOSUY", "åçéĝîñöšüýÅÇÉĜÎÑÖŠÜÝ")
+_PLACEHOLDER: Final = re.compile(r"(%\(\w+\)s|{\w+})")
+
+
+class _PseudoTranslations(NullTranslations):
+    """Says every sentence with accents and in brackets; what it is filled in with stays."""
+
+    def gettext(self, message: str) -> str:
+        parts = _PLACEHOLDER.split(message)
+        written = (part if number % 2 else part.translate(_ACCENTED) for number, part in enumerate(parts))
+        return f"⟦{''.join(written)}⟧"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+    def pgettext(self, context: str, message: str) -> str:  # noqa: ARG002  # as gettext declares it
+        return self.gettext(message)
+
+
 @cache
 def translations(language: str) -> NullTranslations:
     """What sentences are called in a language, read once per process."""
+    if language == PSEUDO:
+        return _PseudoTranslations()
     path = LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.po"
     if not path.is_file():
         return NullTranslations()
