@@ -51,13 +51,17 @@ def postgres(runtime_folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def database_url(postgres: EmbeddedPostgres) -> str:
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A database with the newest schema, as processes use it: the role owns no table.
 
-    Tests share it and keep to learners and CE activities of their own.
+    Tests share it and keep to learners and CE activities of their own. After the last of them, every certificate that
+    they had made must agree with everything else that is said about it.
     """
     upgrade(postgres.owner_url)
-    return postgres.url
+    yield postgres.url
+    from tests.agreement import check_every_certificate  # noqa: PLC0415 - the tests of the rules need no application
+
+    check_every_certificate(postgres.url)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from temporalio.client import Client
 from cli.demo import load_examples
 from cli.learner import Json
 from cli.local import LocalStack
-from config.settings import Settings
 from domain.roles import Role
 from storage import accounts
 from storage.database import create_sync_engine
@@ -32,9 +31,7 @@ def stack() -> Iterator[LocalStack]:
     stack.start()
     load_examples(stack.database_url, fast=True)
     yield stack
-    engine = create_sync_engine(stack.database_url, pool_size=2)
-    check_every_certificate(engine, Settings(database_url=stack.database_url, public_url=stack.urls["api"]))
-    engine.dispose()
+    check_every_certificate(stack.database_url, stack.urls["api"])
     stack.stop()
     shutil.rmtree(folder)
 
