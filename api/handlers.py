@@ -97,7 +97,9 @@ def _field_error(detail: dict[str, Any]) -> FieldError:
 @cache
 def _fields() -> frozenset[str]:
     """Names that may appear in a pointer: everything else in a path was chosen by the client."""
-    return frozenset(name for model in _subclasses(bodies.Body) for name in model.model_fields)
+    return frozenset(
+        field.alias or name for model in _subclasses(bodies.Body) for name, field in model.model_fields.items()
+    )
 
 
 def _subclasses(model: type[bodies.Body]) -> Iterator[type[bodies.Body]]:

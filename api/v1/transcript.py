@@ -165,11 +165,13 @@ class TranscriptQuery(TranscriptFile):
         return checked_filter(self.from_on, self.to, self.year, self.credit_type)
 
 
-def checked_filter(from_on: str | None, to: str | None, year: int | None, credit_type: str | None) -> TranscriptFilter:
-    """What to list, of days as RFC 3339 writes them; raises 422 when the period ends before it begins."""
+def checked_filter(
+    from_on: str | None, to: str | None, year: int | None, credit_type: str | None, *, pointer: str = "to"
+) -> TranscriptFilter:
+    """What to list, of days as RFC 3339 writes them; raises 422 at ``pointer`` when it ends before it begins."""
     first, last = (date.fromisoformat(day) if day else None for day in (from_on, to))
     if first and last and last < first:
-        raise ProblemError("validation_failed", errors=[FieldError("to", "range_reversed", "is not before from")])
+        raise ProblemError("validation_failed", errors=[FieldError(pointer, "range_reversed", "is not before from")])
     return TranscriptFilter(from_on=first, until_on=last, year=year, credit_type=credit_type)
 
 

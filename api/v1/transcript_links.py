@@ -100,7 +100,7 @@ async def create_transcript_link(
 
     A repeated request finds the link that was made, but not its `url`.
     """
-    wanted = checked_filter(body.from_on, body.to, body.year, body.credit_type)
+    wanted = checked_filter(body.from_on, body.to, body.year, body.credit_type, pointer="/to")
     request.state.limit_headers = services.limiter.hit(_NEW_LINKS, principal.account_id)
     token = secrets.token_urlsafe(32)
     made: dict[str, Any] = {}
