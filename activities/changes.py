@@ -33,8 +33,10 @@ from domain.corrections import (
     NameChange,
     Reissue,
     Revocation,
+    corrected_name,
     printed_policy,
     refusal_by_standing,
+    refusal_of_name,
 )
 from domain.notices import NoticePurpose
 from domain.refusals import RefusalCode, Refused
@@ -88,7 +90,8 @@ class Changes:
                 corrected = self._corrected(change)
                 return corrected if isinstance(corrected, Refused) else None
             case NameChange():
-                return self._refusal_of_name(standing, self._name(change))
+                printed = (standing.data["learner_name"], standing.data["learner_credentials"])
+                return refusal_of_name(printed, self._name(change))
             case _:
                 return None
 
@@ -97,20 +100,7 @@ class Changes:
         return decision if isinstance(decision, Refused) else decision.facts
 
     def _name(self, change: NameChange) -> dict[str, str | None]:
-        """The whole name as it is to be: what is to be corrected, and the rest as the profile has it."""
-        stored = corrections.name_of(self._connection, self._claim.learner_id)
-        wanted = {part: getattr(change, part) for part in stored}
-        name = {part: stored[part] if value is None else value for part, value in wanted.items()}
-        return name | {"credentials": name["credentials"] or None}
-
-    @staticmethod
-    def _refusal_of_name(standing: StandingAward, name: Mapping[str, str | None]) -> Refused | None:
-        missing = [part for part in ("given_name", "family_name") if not name[part]]
-        if missing:
-            return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": ",".join(missing)})
-        printed = (standing.data["learner_name"], standing.data["learner_credentials"])
-        is_same = printed == (f"{name['given_name']} {name['family_name']}", name["credentials"] or "")
-        return Refused(RefusalCode.NOTHING_TO_CORRECT) if is_same else None
+        return corrected_name(corrections.name_of(self._connection, self._claim.learner_id), change)
 
     def make(self) -> Made | Refused:
         """Make the change, unless it cannot be made."""

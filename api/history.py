@@ -1,12 +1,14 @@
 """Entries of the audit trail for those who may read them: a claim's learner, staff, auditors."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from api.sentences import sentence
+from api.services import Services
 from api.views import time_json
 from domain.replay import COLUMNS
+from storage import history
 from storage.history import AccountName, TrailEntry
 
 _SYSTEM: Final = "laurel"
@@ -77,8 +79,18 @@ def is_for_office(entry: TrailEntry) -> bool:
 
 def actors_of(entries: Collection[TrailEntry]) -> set[str]:
     """The accounts that these entries say did something."""
-    actors = {entry.body["actor"] for entry in entries if entry.body}
-    return {actor for actor in actors if actor.startswith("acc_")}
+    return accounts_among(entry.body["actor"] for entry in entries if entry.body)
+
+
+def accounts_among(actors: Iterable[str | None]) -> set[str]:
+    """The actors that are accounts."""
+    return {actor for actor in actors if actor is not None and actor.startswith("acc_")}
+
+
+async def names_of(services: Services, actors: Iterable[str | None]) -> Mapping[str, AccountName]:
+    """Who these actors are, as far as they are accounts that still exist."""
+    accounts = accounts_among(actors)
+    return await services.database.statements(lambda c: history.names_of(c, accounts)) if accounts else {}
 
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:

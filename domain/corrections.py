@@ -164,6 +164,27 @@ def refusal_by_standing(kind: CorrectionKind, stage: Stage, award: str | None) -
     return None
 
 
+def corrected_name(stored: Mapping[str, str | None], change: NameChange) -> dict[str, str | None]:
+    """The whole name as it is to be: what is to be corrected, and the rest as the profile has it."""
+    wanted = {part: getattr(change, part) for part in stored}
+    name = {part: stored[part] if value is None else value for part, value in wanted.items()}
+    return name | {"credentials": name["credentials"] or None}
+
+
+def refusal_of_name(printed: tuple[str, str], name: Mapping[str, str | None]) -> Refused | None:
+    """Why a name can't be corrected to this one; ``printed`` is the name and the credentials on the certificate."""
+    missing = [part for part in ("given_name", "family_name") if not name[part]]
+    if missing:
+        return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": ",".join(missing)})
+    is_same = printed == printed_name(name)
+    return Refused(RefusalCode.NOTHING_TO_CORRECT) if is_same else None
+
+
+def printed_name(name: Mapping[str, str | None]) -> tuple[str, str]:
+    """Name and credentials as a certificate prints them."""
+    return f"{name['given_name']} {name['family_name']}", name["credentials"] or ""
+
+
 def printed_policy(pinned: CEActivityPolicy, current: CEActivityPolicy, facts: ClaimFacts) -> CEActivityPolicy:
     """The policy whose words a reissued certificate prints: today's, if what was awarded has its place in it.
 

@@ -227,3 +227,36 @@ async def listed(
     if after is not None:
         query = query.where(CorrectionRow.id < after)
     return [_correction(row) for row in (await connection.execute(query)).mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a correction is about: the CE activity and the learner, who has no name once erased."""
+
+    ce_activity: str
+    title: str
+    learner_id: str
+    given_name: str | None
+    family_name: str | None
+
+
+_CIRCUMSTANCES: Final = text(
+    """
+    SELECT r.id, a.slug AS ce_activity, v.policy ->> 'title' AS title, l.id AS learner_id,
+           CASE WHEN l.erased_at IS NULL THEN l.given_name END AS given_name,
+           CASE WHEN l.erased_at IS NULL THEN l.family_name END AS family_name
+      FROM corrections r
+      JOIN claims c ON c.id = r.claim_id
+      JOIN ce_activities a ON a.id = c.ce_activity_id
+      JOIN ce_activity_versions v ON v.id = c.version_id
+      JOIN learners o ON o.id = c.learner_id
+      JOIN learners l ON l.id = coalesce(o.merged_into, o.id)
+     WHERE r.id = ANY(:ids)
+    """
+)
+
+
+async def circumstances(connection: AsyncConnection, correction_ids: Sequence[str]) -> Mapping[str, Circumstances]:
+    """What each of these corrections is about, by its id."""
+    rows = (await connection.execute(_CIRCUMSTANCES, {"ids": list(correction_ids)})).mappings()
+    return {row["id"]: Circumstances(**{name: row[name] for name in row if name != "id"}) for row in rows}

@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import PlainTextResponse, Response
 
 from api.auth import Auditor, Office, public
-from api.history import actors_of, audit_json
+from api.history import actors_of, audit_json, names_of
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.claims import history_page
 from api.v1.staff import plausible
 from api.v1.steps import any_claim, json_response
+from api.views import time_json
 from domain.policy import CEActivityPolicy
 from storage import audit_log, history
 from storage.audit import claim_stream
@@ -30,6 +31,7 @@ Time = Annotated[AwareDatetime, AfterValidator(plausible)]
 # Witnesses on other sites keep checkpoints, and compare them.
 _FOR_ALL_SITES: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _LARGEST: Final = 2**31
+_CHECKPOINT: Final = "/.well-known/laurel-audit/checkpoint"
 
 
 @router.get("/v1/staff/claims/{claim_id}/history", response_model=answers.History)
@@ -94,6 +96,35 @@ async def list_entries(
     return await _page(services, found, wanted.limit, "UTC", lambda last: f"{last.stream}:{last.seq}")
 
 
+class NewestCheckpoint(BaseModel):
+    """The newest signed checkpoint: of how many entries, their root in hex, and the note that anyone may keep."""
+
+    entries: int
+    root: str
+    signed_at: answers.Time | None
+    note: str
+    href: str
+
+
+@router.get("/v1/staff/audit/checkpoint", response_model=NewestCheckpoint)
+async def show_newest_checkpoint(
+    principal: Auditor,  # noqa: ARG001  # only auditors come this far
+    services: ServicesOf,
+) -> Response:
+    """The newest signed checkpoint of the audit trail, with when it was signed; 404 before the first one."""
+    newest = await services.database.statements(lambda c: c.run_sync(audit_log.last_signed_checkpoint))
+    if newest is None:
+        raise ProblemError("not_found")
+    document = {
+        "entries": newest.size,
+        "root": newest.root.hex(),
+        "signed_at": time_json(newest.signed_at),
+        "note": newest.note,
+        "href": _CHECKPOINT,
+    }
+    return json_response(document)
+
+
 def _place(after: str) -> tuple[str, int]:
     """Stream and number of the entry that a cursor names."""
     stream, separator, seq = after.rpartition(":")
@@ -105,16 +136,14 @@ def _place(after: str) -> tuple[str, int]:
 async def _page(services: Services, entries: list[TrailEntry], limit: int, time_zone: str, place: Any) -> Response:
     """A page of entries with the names of those who acted; ``entries`` may hold one more than the limit."""
     shown = entries[:limit]
-    names: Any = {}
-    if actors := actors_of(shown):
-        names = await services.database.statements(lambda c: history.names_of(c, actors))
+    names = await names_of(services, actors_of(shown))
     has_more = len(entries) > limit
     data = [audit_json(entry, names, time_zone) for entry in shown]
     return json_response({"data": data, "has_more": has_more, "next": place(shown[-1]) if has_more else None})
 
 
 @router.get(
-    "/.well-known/laurel-audit/checkpoint",
+    _CHECKPOINT,
     response_class=PlainTextResponse,
     include_in_schema=False,
     dependencies=[Depends(public)],

@@ -1,7 +1,7 @@
 """Staff: what came with one claim: what was submitted, which e-mails went out, and what colleagues noted."""
 
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from api.auth import Office
-from api.history import actor_json
+from api.history import actor_json, names_of
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -23,7 +23,7 @@ from api.views import submission_json, time_json
 from domain.identities import is_id
 from domain.names import clean_text
 from domain.notices import Resending, resending_of
-from storage import claim_emails, claim_notes, history, intake
+from storage import claim_emails, claim_notes, intake
 from storage.acts import Actor
 from storage.claim_emails import ClaimEmail
 from storage.claim_notes import ClaimNote
@@ -36,8 +36,6 @@ router = APIRouter(prefix="/v1/staff/claims/{claim_id}", tags=["staff"], respons
 ServicesOf = Annotated[Services, Depends(services_of)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to answer with at most.")]
 After = Annotated[str | None, Query(max_length=80, description="The `next` of the page before.")]
-
-_ACCOUNT: Final = "acc_"
 
 
 def _note_text(text: str) -> str:
@@ -119,14 +117,6 @@ class NoteList(BaseModel):
 def _check_cursor(after: str | None, prefix: str) -> None:
     if after is not None and not is_id(after, prefix):
         raise ProblemError("validation_failed", errors=[FieldError("after", "cursor_invalid")])
-
-
-async def names_of(services: Services, actors: Collection[str]) -> Mapping[str, AccountName]:
-    """Who these actors are, as far as they are accounts."""
-    accounts = {actor for actor in actors if actor.startswith(_ACCOUNT)}
-    if not accounts:
-        return {}
-    return await services.database.statements(lambda c: history.names_of(c, accounts))
 
 
 @router.get("/submissions", response_model=StaffSubmissionList)

@@ -1,5 +1,6 @@
 """Staff: correcting, revoking and reissuing what was awarded; and agreeing to what somebody else asked for."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
@@ -11,12 +12,14 @@ from starlette.responses import Response
 
 from api.auth import Office
 from api.gateway import Gateway
+from api.history import actor_json, names_of
 from api.problems import FieldError, ProblemError, refusal_response
 from api.services import Services, services_of
 from api.v1 import answers, bodies
 from api.v1.bodies import Credentials, Key, Name, Nothing, Reason, ReasonRequest, Units
 from api.v1.steps import ApproverDesk, Desk, StaffDesk, any_claim, json_response
 from api.views import time_json
+from config.settings import Settings
 from domain.corrections import (
     FINISHED_STATES,
     ApprovalPolicy,
@@ -35,8 +38,10 @@ from domain.corrections import (
 from domain.identities import is_id, new_id
 from domain.refusals import RefusalCode
 from storage import corrections, intake
-from storage.corrections import Correction, InProgressError, NewCorrection, PurgedError
+from storage.corrections import Circumstances, Correction, InProgressError, NewCorrection, PurgedError
+from storage.history import AccountName
 from storage.intake import IdempotencyKey, KeyReusedError
+from storage.queries import ClaimView
 
 router = APIRouter(prefix="/v1/staff", tags=["corrections"], responses=answers.STAFF_PROBLEMS)
 
@@ -81,21 +86,40 @@ class RevocationRequest(bodies.Body):
     reason: Reason
 
 
+class CEActivityOfCorrection(BaseModel):
+    """The CE activity of the claim."""
+
+    slug: str
+    title: str
+
+
+class LearnerOfCorrection(BaseModel):
+    """Whose award it is; without a name once the learner is erased."""
+
+    id: str
+    given_name: str | None
+    family_name: str | None
+
+
 class CorrectionDocument(BaseModel):
     """A correction. ``award``, ``certificate`` and ``version`` are what it made, or ended."""
 
     id: str
     href: str
     claim: str
+    ce_activity: CEActivityOfCorrection
+    learner: LearnerOfCorrection
     kind: CorrectionKind
     state: CorrectionState
     attention: str | None
     change: dict[str, Any]
     reason: str
     requested_by: str
+    requester: answers.AuditActor
     requested_at: str
     is_approved: bool | None
     decided_by: str | None
+    decider: answers.AuditActor | None
     decided_at: str | None
     applied_at: str | None
     finished_at: str | None
@@ -144,9 +168,7 @@ async def _ask(desk: Desk, claim_id: str, change: Change, reason: str) -> Respon
         raise ProblemError("own_claim")
     if view.is_pending:
         return refusal_response(desk.request, RefusalCode.WRONG_STATE, {}, [])
-    settings = desk.services.settings
-    approvals = ApprovalPolicy(settings.correction_needs_approval, settings.revocation_needs_approval)
-    is_approval_asked = approvals.is_asked(kind_of(change), view.award.state if view.award else None)
+    is_approval_asked = needs_approval(desk.services.settings, kind_of(change), view)
     new = NewCorrection(
         id=new_id("cor"),
         claim_id=view.id,
@@ -163,6 +185,12 @@ async def _ask(desk: Desk, claim_id: str, change: Change, reason: str) -> Respon
             new.id, desk.envelope.patience, ce_activity=view.ce_activity, provider=view.provider
         )
     return await _answer(desk.request, desk.services, correction_id, is_new=correction_id == new.id)
+
+
+def needs_approval(settings: Settings, kind: CorrectionKind, view: ClaimView) -> bool:
+    """Whether this office wants a second person for this."""
+    approvals = ApprovalPolicy(settings.correction_needs_approval, settings.revocation_needs_approval)
+    return approvals.is_asked(kind, view.award.state if view.award else None)
 
 
 async def _record(services: Services, key: IdempotencyKey | None, new: NewCorrection) -> str:
@@ -192,7 +220,7 @@ async def _answer(request: Request, services: Services, correction_id: str, *, i
     """What became of a correction so far: 200 when it is made or declined, 202 before that, 409 when it can't be."""
     found = await _find(services, correction_id)
     headers = {} if is_new else {"Idempotent-Replayed": "true"}
-    document = _correction_json(found, services)
+    (document,) = await _documents(services, [found])
     if found.state is CorrectionState.REFUSED and found.outcome is not None:
         response = refusal_response(request, found.outcome["refusal"], found.outcome["details"], [])
         response.headers.update(headers)
@@ -213,22 +241,38 @@ async def _find(services: Services, correction_id: str) -> Correction:
     return found
 
 
-def _correction_json(correction: Correction, services: Services) -> dict[str, Any]:
+async def _documents(services: Services, found: Sequence[Correction]) -> list[dict[str, Any]]:
+    """Corrections as staff see them, with what each is about and who was at it."""
+    if not found:
+        return []
+    ids = [each.id for each in found]
+    about = await services.database.statements(lambda c: corrections.circumstances(c, ids))
+    names = await names_of(services, [actor for each in found for actor in (each.requested_by, each.decided_by)])
+    return [_correction_json(each, about[each.id], names, services) for each in found]
+
+
+def _correction_json(
+    correction: Correction, about: Circumstances, names: Mapping[str, AccountName], services: Services
+) -> dict[str, Any]:
     outcome = correction.outcome or {}
     workflow_id = Gateway.workflow_id_of_correction(correction.id)
     return {
         "id": correction.id,
         "href": f"/v1/staff/corrections/{correction.id}",
         "claim": f"/v1/staff/claims/{correction.claim_id}",
+        "ce_activity": {"slug": about.ce_activity, "title": about.title},
+        "learner": {"id": about.learner_id, "given_name": about.given_name, "family_name": about.family_name},
         "kind": correction.kind,
         "state": correction.state,
         "attention": correction.attention,
         "change": dict(correction.body),
         "reason": correction.reason,
         "requested_by": correction.requested_by,
+        "requester": actor_json(correction.requested_by, names),
         "requested_at": time_json(correction.requested_at),
         "is_approved": correction.is_approved,
         "decided_by": correction.decided_by,
+        "decider": actor_json(correction.decided_by, names),
         "decided_at": time_json(correction.decided_at),
         "applied_at": time_json(correction.applied_at),
         "finished_at": time_json(correction.finished_at),
@@ -248,7 +292,7 @@ async def list_corrections_of_claim(
     found = await services.database.statements(
         lambda c: corrections.listed(c, claim_id=view.id, limit=_MOST_OF_A_CLAIM)
     )
-    return _page(services, found, _MOST_OF_A_CLAIM)
+    return await _page(services, found, _MOST_OF_A_CLAIM)
 
 
 @router.get("/corrections", response_model=CorrectionList)
@@ -265,13 +309,13 @@ async def list_corrections(
     found = await services.database.statements(
         lambda c: corrections.listed(c, state=state, after=after, limit=limit + 1)
     )
-    return _page(services, found, limit)
+    return await _page(services, found, limit)
 
 
-def _page(services: Services, found: list[Correction], limit: int) -> Response:
+async def _page(services: Services, found: list[Correction], limit: int) -> Response:
     shown, has_more = found[:limit], len(found) > limit
     document = {
-        "data": [_correction_json(each, services) for each in shown],
+        "data": await _documents(services, shown),
         "has_more": has_more,
         "next": shown[-1].id if has_more else None,
     }
@@ -285,7 +329,8 @@ async def show_correction(
     services: ServicesOf,
 ) -> Response:
     """One correction, and how far it has come."""
-    return json_response(_correction_json(await _find(services, correction_id), services))
+    (document,) = await _documents(services, [await _find(services, correction_id)])
+    return json_response(document)
 
 
 @router.post("/corrections/{correction_id}/approve", response_model=CorrectionDocument, responses=_TAKEN)
