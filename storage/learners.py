@@ -108,6 +108,7 @@ class LearnerView:
     wants_reminders: bool
     role: str | None
     created_at: datetime
+    erased_at: datetime | None
     claims: tuple[ClaimSummary, ...]
     awards: tuple[AwardSummary, ...]
     merges: tuple[MergeView, ...]
@@ -163,7 +164,7 @@ _SUMMARY: Final = f"""
     SELECT l.id, a.email, {_NAMED}, l.merged_into, {_IDENTIFIERS},
            (SELECT count(*) FROM claims c WHERE c.learner_id IN {_PERSON.format("l.id")}) AS claims,
            (SELECT count(*) FROM awards w WHERE w.learner_id = l.id AND w.state = 'active') AS awards,
-           l.time_zone, l.wants_reminders, a.role, l.created_at
+           l.time_zone, l.wants_reminders, a.role, l.created_at, l.erased_at
       FROM learners l LEFT JOIN accounts a ON a.id = l.account_id
 """
 
@@ -267,6 +268,7 @@ async def learner(connection: AsyncConnection, learner_id: str) -> LearnerView |
         wants_reminders=row["wants_reminders"],
         role=row["role"],
         created_at=row["created_at"],
+        erased_at=row["erased_at"],
         claims=tuple(ClaimSummary(**each) for each in claims.mappings()),
         awards=tuple(AwardSummary(**each) for each in awards.mappings()),
         merges=tuple(_merge(each) for each in merges.mappings()),

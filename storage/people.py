@@ -263,11 +263,13 @@ async def change_profile(
     changes: Mapping[str, str | bool | None],
     identifiers: Mapping[str, str | None],
     actor: Actor | None = None,
+    *,
+    reason: str | None = None,
 ) -> None:
     """Change fields of a profile, ``language`` of its account among them; an identifier that is None is removed.
 
     Events that wait for them are applied, and claims go on whose roster names the learner by them. Without an actor it
-    is Laurel that does it.
+    is Laurel that does it; staff give a ``reason``.
     """
     before = await _profile_for_change(connection, learner_id)
     if "language" in changes:
@@ -290,7 +292,7 @@ async def change_profile(
         await _change_identifier(connection, learner_id, kind, value)
     differing = {name: value for name, value in {**changes, **identifiers}.items() if before.get(name) != value}
     if differing:
-        await connection.run_sync(_enter_profile, learner_id, actor or LAUREL, before, differing)
+        await connection.run_sync(_enter_profile, learner_id, actor or LAUREL, before, differing, reason=reason)
     await connection.run_sync(retry_for_learner, learner_id)
     await connection.run_sync(wake_claims_of_learner, learner_id)
 
@@ -319,10 +321,18 @@ _NAMED_ONLY: Final = frozenset({"time_zone"})
 
 
 def _enter_profile(
-    connection: Connection, learner_id: str, actor: Actor, before: Mapping[str, Any], after: Mapping[str, Any]
+    connection: Connection,
+    learner_id: str,
+    actor: Actor,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    reason: str | None,
 ) -> None:
-    """Enter which fields changed; what they were and are is sealed."""
+    """Enter which fields changed; what they were and are is sealed, and why staff changed them."""
     sealed = after.keys() - _CLEAR - _NAMED_ONLY
+    values = {side: {name: each.get(name) for name in sealed} for side, each in (("before", before), ("after", after))}
+    private = (values if sealed else {}) | ({"reason": reason} if reason else {})
     enter(
         connection,
         learner_stream(learner_id),
@@ -330,12 +340,7 @@ def _enter_profile(
         actor,
         before={name: before.get(name) for name in sorted(after.keys() & _CLEAR)},
         after={name: after[name] for name in sorted(after.keys() & _CLEAR)} | {"fields": sorted(after)},
-        private={
-            "before": {name: before.get(name) for name in sealed},
-            "after": {name: after[name] for name in sealed},
-        }
-        if sealed
-        else None,
+        private=private,
         subject=learner_id,
     )
 

@@ -19,7 +19,15 @@ from domain.identities import is_id, new_id
 from domain.people import Likeness, likenesses, shared_identifiers
 from storage import intake, learners
 from storage.intake import KeyReusedError
-from storage.learners import AlreadyMergedError, AwardSummary, ClaimSummary, LearnerSummary, MergeView, NewMerge
+from storage.learners import (
+    AlreadyMergedError,
+    AwardSummary,
+    ClaimSummary,
+    LearnerSummary,
+    LearnerView,
+    MergeView,
+    NewMerge,
+)
 
 router = APIRouter(prefix="/v1/staff", tags=["staff"], responses=answers.STAFF_PROBLEMS)
 
@@ -128,6 +136,7 @@ class LearnerDetails(BaseModel):
     wants_reminders: bool
     identifiers: dict[str, str]
     created_at: str
+    erased_at: str | None
     merged_into: str | None
     merges: list[Merge]
     claims: list[ClaimOfLearner]
@@ -197,18 +206,24 @@ async def show_learner(
         view = await services.database.statements(lambda c: learners.learner(c, learner_id))
     if view is None:
         raise ProblemError("not_found")
-    summary = _summary_json(view.summary) | {"identifiers": dict(view.summary.person.identifiers)}
-    document = summary | {
+    return json_response(learner_json(view))
+
+
+def learner_json(view: LearnerView) -> dict[str, Any]:
+    """Everything about one learner, as staff see it."""
+    return {
+        **_summary_json(view.summary),
+        "identifiers": dict(view.summary.person.identifiers),
         "role": view.role,
         "credentials": view.credentials,
         "time_zone": view.time_zone,
         "wants_reminders": view.wants_reminders,
         "created_at": time_json(view.created_at),
+        "erased_at": time_json(view.erased_at),
         "merges": [_merge_json(each) for each in view.merges],
         "claims": [_claim_json(each) for each in view.claims],
         "awards": [_award_json(each) for each in view.awards],
     }
-    return json_response(document)
 
 
 def _claim_json(claim: ClaimSummary) -> dict[str, Any]:

@@ -26,6 +26,7 @@ PUBLIC = {
     ("POST", "/v1/session"), ("POST", "/v1/session/links"), ("GET", "/v1/certificates/{code}"), ("GET", "/healthz"),
     ("GET", "/readyz"), ("GET", "/v1/certificates/by-hash/{sha256}"), ("GET", "/v1/credentials/{code}"),
     ("GET", "/v1/status-lists/{number}"), ("GET", "/v1/ce-activities"), ("GET", "/v1/ce-activities/{slug}"),
+    ("GET", "/v1/transcript-links/{token}"), ("POST", "/v1/reminders/stop"),
 }  # fmt: skip
 # A platform has no token: what it sends is signed.
 SIGNED = {("POST", "/v1/integrations/{name}/events")}
@@ -39,6 +40,10 @@ PREFIXES = {
     "award_id": "haw",
     "correction_id": "cor",
     "session_id": "ses",
+    "link_id": "trl",
+    "report_id": "prb",
+    "account_id": "acc",
+    "email_id": "eml",
 }
 BODIES: dict[str, Any] = {
     "participation": {"value": "x"},
@@ -50,6 +55,13 @@ BODIES: dict[str, Any] = {
     "retry": {"reason": "Fixed."},
     "clone": {"slug": "x"},
     "refuse-extension": {"reason": "Closed."},
+    "hold": {"reason_code": "identity_check", "reason": "Two people."},
+    "release": {"reason_code": "checked", "reason": "It is hers."},
+    "waive": {"requirement": "evaluation", "reason_code": "done_otherwise", "reason": "On paper."},
+    "resolve": {"reason_code": "told_otherwise", "reason": "By telephone."},
+    "withdraw": {"reason_code": "learner_asked", "reason": "By telephone."},
+    "deny": {"reason_code": "not_eligible", "reason": "A student."},
+    "reopen": {"reason_code": "appeal_granted", "reason": "The board agreed."},
     "correct": {"units": "1.00", "reason": "Wrong."},
     "revoke": {"reason_class": "duplicate", "reason": "Twice."},
     "reissue": {"reason": "New logo."},
@@ -61,6 +73,15 @@ BODIES: dict[str, Any] = {
     "{form}": {"responses": {}},
     "finalization": {"confirmed": True},
     "extension-requests": {"reason": "Ill."},
+    "problem-reports": {"message": "Help."},
+    "answer": {"answer": "Here."},
+    "close": {"reason": "Solved."},
+    "resend": {"reason": "Never came."},
+    "notes": {"text": "Telephoned."},
+    "preview": {"units": "1.00", "reason": "Wrong."},
+    "accounts": {"email": "new@people.example", "role": "viewer", "reason": "Hired."},
+    "{account_id}": {"role": "viewer", "reason": "Moved."},
+    "{learner_id}": {"given_name": "Ada", "reason": "Misspelt."},
     "merge": {"duplicate": new_id("lrn"), "reason": "One person."},
 }
 
@@ -162,7 +183,8 @@ async def test_staff_find_claims_by_stage_activity_and_deadline(
 
 async def test_nobody_decides_about_their_own_claim(coordinator: Person, slug: str) -> None:
     claim = (await coordinator.post("/v1/claims", {"ce_activity": slug})).json()
-    for step in ("extend", "refuse-extension", "correct", "revoke", "reissue", "retry"):
+    steps = ("extend", "refuse-extension", "correct", "revoke", "reissue", "retry")
+    for step in (*steps, "hold", "release", "waive", "resolve", "withdraw"):
         response = await coordinator.post(f"/v1/staff/claims/{claim['id']}/{step}", BODIES[step])
         assert (response.status_code, response.json()["code"]) == (403, "own_claim")
 
@@ -228,7 +250,7 @@ async def test_every_answer_carries_the_security_headers(client: httpx2.AsyncCli
     for path in ("/healthz", "/v1/me", "/sign-in", "/nowhere", "/docs", "/openapi.json", "/static/pages.css"):
         headers = (await client.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] in ("no-referrer", "same-origin")
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
