@@ -260,7 +260,7 @@ REASON_CODES: Final[Mapping[str, str]] = {
     ReopeningReason.LEARNER_ASKED: "the learner asked for it",
     WithdrawalReason.OPENED_IN_ERROR: "it was opened in error",
 }
-_REQUIREMENTS: Final[Mapping[str, str]] = {
+REQUIREMENTS: Final[Mapping[str, str]] = {
     "participation": "the proof of participation",
     "disclosures": "the acknowledgement of the disclosures",
     "content": "the content",
@@ -285,7 +285,7 @@ _CODES: Final[Mapping[str, Mapping[str, str]]] = {
     "reason_class": REVOKED,
     "kind": _CORRECTIONS,
     "reason_code": REASON_CODES,
-    "requirement": _REQUIREMENTS,
+    "requirement": REQUIREMENTS,
 }
 
 

@@ -5,12 +5,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from api.forms import Json, content_json, form_of, offers_json, requirement_json, sessions_summary_json
+from api.sentences import sentence
 from domain import credit
 from domain.claims import ClaimFacts, attempts_left, format_of, stage_of
 from domain.deadlines import due_at, opens_at
 from domain.people import required_fields
 from domain.policy import CEActivityPolicy, Profession
-from domain.progress import Action, Progress, Step, StepState, progress_of
+from domain.progress import SETTLED_STATES, Action, Progress, Step, progress_of
 from storage.intake import SubmissionView
 from storage.queries import AttemptView, CEActivityView, ClaimView
 
@@ -44,7 +45,7 @@ def local_time_json(at: datetime, time_zone: str) -> str:
 def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Json:
     """The status of a claim: everything a front end needs to show it, without rules of its own."""
     progress = progress_of(policy, view.facts, view.read_at, view.attention)
-    done = sum(step.state is StepState.DONE for step in progress.steps)
+    done = sum(step.state in SETTLED_STATES for step in progress.steps)
     return {
         "id": view.id,
         "href": f"/v1/claims/{view.id}",
@@ -53,6 +54,7 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
         "stage_since": time_json(view.stage_since_at),
         "is_pending": view.is_pending,
         "attention": view.attention,
+        "hold": _hold_json(view),
         "opened_at": time_json(view.opened_at),
         "closed_at": time_json(view.closed_at),
         "due_at": local_time_json(view.facts.due_at, policy.time_zone) if view.facts.due_at else None,
@@ -74,6 +76,15 @@ def claim_json(view: ClaimView, policy: CEActivityPolicy, public_url: str) -> Js
         "certificate": _certificate_json(view, public_url),
         "certificate_elsewhere": _elsewhere_json(policy),
     }
+
+
+def _hold_json(view: ClaimView) -> Json | None:
+    """Since when the office holds the claim, and why in plain words."""
+    hold = view.hold
+    if hold is None:
+        return None
+    said = sentence("hold.accepted", {"reason_code": hold.reason_code})
+    return {"since": time_json(hold.since), "reason_code": hold.reason_code, "message": said}
 
 
 def _ce_activity_of_claim_json(view: ClaimView, policy: CEActivityPolicy) -> Json:

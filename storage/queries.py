@@ -83,6 +83,7 @@ class ClaimView:
     certificate: CertificateView | None
     read_at: datetime
     hold: HoldView | None = None
+    is_purged: bool = False
     is_pending: bool = False
 
 
@@ -113,7 +114,7 @@ _CLAIM_COLUMNS: Final = f"""
            c.version_id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.due_at,
            c.participation, c.statement, c.disclosures_version, c.evaluated_at, c.credit_type, c.claimed_units,
            c.finalized_at, c.awarded_at, c.notified_at, c.extension_requested_at, c.closed_as,
-           c.closed_at, c.held_at, c.held_by, c.hold_reason, c.waived, c.attempts_added,
+           c.closed_at, c.held_at, c.held_by, c.hold_reason, c.waived, c.attempts_added, c.purged_at,
            a.slug AS ce_activity, a.provider_slug AS provider,
            l.profession, l.given_name, l.family_name, l.credentials,
            {PARTS_OF_FACTS}
@@ -179,6 +180,21 @@ async def claim(connection: AsyncConnection, claim_id: str) -> ClaimView | None:
     return _pending_view(claim_id, pending) if pending else None
 
 
+_REASON_OF_HOLD: Final = text(
+    """
+    SELECT body ->> 'reason' FROM submissions
+     WHERE claim_id = :claim_id AND kind = 'hold' AND outcome = 'accepted'
+     ORDER BY received_at DESC LIMIT 1
+    """
+)
+
+
+async def reason_of_hold(connection: AsyncConnection, claim_id: str) -> str | None:
+    """What staff wrote when they put a claim on hold the last time."""
+    found: str | None = await connection.scalar(_REASON_OF_HOLD, {"claim_id": claim_id})
+    return found
+
+
 async def claims_of_learner(
     connection: AsyncConnection, learner_id: str, stages: list[str] | None, after: str | None, limit: int
 ) -> list[ClaimView]:
@@ -214,6 +230,7 @@ def _claim_view(row: RowMapping) -> ClaimView:
         certificate=_certificate_view(row),
         read_at=row["read_at"],
         hold=_hold_view(row),
+        is_purged=row["purged_at"] is not None,
     )
 
 

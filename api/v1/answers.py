@@ -181,6 +181,14 @@ class ClaimedCredit(BaseModel):
     units: Units
 
 
+class HoldOfClaim(BaseModel):
+    """Since when the office holds a claim, and why, as a code and in plain words."""
+
+    since: Time
+    reason_code: str
+    message: str
+
+
 class Claim(BaseModel):
     """The status of a claim. ``due_at`` is its deadline, whether it is still to come or has passed."""
 
@@ -191,6 +199,7 @@ class Claim(BaseModel):
     stage_since: Time
     is_pending: bool
     attention: str | None
+    hold: HoldOfClaim | None
     opened_at: Time
     closed_at: Time | None
     due_at: Time | None
@@ -229,14 +238,6 @@ class LearnerOfClaim(BaseModel):
     given_name: str | None
     family_name: str | None
     email: str
-
-
-class StaffClaim(Claim):
-    """A claim as staff see it."""
-
-    learner: LearnerOfClaim
-    workflow_id: str
-    workflow_url: str
 
 
 class Option(BaseModel):

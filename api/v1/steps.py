@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import Approver, Principal, SignedIn, Staff
-from api.gateway import ClaimContext
+from api.gateway import ClaimContext, Patience
 from api.problems import MEDIA_TYPE, ProblemError, refusal_response
 from api.services import Services, services_of
 from api.v1.envelope import Envelope, envelope
@@ -22,6 +22,7 @@ from config.metrics import STEPS
 from domain.identities import is_id, new_id
 from domain.policy import CEActivityPolicy
 from domain.submissions import SubmissionBody, kind_of, to_json
+from domain.turns import waits_for_release
 from storage import intake, queries
 from storage.intake import KeyReusedError, NewSubmission, StoredAnswer, SubmissionView
 from storage.queries import ClaimView
@@ -86,8 +87,13 @@ class Desk:
         ``accepted`` makes the answer to an accepted step; by default it is the claim's status.
         """
         context = _context_of(view, await self.policy_of(view))
-        step = await self.submit(view.id, view.learner_id, body, context)
-        return await self.answer(step, accepted or self.status())
+        desk = self if not waits_for_release(view.facts, kind_of(body)) else self._without_waiting()
+        step = await desk.submit(view.id, view.learner_id, body, context)
+        return await desk.answer(step, accepted or desk.status())
+
+    def _without_waiting(self) -> "Desk":
+        """The same desk, for what nobody decides soon."""
+        return replace(self, envelope=replace(self.envelope, patience=Patience(0)))
 
     async def submit(self, claim_id: str, learner_id: str, body: SubmissionBody, context: ClaimContext) -> Step:
         """Hand a submission to the gateway, and read what became of it."""
