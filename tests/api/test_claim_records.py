@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, insert, text
 
 from activities.claims import PostgresClaimActivities
 from domain.identities import new_id
-from domain.notices import NoticePurpose, Resending, resending_of
+from domain.notices import NoticePurpose
 from storage.tables import OutgoingEmailRow
 from tests.api.conftest import Person
 from tests.api.test_claim_over_http import awarded, issue, opened
@@ -107,12 +106,6 @@ async def test_what_a_sent_email_announced_is_sent_as_a_link(
         each["purpose"]: each["state"] for each in (await coordinator.get(address(claim, "emails"))).json()["data"]
     }
     assert states == {"certificate_link": "queued", "award": "sent"}
-
-
-@pytest.mark.parametrize("state", ["queued", "sending", "failed"])
-def test_an_awards_email_is_sent_by_its_claim(state: str) -> None:
-    assert resending_of(NoticePurpose.AWARD, state) is None
-    assert resending_of(NoticePurpose.AWARD, "dropped") is Resending.CERTIFICATE_LINK
 
 
 async def test_colleagues_read_notes_and_the_learner_does_not(

@@ -16,11 +16,14 @@ from domain.corrections import (
     Reissue,
     Revocation,
     RevocationClass,
+    corrected_name,
     from_json,
     kind_of,
     may_decide,
+    printed_name,
     printed_policy,
     refusal_by_standing,
+    refusal_of_name,
     to_json,
 )
 from domain.policy import LearningFormat
@@ -130,3 +133,31 @@ def test_without_sessions_todays_policy_only_needs_the_offer() -> None:
     assert printed_policy(PHARMACY_LECTURE, today, replace(awarded, credit=None)) is PHARMACY_LECTURE
     foreign = replace(awarded, credit=replace(AMA, credit_type="gold_stars"))
     assert printed_policy(PHARMACY_LECTURE, today, foreign) is PHARMACY_LECTURE
+
+
+ADA = {"given_name": "Ada", "family_name": "Lovelace", "credentials": "MD"}
+
+
+@pytest.mark.parametrize(
+    ("change", "printed"),
+    [
+        (NameChange(given_name="Adah"), ("Adah Lovelace", "MD")),
+        (NameChange(family_name="King", credentials=""), ("Ada King", "")),
+        (NameChange(credentials="MD, PhD"), ("Ada Lovelace", "MD, PhD")),
+    ],
+)
+def test_a_corrected_name_keeps_the_parts_that_are_right(change: NameChange, printed: tuple[str, str]) -> None:
+    name = corrected_name(ADA, change)
+    assert printed_name(name) == printed
+    assert refusal_of_name(("Ada Lovelace", "MD"), name) is None
+
+
+def test_a_name_that_is_printed_like_that_needs_no_correction() -> None:
+    refused = refusal_of_name(("Ada Lovelace", "MD"), corrected_name(ADA, NameChange(given_name="Ada")))
+    assert refused == Refused(RefusalCode.NOTHING_TO_CORRECT)
+
+
+def test_a_certificate_needs_a_whole_name() -> None:
+    nameless = {"given_name": None, "family_name": None, "credentials": None}
+    refused = refusal_of_name(("", ""), corrected_name(nameless, NameChange(family_name="King")))
+    assert refused == Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "given_name"})

@@ -11,11 +11,13 @@ from domain.deadlines import end_of_day
 from domain.notices import (
     Circumstances,
     NoticePurpose,
+    Resending,
     due_reminder,
     is_still_wanted,
     next_reminder,
     reminder_at,
     reminders,
+    resending_of,
 )
 
 CHICAGO = "America/Chicago"
@@ -166,3 +168,21 @@ def test_a_refusal_of_more_time_is_told_unless_no_time_is_needed_any_more(stage:
 
 def test_a_link_to_a_certificate_needs_an_award() -> None:
     assert not wanted(NoticePurpose.CERTIFICATE_LINK, replace(OPEN, stage=Stage.COMPLETED))
+
+
+@pytest.mark.parametrize(
+    ("purpose", "state", "way"),
+    [
+        (NoticePurpose.DEADLINE_REMINDER, "failed", Resending.AGAIN),
+        (NoticePurpose.DEADLINE_REMINDER, "sent", None),
+        (NoticePurpose.CERTIFICATE_LINK, "queued", None),
+        (NoticePurpose.AWARD, "sent", Resending.CERTIFICATE_LINK),
+        (NoticePurpose.AWARD, "dropped", Resending.CERTIFICATE_LINK),
+        # Its claim is still at it, or is parked for it.
+        (NoticePurpose.AWARD, "failed", None),
+    ],
+)
+def test_an_email_is_sent_once_more_if_it_was_given_up_and_an_awards_as_a_link(
+    purpose: NoticePurpose, state: str, way: Resending | None
+) -> None:
+    assert resending_of(purpose, state) is way
