@@ -7,10 +7,13 @@ later by the relay, so a caller is never told that a recorded step failed.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from api.database import Database
@@ -18,7 +21,7 @@ from api.wakeups import Waiter, Wakeups
 from config.temporal import connect
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
-from workflows.contract import claim_workflow_id, correction_workflow_id
+from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
 from workflows.delivery import CorrectionOutline, Delivery, deliver, start_correction, start_merge
 
 _log = structlog.get_logger("laurel.api")
@@ -51,6 +54,15 @@ class ClaimContext:
     stage: str
     stage_since_at: datetime
     due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """A queue of work: how many workers asked it for some in the last minutes, and when one did last."""
+
+    name: str
+    workers: int
+    last_seen_at: datetime | None
 
 
 class Gateway:
@@ -123,6 +135,24 @@ class Gateway:
                 return await self._temporal.service_client.check_health()
         except Exception:  # noqa: BLE001  # any failure means no; the client raises RuntimeError, RPCError and others
             return False
+
+    async def queues(self) -> list[QueueView] | None:
+        """Who works on claims and on documents; None when Temporal does not tell within two seconds."""
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                return [await self._queue(CLAIMS_QUEUE), await self._queue(DOCUMENTS_QUEUE)]
+        except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
+            return None
+
+    async def _queue(self, name: str) -> QueueView:
+        request = DescribeTaskQueueRequest(
+            namespace=self._temporal.namespace,
+            task_queue=TaskQueue(name=name),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        described = await self._temporal.workflow_service.describe_task_queue(request)
+        seen = {each.identity: each.last_access_time.ToDatetime(UTC) for each in described.pollers}
+        return QueueView(name=name, workers=len(seen), last_seen_at=max(seen.values(), default=None))
 
     @staticmethod
     def workflow_id(claim_id: str) -> str:
