@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api.formats import day, moment, units
-from api.pages.wording import STAGE_WORDS
+from api.pages.wording import EVENT_WORDS, FORMAT_WORDS, STAGE_WORDS, STATE_WORDS, profile_words
 from api.problems import ProblemError, error_response
 from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
@@ -20,6 +20,13 @@ _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
 NOTICES: Final = {
     "saved": _("Saved."),
+    "activity_published": _("Published: learners can open claims."),
+    "activity_closed": _("Closed: nobody can open a claim any more."),
+    "activity_copied": _("This is the copy, a draft."),
+    "nothing_changed": _("Nothing was changed: it said that already."),
+    "draft_saved": _("Draft saved. You can go on later, on any device."),
+    "elsewhere": _("This was done before, or in another window. Here is how things stand."),
+    "signed_out_there": _("Signed out there."),
     "received": _("Received. This page shows the outcome as soon as it is decided."),
 }
 """What is said once on the page that a form leads to, by code."""
@@ -61,13 +68,16 @@ def _environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_callables(gettext, ngettext, newstyle=True, pgettext=pgettext)  # type: ignore[attr-defined]  # added by the extension
-    environment.filters.update(day=day, moment=moment, units=units)
+    environment.filters.update(day=day, moment=moment, units=units, profile_words=profile_words)
     environment.globals.update(
         languages=LANGUAGES,
         current_language=current_language,
         new_key=new_key,
         office_roles=OFFICE_ROLES,
         stage_words=STAGE_WORDS,
+        state_words=STATE_WORDS,
+        event_words=EVENT_WORDS,
+        format_words=FORMAT_WORDS,
     )
     return environment
 

@@ -2,13 +2,30 @@
 
 from typing import Final
 
-from api.pages.learner import ce_activities, certificate, home
-from api.pages.public import sign_in, site, verification
+from api.pages.learner import (
+    ce_activities,
+    certificate,
+    claim,
+    evaluation,
+    home,
+    login_sessions,
+    meeting,
+    post_test,
+    questionnaire,
+)
+from api.pages.public import sign_in, sign_in_provider, site, verification
+from api.pages.staff import ce_activities as programme
+from api.pages.staff import definitions
 
 ROUTERS: Final = (
     sign_in.router,
     home.router,
     ce_activities.router,
+    claim.router,
+    questionnaire.router,
+    post_test.router,
+    evaluation.router,
+    meeting.router,
     certificate.router,
     verification.router,
     site.router,

@@ -23,3 +23,134 @@ STAGE_WORDS: Final = {
     Stage.DENIED: _("Not passed"),
     Stage.WITHDRAWN: _("Withdrawn"),
 }
+
+STEP_WORDS: Final = {
+    StepKind.PARTICIPATION: _("Participation"),
+    StepKind.STATEMENT: _("Statement of credit"),
+    StepKind.DISCLOSURES: _("Disclosures"),
+    StepKind.CONTENT: _("Content"),
+    StepKind.POST_TEST: _("Post-test"),
+    StepKind.EVALUATION: _("Evaluation"),
+    StepKind.CLAIM_WINDOW: _("Claiming is open"),
+    StepKind.SESSIONS: _("Sessions"),
+    StepKind.CREDIT: _("Type and amount of credit"),
+    StepKind.FINALIZATION: _("Final statement"),
+    StepKind.CERTIFICATE: _("Certificate"),
+}
+STATE_WORDS: Final = {
+    StepState.DONE: _("Done"),
+    StepState.WAIVED: _("Waived by the office"),
+    StepState.TO_DO: _("To do"),
+    StepState.LOCKED: _("Locked"),
+    StepState.WAITING: _("Waiting"),
+}
+LOCK_WORDS: Final = {
+    "step_locked": _("It opens when the steps before it are done."),
+    "window_not_open": _("It opens when claiming opens."),
+    "deadline_passed": _("The deadline has passed."),
+    "attempts_exhausted": _("The post-test was not passed in the attempts that are allowed."),
+    "wrong_state": _("The claim is closed."),
+    "on_hold": _("The office holds this claim; it goes on when they release it."),
+}
+"""Why a step is locked, by its reason."""
+
+WAITING_WORDS: Final = {
+    WaitingFor.LEARNER: _("We are waiting for you."),
+    WaitingFor.PLATFORM: _("We are waiting for the learning platform to report what you complete."),
+    WaitingFor.GRADING: _("We are waiting for your post-test to be graded. The next step opens by itself."),
+    WaitingFor.CLAIM_WINDOW: _("We are waiting for claiming to open. We tell you by e-mail when it does."),
+    WaitingFor.CERTIFICATE: _("We are making your certificate. It appears here by itself."),
+    WaitingFor.OPERATOR: _(
+        "We are waiting for a member of staff, who looks into this claim. You need not do anything."
+    ),
+    WaitingFor.NOTHING: _("Nothing is waited for."),
+}
+FORMAT_WORDS: Final = {
+    LearningFormat.LIVE_ACTIVITY: _("Live activity"),
+    LearningFormat.ENDURING_MATERIAL: _("Enduring material"),
+    LearningFormat.JOURNAL_BASED: _("Journal-based activity"),
+    LearningFormat.TEST_ITEM_WRITING: _("Test item writing"),
+    LearningFormat.MANUSCRIPT_REVIEW: _("Manuscript review"),
+    LearningFormat.PERFORMANCE_IMPROVEMENT: _("Performance improvement"),
+    LearningFormat.INTERNET_POINT_OF_CARE: _("Internet point of care"),
+}
+EVENT_WORDS: Final = {
+    EventType.LIVE_MEETING: _("Live meetings"),
+    EventType.TELECONFERENCE: _("Teleconferences"),
+    EventType.WEBINAR: _("Webinars"),
+    EventType.ON_DEMAND: _("Online activities"),
+    EventType.OTHER: _("Other activities"),
+}
+FIELD_WORDS: Final = {
+    "missing": _("Answer this question."),
+    "unknown_option": _("Choose one of the options."),
+    "outside_scale": _("Choose a number of the scale."),
+    "unknown_question": _("The form has changed. Open it again."),
+    "text_invalid": _("Write this in other words: some characters cannot be stored, or it is too long."),
+    "text_characters": _("Some of these characters cannot be stored."),
+    "text_too_long": _("This is too long."),
+    "text_empty": _("Fill this in."),
+    "required": _("Fill this in."),
+    "units_format": _("Enter an amount such as 1.25."),
+    "format": _("Some of these characters cannot be part of it."),
+    "too_long": _("This is too long."),
+}
+"""What is wrong with a field, by the code of its error."""
+
+PROFILE_WORDS: Final = {
+    "given_name": _("First name"),
+    "family_name": _("Last name"),
+    "credentials": _("Credentials"),
+    "profession": _("Profession"),
+    "email": _("E-mail address"),
+}
+# What the API says of these speaks to those who write programs.
+_OF_FORMS: Final = {
+    "idempotency_key_reused": _("This form was sent before, with something else in it. Check it and send it again."),
+    "validation_failed": _("Some fields are not right."),
+}
+_TIMES: Final = {
+    "again_at": _("You can try again after {value}."),
+    "due_at": _("It was {value}."),
+    "opens_at": _("It opens {value}."),
+    "ends_at": _("It ends {value}."),
+}
+_LIMITS: Final = {
+    "credit_increment": _("Claim in steps of {value}."),
+    "credit_maximum": _("The most you can claim is {value}."),
+    "credit_minimum": _("The least you can claim is {value}."),
+    "credit_whole_only": _("The whole is {value}."),
+}
+
+
+def field_words(code: str) -> str:
+    """What is wrong with a field, in the present language; a code without words of its own is a field to check."""
+    return gettext(FIELD_WORDS.get(code, _("Check this field.")))
+
+
+def profile_words(field: str) -> str:
+    """What a field of a profile is called, in the present language."""
+    kind = IDENTIFIERS.get(field)
+    return gettext(kind.label if kind else PROFILE_WORDS.get(field, field))
+
+
+def problem_words(problem: Mapping[str, Any], time_zone: str) -> str:
+    """A problem document as sentences that say what is wrong and what would be right, with its times and numbers."""
+    if problem["code"] in _OF_FORMS:
+        return gettext(_OF_FORMS[problem["code"]])
+    details = problem.get("details") or {}
+    said = [f"{gettext(problem['title'])}.", gettext(problem["detail"])]
+    said += [
+        gettext(words).format(value=moment(details[name], time_zone))
+        for name, words in _TIMES.items()
+        if name in details
+    ]
+    if "limit" in details and problem["code"] in _LIMITS:
+        said.append(gettext(_LIMITS[problem["code"]]).format(value=units(details["limit"])))
+    if "total" in details:
+        said.append(gettext(_("They add up to {value}.")).format(value=units(details["total"])))
+    if "latest_on" in details:
+        said.append(gettext(_("Choose {value} at the latest.")).format(value=day(details["latest_on"])))
+    if details.get("fields"):
+        said.append(", ".join(profile_words(field) for field in details["fields"].split(",")) + ".")
+    return " ".join(said)

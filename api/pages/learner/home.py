@@ -1,4 +1,4 @@
-"""Home: everything a learner has under way, and what they have earned."""
+"""Home: what needs me now, what waits for others, what I can claim, and what I have earned."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,18 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.visit import Reader
-from domain.claims import CLOSED_STAGES
+from api.pages.visit import Reader, Visit
+from domain.claims import CLOSED_STAGES, Stage
+from domain.progress import WaitingFor
 
 router = APIRouter(include_in_schema=False)
 
-_MOST_CLAIMS: Final = 100
+_AT_ONCE: Final = 100
+_MOST_PAGES: Final = 10
+_NEWEST_AWARDS: Final = 5
+_NEWEST_ACTIVITIES: Final = 6
+_READY: Final = frozenset({Stage.READY_TO_CLAIM, Stage.AWAITING_FINALIZATION})
+_OURS: Final = frozenset({WaitingFor.GRADING, WaitingFor.CERTIFICATE, WaitingFor.OPERATOR, WaitingFor.CLAIM_WINDOW})
 
 Json = Mapping[str, Any]
 
@@ -32,25 +38,71 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A learner's claims, in the groups in which they are shown."""
+    """A learner's claims in the groups in which they are shown, each with the next deadline first.
 
-    open_claims: Sequence[Json]
+    ``acronym`` is what all their providers call the credit, or None where they differ. ``available`` are activities
+    that the learner has no claim for.
+    """
+
+    acronym: str | None
+    own_zone: str | None
+    needs_me: Sequence[Json]
+    ready: Sequence[Json]
+    waiting: Sequence[Json]
+    available: Sequence[Json]
     awards: Sequence[Json]
-    closed_claims: Sequence[Json]
+    award_count: int
+    closed: Sequence[Json]
     totals: Sequence[Total]
 
 
 @router.get("/")
 async def show_home(visit: Reader) -> Response:
-    """My claims, my certificates and my totals."""
-    claims = (await visit.get("/v1/claims", limit=_MOST_CLAIMS))["data"]
-    home = Home(
-        open_claims=[each for each in claims if each["stage"] not in CLOSED_STAGES and not each["award"]],
-        awards=[each for each in claims if each["award"]],
-        closed_claims=[each for each in claims if each["stage"] in CLOSED_STAGES and not each["award"]],
+    """My claims, what I could claim, and my totals."""
+    claims = await _claims(visit)
+    profile = await visit.get("/v1/me")
+    offered = (await visit.get("/v1/ce-activities", limit=_AT_ONCE))["data"]
+    available = [each for each in offered if each["claim"] is None]
+    return visit.page("learner/home.html", home=home_of(claims, available, profile["time_zone"]))
+
+
+async def _claims(visit: Visit) -> list[Json]:
+    """My claims, newest first."""
+    claims: list[Json] = []
+    after = None
+    for _ in range(_MOST_PAGES):
+        page = await visit.get("/v1/claims", limit=_AT_ONCE, after=after)
+        claims += page["data"]
+        after = page["next"]
+        if after is None:
+            break
+    return claims
+
+
+def home_of(claims: Sequence[Json], available: Sequence[Json], own_zone: str | None) -> Home:
+    """Group the claims; a claim with an award is in the wallet, whatever became of it."""
+    underway = [each for each in claims if each["stage"] not in CLOSED_STAGES and not each["award"]]
+    ready = [each for each in underway if each["stage"] in _READY and each["waiting_for"] not in _OURS]
+    waiting = [each for each in underway if each["waiting_for"] in _OURS]
+    awards = [each for each in claims if each["award"]]
+    acronyms = {each["ce_activity"]["acronym"] for each in claims} or {each["acronym"] for each in available}
+    return Home(
+        acronym=acronyms.pop() if len(acronyms) == 1 else None,
+        own_zone=own_zone,
+        needs_me=_by_deadline([each for each in underway if each not in ready and each not in waiting]),
+        ready=_by_deadline(ready),
+        waiting=_by_deadline(waiting),
+        available=available[:_NEWEST_ACTIVITIES],
+        awards=awards[:_NEWEST_AWARDS],
+        award_count=len(awards),
+        closed=[each for each in claims if each["stage"] in CLOSED_STAGES and not each["award"]],
         totals=totals(claims),
     )
-    return visit.page("learner/home.html", home=home)
+
+
+def _by_deadline(claims: Sequence[Json]) -> list[Json]:
+    """The next deadline first; what has none comes last."""
+    return sorted(claims, key=lambda each: min((one["at"] for one in each["deadlines"]), default="9"))
 
 
 def totals(claims: Sequence[Json]) -> list[Total]:

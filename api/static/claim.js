@@ -1,0 +1,73 @@
+// The page of a claim follows the claim: its parts are fetched again when its status changes, until it is closed.
+
+const live = document.getElementById("live");
+const status = () => document.getElementById("status");
+const POLL_MILLISECONDS = 5000;
+let polling;
+let isAsking = false;
+
+// The same as ClaimPage.signature: it changes with what the page shows.
+function signature(claim) {
+  const seconds = claim.content?.items.reduce((sum, item) => sum + item.seconds_completed, 0);
+  return [
+    claim.stage, claim.attention, claim.progress.done, claim.due_at, seconds, claim.sessions?.claimed,
+    claim.sessions?.total_units, claim.attempts.length, claim.certificate?.state, Number(claim.is_extension_requested),
+  ].join("|");
+}
+
+async function refresh() {
+  if (isAsking) return;
+  isAsking = true;
+  try {
+    const answer = await fetch(live.dataset.page, { headers: { Accept: "text/html" } });
+    if (answer.ok) show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } finally {
+    isAsking = false;
+  }
+}
+
+function show(page) {
+  const fresh = page.getElementById("live");
+  if (!fresh) return;
+  const said = page.getElementById("status").dataset.announcement;
+  if (said !== status().dataset.announcement) document.getElementById("announcement").textContent = said;
+  status().replaceWith(page.getElementById("status"));
+  const form = document.getElementById("next");
+  const next = page.getElementById("next");
+  // A form that somebody is filling in stays, as long as it is the one to fill in.
+  if (form.dataset.form !== next.dataset.form) form.replaceWith(next);
+  live.dataset.signature = fresh.dataset.signature;
+  if (!fresh.dataset.events) stop();
+}
+
+const events = live?.dataset.events && window.EventSource ? new EventSource(live.dataset.events) : null;
+events?.addEventListener("status", (event) => {
+  if (signature(JSON.parse(event.data)) !== live.dataset.signature || isUndecided()) refresh();
+});
+events?.addEventListener("end", () => { events.close(); refresh(); });
+events?.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) poll(); });
+if (live?.dataset.events && !events) poll();
+
+function isUndecided() {
+  return document.querySelector("[data-undecided]") !== null;
+}
+
+function poll() {
+  polling ??= setInterval(refresh, POLL_MILLISECONDS);
+}
+
+function stop() {
+  events?.close();
+  clearInterval(polling);
+}
+
+// The time that is left, counted down from what the server said, whatever this device's clock says.
+const started = new WeakMap();
+setInterval(() => {
+  for (const left of document.querySelectorAll("[data-seconds]")) {
+    if (!started.has(left)) started.set(left, performance.now());
+    const seconds = Math.max(0, Math.ceil(Number(left.dataset.seconds) - (performance.now() - started.get(left)) / 1000));
+    left.textContent = left.dataset.words.replace("{n}", seconds);
+    if (seconds === 0) poll();
+  }
+}, 500);
