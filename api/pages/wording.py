@@ -1,9 +1,15 @@
 """What codes are called on pages, in English; translated where they are shown."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
+from api.formats import day, moment, units
+from config.languages import gettext
 from config.languages import marked as _
 from domain.claims import Stage
+from domain.identifiers import IDENTIFIERS
+from domain.policy import EventType, LearningFormat
+from domain.progress import StepKind, StepState, WaitingFor
 
 STAGE_WORDS: Final = {
     Stage.VERIFYING_PARTICIPATION: _("Say how you took part"),
