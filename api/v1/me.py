@@ -19,6 +19,7 @@ from api.v1.bodies import Body, Credentials, Key, Name, TimeZone
 from api.v1.envelope import Envelope, envelope
 from api.v1.once import answer_once
 from api.v1.steps import json_response
+from config.languages import LANGUAGES
 from domain.identifiers import IDENTIFIERS
 from domain.people import (
     ALWAYS_REQUIRED,
@@ -63,6 +64,15 @@ def _employee_id(value: str) -> str:
     return _written(EMPLOYEE_ID, value)
 
 
+def _language(tag: str) -> str:
+    if tag not in LANGUAGES:
+        raise ValueError("language_unknown")
+    return tag
+
+
+Language = Annotated[str, StringConstraints(max_length=20), AfterValidator(_language)]
+
+
 class ProfileChange(Body):
     """Fields of the profile to change; what is left out stays. An identifier that is null is removed."""
 
@@ -71,6 +81,7 @@ class ProfileChange(Body):
     credentials: Credentials | None = None
     profession: Annotated[Profession, Field(strict=False)] | None = None
     time_zone: TimeZone | None = None
+    language: Language | None = None
     wants_reminders: bool = True
     shows_name: bool = True
     identifiers: dict[Key, str | None] = Field(default_factory=dict, max_length=len(IDENTIFIERS))
@@ -103,6 +114,7 @@ class LookUpAnswer(BaseModel):
 class Profile(BaseModel):
     """Who I am here. ``missing`` names the fields that everyone has to fill in and I have not.
 
+    ``language`` is the one that pages and e-mails are in, null until one is chosen.
     ``shows_name`` says whether anyone who verifies a certificate of mine is told my name.
     """
 
@@ -113,6 +125,7 @@ class Profile(BaseModel):
     credentials: str | None
     profession: str | None
     time_zone: str | None
+    language: str | None
     wants_reminders: bool
     shows_name: bool
     identifiers: dict[str, str]
@@ -137,6 +150,7 @@ def _profile_json(profile: LearnerProfile, principal: Principal) -> dict[str, An
         "credentials": profile.credentials,
         "profession": profile.profession,
         "time_zone": profile.time_zone,
+        "language": profile.language,
         "wants_reminders": profile.wants_reminders,
         "shows_name": profile.shows_name,
         "identifiers": dict(profile.identifiers),

@@ -16,6 +16,8 @@ from domain.identities import new_id
 from domain.roles import Role
 from storage import awards
 from tests.api.conftest import Person, sign_in
+from tests.api.test_claim_over_http import awarded as credit_awarded
+from tests.api.test_claim_over_http import issue
 from tests.claims import TestClaim, example_policy
 from tests.corrections import versions_of
 
@@ -107,3 +109,33 @@ async def test_what_has_no_bytes_is_as_absent_as_what_never_was(
     assert (await coordinator.get(address(awarded, 1))).status_code == 200
     assert (await coordinator.get(f"/v1/staff/claims/{new_id('clm')}/certificates")).status_code == 404
     assert (await coordinator.get(f"/v1/staff/claims/{new_id('clm')}/certificates/1")).status_code == 404
+
+
+async def test_learners_keep_each_version_that_was_replaced(
+    learner: Person, coordinator: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await credit_awarded(learner, slug, ledger)
+    first = f"%PDF-1.7 first {claim['id']}".encode()
+    issue(engine, ledger, claim, first)
+    path = f"/v1/claims/{claim['id']}/certificates"
+    corrected = await coordinator.post(f"/v1/staff/claims/{claim['id']}/reissue", {"reason": "New logo."})
+    assert corrected.status_code == 200
+    one, two = (await learner.get(path)).json()["data"]
+    assert (one["state"], one["superseded_by"], one["href"]) == ("superseded", 2, f"{path}/1")
+    assert (two["state"], two["href"]) == ("reserved", None)
+    assert (await learner.get(f"{path}/1")).content == first
+    assert (await learner.get(f"{path}/99")).status_code == 404
+    assert (await coordinator.get(f"{path}/1")).status_code == 404
+
+
+async def test_learners_see_that_a_version_was_revoked_and_cannot_open_it(
+    learner: Person, coordinator: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await credit_awarded(learner, slug, ledger)
+    issue(engine, ledger, claim, f"%PDF-1.7 {claim['id']}".encode())
+    path = f"/v1/claims/{claim['id']}/certificates"
+    assert (await coordinator.post(f"/v1/staff/claims/{claim['id']}/revoke", REVOKED)).status_code == 200
+    [ended] = (await learner.get(path)).json()["data"]
+    assert (ended["state"], ended["revocation_class"], ended["href"]) == ("revoked", "issued_in_error", None)
+    refused = await learner.get(f"{path}/1")
+    assert (refused.status_code, refused.json()["code"]) == (410, "certificate_revoked")

@@ -52,3 +52,14 @@ async def test_an_account_begins_with_an_entry_whose_address_is_sealed(learner: 
     ]
     assert (opened["before"], opened["after"]) == ({"role": None}, {"account": learner.account_id, "role": "learner"})
     assert (opened["email"], opened["actor"]) == (learner.email, learner.account_id)
+
+
+async def test_the_language_of_an_account_is_one_that_there_is(learner: Person) -> None:
+    assert (await learner.get("/v1/me")).json()["language"] is None
+    changed = await learner.call("PATCH", "/v1/me", {"language": "es"})
+    assert changed.json()["language"] == "es"
+    unknown = await learner.call("PATCH", "/v1/me", {"language": "tlh"})
+    assert (unknown.status_code, unknown.json()["errors"]) == (
+        422,
+        [{"pointer": "/language", "code": "language_unknown"}],
+    )
