@@ -11,10 +11,11 @@ from starlette.responses import HTMLResponse, Response
 
 from api.formats import day, moment, units
 from api.pages.wording import EVENT_WORDS, FORMAT_WORDS, STAGE_WORDS, STATE_WORDS, profile_words
+from api.pages.staff import words as office_words
 from api.problems import ProblemError, error_response
 from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
-from domain.roles import OFFICE_ROLES
+from domain.roles import OFFICE_ROLES, STAFF_ROLES
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
@@ -27,6 +28,15 @@ NOTICES: Final = {
     "draft_saved": _("Draft saved. You can go on later, on any device."),
     "elsewhere": _("This was done before, or in another window. Here is how things stand."),
     "signed_out_there": _("Signed out there."),
+    "noted": _("Noted, for colleagues."),
+    "email_again": _("The e-mail is sent once more."),
+    "correction_made": _("The correction was made. What follows appears here by itself."),
+    "correction_waits": _("The correction is recorded and waits for a second person."),
+    "approved": _("Agreed. The correction is made now."),
+    "declined": _("Declined. Nothing was changed."),
+    "merged": _("The two are one learner now."),
+    "award_entered": _("Entered into the transcript."),
+    "award_voided": _("Taken off every transcript."),
     "received": _("Received. This page shows the outcome as soon as it is decided."),
 }
 """What is said once on the page that a form leads to, by code."""
@@ -74,6 +84,8 @@ def _environment() -> Environment:
         current_language=current_language,
         new_key=new_key,
         office_roles=OFFICE_ROLES,
+        office_words=office_words,
+        staff_roles=STAFF_ROLES,
         stage_words=STAGE_WORDS,
         state_words=STATE_WORDS,
         event_words=EVENT_WORDS,

@@ -19,6 +19,7 @@ from api.pages.staff import definitions
 
 ROUTERS: Final = (
     sign_in.router,
+    sign_in_provider.router,
     home.router,
     ce_activities.router,
     claim.router,
@@ -27,6 +28,9 @@ ROUTERS: Final = (
     evaluation.router,
     meeting.router,
     certificate.router,
+    login_sessions.router,
+    definitions.router,
+    programme.router,
     verification.router,
     site.router,
 )

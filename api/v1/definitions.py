@@ -70,7 +70,7 @@ async def define_ce_activity(slug: str, desk: StaffDesk, base: Base = None) -> R
 
     async def publish(connection: AsyncConnection) -> Mapping[str, Any]:
         published = await connection.run_sync(catalog.publish, definition, desk.principal.account_id)
-        if base is not None and published.is_new and published.number != base + 1:
+        if base not in (None, published.number - published.is_new):
             raise ProblemError("definition_outdated")
         return {
             "slug": slug,

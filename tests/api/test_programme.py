@@ -80,8 +80,10 @@ async def test_a_change_to_a_version_that_is_not_current_any_more_is_not_taken(
     refused = await put(coordinator, draft, mine, "?base=1")
     assert (refused.status_code, refused.json()["code"]) == (409, "definition_outdated")
     assert (await coordinator.get(f"{PROGRAMME}/{draft}")).json()["definition"]["location"] == "Boston"
-    unchanged = await put(coordinator, draft, theirs, "?base=1")
+    unchanged = await put(coordinator, draft, theirs, "?base=2")
     assert unchanged.json()["is_new"] is False
+    new = await put(coordinator, draft, theirs, "?base=0")
+    assert new.json()["code"] == "definition_outdated"
 
 
 async def test_a_draft_is_published_closed_and_opened_again_without_a_new_version(
