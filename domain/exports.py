@@ -19,18 +19,47 @@ Cell = str | date | Decimal | int | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFilter:
-    """Which claims to list: of the days from one to another, both inclusive; None means any."""
+    """Which claims to list: of the days from one to another, both inclusive; None means any.
 
-    from_on: date
-    until_on: date
+    What follows ``ce_activity`` means the same as in the office's list of claims (``storage/claim_lists.py``).
+    """
+
+    from_on: date | None = None
+    until_on: date | None = None
     credit_type: str | None = None
     ce_activity: str | None = None
+    stage: str | None = None
+    attention: str | None = None
+    provider: str | None = None
+    due_before: datetime | None = None
+    is_extension_requested: bool = False
+    opened_from: date | None = None
+    opened_until: date | None = None
+    learner: str | None = None
 
     @property
     def words(self) -> str:
         """What was asked for, as the list itself says it."""
-        days = f"Claims from {self.from_on} to {self.until_on}"
-        return f"{days}, credit type: {self.credit_type or 'any'}, CE activity: {self.ce_activity or 'any'}"
+        days = f"Claims from {self.from_on or 'the first'} to {self.until_on or 'the last'}"
+        always = f"{days}, credit type: {self.credit_type or 'any'}, CE activity: {self.ce_activity or 'any'}"
+        others = {
+            "stage": self.stage,
+            "attention": self.attention,
+            "provider": self.provider,
+            "due before": self.due_before and self.due_before.isoformat(),
+            "waiting for more time": "yes" if self.is_extension_requested else None,
+            "opened from": self.opened_from,
+            "opened until": self.opened_until,
+            "learner": self.learner,
+        }
+        return ", ".join([always, *(f"{name}: {value}" for name, value in others.items() if value is not None)])
+
+    @property
+    def days(self) -> str:
+        """The period as a part of a file's name."""
+        if self.from_on is None and self.until_on is None:
+            return "all"
+        return f"{self.from_on or 'first'}-to-{self.until_on or 'last'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,5 +211,5 @@ class ExportHeading:
         """A name for the file, without its ending; a CSV file has no other place for what it says of itself."""
         wanted = self.wanted
         chosen = [part for part in (wanted.credit_type, wanted.ce_activity) if part]
-        parts = ["claims", f"{wanted.from_on}-to-{wanted.until_on}", *chosen, f"made-{self.made_at:%Y%m%dT%H%M%SZ}"]
+        parts = ["claims", wanted.days, *chosen, f"made-{self.made_at:%Y%m%dT%H%M%SZ}"]
         return "-".join(parts)

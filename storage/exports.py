@@ -19,14 +19,16 @@ from domain.deadlines import local_date
 from domain.exports import ExportedClaim, ExportFilter, StaffAct
 from domain.policy import CEActivityPolicy
 from domain.submissions import SubmissionKind
-from storage import disclosures
+from storage import claim_lists, disclosures
 from storage.audit_bundle.pack import BundledEntry, entry_line
 from storage.catalog import policy_of
+from storage.claim_lists import ClaimFilter
 from storage.claims import PERSON_OF_CLAIM
 from storage.database import create_sync_engine
 from storage.disclosures import Disclosure
 
 _ROWS_AT_ONCE: Final = 500
+_SHARED: Final = fields(ClaimFilter)
 # Else PostgreSQL looks for the way to the first few rows of a cursor, on which the last may take forever.
 _ALL_ROWS: Final = "cursor_tuple_fraction = 1"
 _POLICIES_AT_HAND: Final = 256
@@ -34,8 +36,7 @@ _POLICIES_AT_HAND: Final = 256
 _EXCEPTIONS: Final = [SubmissionKind.EXTENSION]
 
 # No index leads to a submission by its kind, so those that are exceptions are looked for once and not for each claim.
-_CLAIMS: Final = text(
-    f"""
+_CLAIMS: Final = f"""
     WITH versions AS MATERIALIZED (
         SELECT id, policy ->> 'time_zone' AS time_zone FROM ce_activity_versions
     ), exceptions AS MATERIALIZED (
@@ -57,6 +58,7 @@ _CLAIMS: Final = text(
           JOIN ce_activities y ON y.id = c.ce_activity_id
           LEFT JOIN accounts a ON a.id = l.account_id
           LEFT JOIN awards w ON w.claim_id = c.id
+         WHERE {{claims}}
     )
     SELECT listed.*, e.acts AS exceptions,
            (SELECT json_object_agg(i.kind, i.value) FROM learner_identifiers i
@@ -80,12 +82,10 @@ _CLAIMS: Final = text(
       LEFT JOIN LATERAL (
           SELECT seq, hash FROM audit_events WHERE stream = 'claim:' || listed.claim_id ORDER BY seq DESC LIMIT 1
       ) n ON true
-     WHERE day BETWEEN :from_on AND :until_on
+     WHERE (CAST(:from_on AS date) IS NULL OR day >= :from_on) AND (CAST(:until_on AS date) IS NULL OR day <= :until_on)
        AND (CAST(:credit_type AS text) IS NULL OR credit_type = :credit_type)
-       AND (CAST(:ce_activity AS text) IS NULL OR ce_activity = :ce_activity)
      ORDER BY day, listed.claim_id, listed.number
-    """  # noqa: S608  # constants only
-)
+"""  # noqa: S608  # constants only
 # In the order of the chains, so that whoever reads them can check each stream as far as the period shows it.
 _ENTRIES: Final = text(
     """
@@ -117,10 +117,7 @@ def hand_out_claims(database_url: str, wanted: ExportFilter, format_name: str, t
         with _snapshot(engine) as connection:
             written = write(_claims(connection, wanted))
         after = {
-            "from": wanted.from_on.isoformat(),
-            "to": wanted.until_on.isoformat(),
-            "credit_type": wanted.credit_type,
-            "ce_activity": wanted.ce_activity,
+            **_entered(wanted),
             "format": format_name,
             "rows": written.rows,
         }
@@ -130,6 +127,20 @@ def hand_out_claims(database_url: str, wanted: ExportFilter, format_name: str, t
     finally:
         engine.dispose()
     return written
+
+
+def _entered(wanted: ExportFilter) -> dict[str, Any]:
+    """What was asked for, as the audit trail has it: who was searched for is not told there."""
+    chosen = {name: value for name, value in asdict(wanted).items() if value not in (None, False)}
+    said = {name: value.isoformat() if isinstance(value, date) else value for name, value in chosen.items()}
+    always = {
+        "from": said.pop("from_on", None),
+        "to": said.pop("until_on", None),
+        "credit_type": said.pop("credit_type", None),
+        "ce_activity": said.pop("ce_activity", None),
+    }
+    is_of_learner = {"is_of_learner": True} if said.pop("learner", None) else {}
+    return always | said | is_of_learner
 
 
 def hand_out_entries(database_url: str, from_on: date, until_on: date, to: Disclosure, file: BufferedRandom) -> int:
@@ -181,7 +192,10 @@ def _claims(connection: Connection, wanted: ExportFilter) -> Iterator[ExportedCl
     def policy(version_id: str) -> CEActivityPolicy:
         return policy_of(connection, version_id)
 
-    for row in _streamed(connection, _CLAIMS, {**asdict(wanted), "exceptions": _EXCEPTIONS}):
+    condition, values = claim_lists.where(ClaimFilter(**{each.name: getattr(wanted, each.name) for each in _SHARED}))
+    values |= {name: getattr(wanted, name) for name in ("from_on", "until_on", "credit_type")}
+    query = text(_CLAIMS.format(claims=condition))
+    for row in _streamed(connection, query, {**values, "exceptions": _EXCEPTIONS}):
         yield _claim(row, policy(row["version_id"]))
 
 

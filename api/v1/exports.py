@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from functools import partial
 from io import BufferedRandom
@@ -19,7 +20,8 @@ from api.limits import Limit
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
-from api.v1.bodies import Code, Day, Reason, Slug
+from api.v1.bodies import Code, Day, Reason
+from api.v1.staff_claims import ClaimsMeant
 from config import __version__
 from documents.claims_list import ListFormat, WrittenList, write_claims
 from domain import credit
@@ -63,27 +65,26 @@ class BundleQuery(BaseModel):
     ] = []
 
 
-class ClaimsQuery(BaseModel):
-    """Which claims to list, as what, and why."""
+class ClaimsQuery(ClaimsMeant):
+    """Which claims to list, as what, and why: of a period, and as the list of claims is filtered."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    from_on: Annotated[Day, Field(alias="from", description="The first day, by the local dates of the CE activity.")]
-    to: Annotated[Day, Field(description="The last day.")]
+    from_on: Annotated[Day | None, Field(alias="from", description="The first day, by local dates.")] = None
+    to: Annotated[Day | None, Field(description="The last day, by the local dates of the CE activity.")] = None
     reason: Why
     credit_type: Annotated[Code, AfterValidator(_known)] | None = None
-    ce_activity: Slug | None = None
     format: Annotated[ListFormat | None, Field(description="Instead of an Accept header.")] = None
     bom: Annotated[bool, Field(description="Whether CSV begins with the mark that Excel needs.")] = True
 
     def filter(self) -> ExportFilter:
-        """The same for the domain; raises 422 when the period ends before it begins."""
-        from_on, until_on = date.fromisoformat(self.from_on), date.fromisoformat(self.to)
-        if until_on < from_on:
+        """The same for the domain; raises 422 when the period has one end only, or ends before it begins."""
+        from_on = date.fromisoformat(self.from_on) if self.from_on else None
+        until_on = date.fromisoformat(self.to) if self.to else None
+        if (from_on is None) != (until_on is None):
+            missing = "from" if from_on is None else "to"
+            raise ProblemError("validation_failed", errors=[FieldError(missing, "missing", "a period has two ends")])
+        if from_on and until_on and until_on < from_on:
             raise ProblemError("validation_failed", errors=[FieldError("to", "range_reversed", "is not before from")])
-        return ExportFilter(
-            from_on=from_on, until_on=until_on, credit_type=self.credit_type, ce_activity=self.ce_activity
-        )
+        return ExportFilter(from_on=from_on, until_on=until_on, credit_type=self.credit_type, **asdict(self.wanted()))
 
 
 _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
@@ -96,7 +97,10 @@ _LISTS: Final[answers.Responses] = {
 async def export_claims(
     request: Request, principal: Office, services: ServicesOf, wanted: Annotated[ClaimsQuery, Query()]
 ) -> StreamingResponse:
-    """Every claim of a period with its award, certificate, corrections and exceptions: CSV, XLSX or JSON Lines."""
+    """Every claim of a period with its award, certificate, corrections and exceptions: CSV, XLSX or JSON Lines.
+
+    The filter is that of the list of claims. Without a period claims of all days are meant.
+    """
     asked_for = wanted.filter()
     request.state.limit_headers = services.limiter.hit(_EXPORTS, principal.account_id)
     file_format = wanted.format or format_asked(",".join(request.headers.getlist("accept")))

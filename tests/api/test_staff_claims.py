@@ -1,5 +1,6 @@
 """The office's list of claims: what the filter means, in which order, and the views that keep one."""
 
+import json
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -125,6 +126,40 @@ async def test_claims_are_found_by_provider_attention_and_a_request_for_more_tim
     assert await listed(coordinator, ce_activity=slug, is_extension_requested="true") == [parked]
     assert parked in await listed(coordinator, ce_activity=slug, provider=PROVIDER)
     assert await listed(coordinator, ce_activity=slug, provider="another-provider") == []
+
+
+async def test_the_export_takes_the_filter_of_the_list_and_has_the_same_claims(
+    coordinator: Person, engine: Engine, slug: str, claims: list[str]
+) -> None:
+    parked = add_claim(engine, add_learner(engine), slug, attention="email_failed", stage="issuing")
+
+    async def exported(**query: str) -> set[str]:
+        wanted = {**query, "reason": "Annual report", "format": "jsonl"}
+        response = await coordinator.client.get("/v1/staff/exports/claims", params=wanted, headers=coordinator.headers)
+        assert response.status_code == 200, response.text
+        return {json.loads(line)["claim_id"] for line in response.text.splitlines()[1:]}
+
+    for query in (
+        {"ce_activity": slug},
+        {"ce_activity": slug, "attention": "email_failed"},
+        {"ce_activity": slug, "stage": "awaiting_test", "opened_from": "2026-06-02"},
+        {"ce_activity": slug, "due_before": "2027-06-30"},
+        {"learner": parked},
+    ):
+        assert await exported(**query) == set(await listed(coordinator, **query)), query
+
+
+async def test_whom_an_export_searched_for_is_not_told_in_the_audit_trail(coordinator: Person, engine: Engine) -> None:
+    query = {"learner": "Somebody Special", "reason": "A question", "format": "csv"}
+    await coordinator.client.get("/v1/staff/exports/claims", params=query, headers=coordinator.headers)
+    with engine.connect() as connection:
+        bodies = connection.execute(
+            text("SELECT body FROM audit_events WHERE stream = 'disclosures' AND audit_actor(body) = :actor"),
+            {"actor": coordinator.account_id},
+        )
+        [body] = [bytes(each).decode() for each in bodies.scalars()]
+    assert "is_of_learner" in body
+    assert "Special" not in body
 
 
 @pytest.mark.parametrize(
