@@ -25,6 +25,7 @@ from api.services import Services
 from api.v1 import (
     answers,
     audit,
+    bulk,
     ce_activities,
     certificate_templates,
     certificate_versions,
@@ -171,6 +172,7 @@ def _add_routes(app: FastAPI) -> None:
         problem_reports.router,
         problem_reports.staff_router,
         operator_actions.router,
+        bulk.router,
         overview.router,
         stuck.router,
         staff_claims.router,

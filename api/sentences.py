@@ -152,6 +152,7 @@ _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
     "event.assigned": ("An event was assigned to a learner by hand: {state}.",),
     "event.retried": ("An event that waited was tried again: {state}.",),
     "event.dismissed": ("An event was dismissed: it has no effect.",),
+    "bulk.started": ("Staff acted on many claims at once: {action}, {claims} claims.",),
     "view.saved": ("The view {name} of the claims list was saved.",),
     "view.removed": ("The view {name} of the claims list was removed.",),
     "certificate_template.published": (

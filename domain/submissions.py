@@ -361,13 +361,17 @@ def from_json(kind: SubmissionKind, values: Mapping[str, object]) -> SubmissionB
     return _BODIES[kind](**read)  # type: ignore[arg-type]  # the field names are checked by the call itself
 
 
+def fields_of(kind: SubmissionKind) -> frozenset[str]:
+    """The names of the fields that a kind's body has."""
+    return frozenset(each.name for each in fields(_BODIES[kind]))
+
+
 def staff_body(kind: SubmissionKind, given: Mapping[str, str | None]) -> SubmissionBody:
     """What staff ask for, from the words that they gave for it; words that the kind has no field for are passed over.
 
     Raises ``ValueError`` when something is missing, or is none of the values that a field takes.
     """
-    names = {each.name for each in fields(_BODIES[kind])}
     try:
-        return from_json(kind, {name: value for name, value in given.items() if name in names and value})
+        return from_json(kind, {name: value for name, value in given.items() if name in fields_of(kind) and value})
     except TypeError:
         raise ValueError("field_missing") from None

@@ -16,6 +16,18 @@ _STATEMENTS: Final[Mapping[str, str]] = {
             SELECT principal, key FROM idempotency_keys
              WHERE created_at < clock_timestamp() - interval '30 days' LIMIT :limit)
     """,
+    # What a bulk action did stands in the claims' own submissions and entries.
+    "bulk_claims": """
+        DELETE FROM bulk_claims WHERE (bulk_id, claim_id) IN (
+            SELECT c.bulk_id, c.claim_id FROM bulk_claims c JOIN bulk_actions b ON b.id = c.bulk_id
+             WHERE b.previewed_at < clock_timestamp() - interval '30 days' LIMIT :limit)
+    """,
+    "bulk_actions": """
+        DELETE FROM bulk_actions WHERE id IN (
+            SELECT b.id FROM bulk_actions b
+             WHERE b.previewed_at < clock_timestamp() - interval '30 days'
+               AND NOT EXISTS (SELECT 1 FROM bulk_claims c WHERE c.bulk_id = b.id) LIMIT :limit)
+    """,
     "sign_in_links": """
         DELETE FROM sign_in_links WHERE id IN (
             SELECT id FROM sign_in_links WHERE requested_at < clock_timestamp() - interval '1 day' LIMIT :limit)

@@ -161,7 +161,6 @@ class BulkActionRow(Base):
     __tablename__ = "bulk_actions"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    token_hash: Mapped[bytes] = mapped_column(unique=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     action: Mapped[str]
     body: Mapped[dict[str, Any]]

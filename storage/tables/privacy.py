@@ -43,6 +43,8 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     "audit_leaves": None,
     "award_lines": None,
     "awards": _held("credit of a learner", "transcripts, verification", _FOR_GOOD),
+    "bulk_actions": _held("why staff acted on claims", "showing what came of it", "30 days", "body", "filter"),
+    "bulk_claims": None,
     "ce_activities": None,
     "ce_activity_versions": None,
     "certificate_templates": None,
@@ -138,7 +140,7 @@ PSEUDONYMS: Final = frozenset(
     {
         "account_id", "actor", "applied_by", "asked_by", "created_by", "decided_by", "duplicate_id", "entered_by",
         "learner_id", "lifted_by", "merged_into", "placed_by", "principal", "published_by", "requested_by",
-        "settled_by", "uploaded_by", "voided_by",
+        "settled_by", "uploaded_by", "voided_by", "held_by",
     }
 )  # fmt: skip
 """Columns with the id of an account or a learner, which says who it is only together with their own tables."""
@@ -155,6 +157,7 @@ CODES: Final = frozenset(
         "status", "step_key", "stream", "subject", "subject_id", "submission_id", "superseded_by", "template_version",
         "title", "token_hash", "type", "used_key", "verification_code", "version_id", "acronym", "details", "provider",
         "jwt", "query", "browser", "issuer", "language", "system",
+        "action", "bulk_id", "hold_reason", "skipped", "waived",
     }
 )  # fmt: skip
 """Columns that say nothing of a person wherever they are not named above: ids of things, codes, hashes, what staff

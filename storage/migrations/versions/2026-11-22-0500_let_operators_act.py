@@ -29,7 +29,6 @@ def upgrade() -> None:
     op.create_table(
         "bulk_actions",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("body", postgresql.JSONB(), nullable=False),
@@ -40,7 +39,6 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_bulk_actions_account_id_accounts")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_actions")),
-        sa.UniqueConstraint("token_hash", name=op.f("uq_bulk_actions_token_hash")),
     )
     op.create_table(
         "bulk_claims",
