@@ -133,6 +133,9 @@ async def test_learners_see_that_a_version_was_revoked_and_cannot_open_it(
 ) -> None:
     claim = await credit_awarded(learner, slug, ledger)
     issue(engine, ledger, claim, f"%PDF-1.7 {claim['id']}".encode())
+    with ledger.ledger(claim["id"]) as locked:
+        locked.email_sent(new_id("eml"))
+        locked.close()
     path = f"/v1/claims/{claim['id']}/certificates"
     assert (await coordinator.post(f"/v1/staff/claims/{claim['id']}/revoke", REVOKED)).status_code == 200
     [ended] = (await learner.get(path)).json()["data"]
