@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check coverage bench format lock
+.PHONY: help demo up test check coverage bench format lock openapi
 
 # Three groups of folders run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
@@ -34,6 +34,10 @@ bench: ## Set up and measure: claims per second against the floor, latency, a la
 	.venv/bin/python -m bench.claims $(ARGS)
 	.venv/bin/python -m bench.meeting
 	.venv/bin/python -m bench.certificate
+
+openapi: ## Set up and write the description of the API for typed clients (docs/openapi.json)
+	@bin/setup
+	.venv/bin/laurel openapi > docs/openapi.json
 
 format: ## Set up and format the code
 	@bin/setup --dev

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from api.auth import ACCESS, public, undeclared
 from api.database import Database
+from api.description import describe
 from api.edge import Edge
 from api.gate import Gate
 from api.gateway import Connect, Gateway, connect_lazily
@@ -23,7 +23,6 @@ from api.pages.routers import ROUTERS
 from api.policies import Policies
 from api.services import Services
 from api.v1 import (
-    answers,
     audit,
     bulk,
     ce_activities,
@@ -33,6 +32,7 @@ from api.v1 import (
     claim_records,
     claiming,
     claims,
+    completion,
     correction_previews,
     corrections,
     credentials,
@@ -40,6 +40,7 @@ from api.v1 import (
     drafts,
     employees,
     exports,
+    handed_out,
     health,
     historical_awards,
     images,
@@ -174,6 +175,7 @@ def _add_routes(app: FastAPI) -> None:
         operator_actions.router,
         bulk.router,
         overview.router,
+        completion.router,
         stuck.router,
         staff_claims.router,
         saved_views.router,
@@ -192,6 +194,7 @@ def _add_routes(app: FastAPI) -> None:
         outcomes.router,
         quarantine.router,
         exports.router,
+        handed_out.router,
         rosters.router,
         images.router,
         certificate_templates.router,
@@ -209,7 +212,7 @@ def _add_routes(app: FastAPI) -> None:
         app.router.routes.extend(router.routes)
     app.mount("/static/fonts", _Static(directory=_FONTS))
     app.mount("/static", _Static(directory=_FOLDER / "static"))
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
 def _docs() -> APIRouter:
@@ -222,15 +225,3 @@ def _docs() -> APIRouter:
         return HTMLResponse(html)
 
     return router
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the shape of problem documents."""
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
-        )
-        problem = answers.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
-        app.openapi_schema = schema
-    return app.openapi_schema

@@ -113,9 +113,10 @@ class IdentityProvider:
         return self._identity(claims)
 
     def _client(self) -> AsyncOAuth2Client:
+        secret = self._settings.oidc_client_secret
         return AsyncOAuth2Client(
             self._settings.oidc_client_id,
-            self._settings.oidc_client_secret,
+            secret.get_secret_value() if secret else None,
             scope=_SCOPE,
             redirect_uri=f"{self._settings.public_url}/sign-in/provider/callback",
             code_challenge_method="S256",

@@ -225,7 +225,8 @@ def load_settings() -> "Settings":
     try:
         return settings.load_settings()
     except ValidationError as error:
-        wrong = "; ".join(f"LAUREL_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
+        named = [(f"LAUREL_{str(one['loc'][0]).upper()}: " if one["loc"] else "", one["msg"]) for one in error.errors()]
+        wrong = "; ".join(f"{name}{words}" for name, words in named)
         msg = f"a setting is wrong: {wrong}"
         raise StackError(msg) from None
 
@@ -291,7 +292,9 @@ def set_up_temporal(
     ] = None,
     create: Annotated[
         int | None,
-        typer.Option("--create", min=1, help="Make the namespace if it is missing; it keeps closed workflows so many days."),
+        typer.Option(
+            "--create", min=1, help="Make the namespace if it is missing; it keeps closed workflows so many days."
+        ),
     ] = None,
 ) -> None:
     """Register Laurel's search attributes; nothing happens if they are there already."""
@@ -351,6 +354,14 @@ def print_schema() -> None:
     from storage.definitions import json_schema
 
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command(name="openapi")
+def print_openapi() -> None:
+    """Print the description of the HTTP API, for typed clients."""
+    from cli.openapi import description
+
+    print(description())
 
 
 @contextmanager

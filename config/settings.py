@@ -9,12 +9,12 @@ import os
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, HttpUrl, PositiveInt, TypeAdapter, field_validator
+from pydantic import Field, HttpUrl, PositiveInt, SecretStr, TypeAdapter, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_SECRETS = ("database_url", "owner_database_url", "smtp_url")
+_SECRETS = ("database_url", "owner_database_url", "smtp_url", "oidc_client_secret")
 
 
 class Settings(BaseSettings):
@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         default="http://localhost:8000",
         description="Address of the API as learners see it; links, QR codes and verification addresses start with it.",
     )
+    help_contact: str | None = Field(
+        default=None, description="Whom people ask about this site: an e-mail address or telephone number, on its pages."
+    )
     temporal_ui_url: str = Field(
         default="http://localhost:8233", description="Address of the Temporal Web UI, for links shown to staff."
     )
@@ -66,6 +69,24 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(default=120, ge=10, description="Minutes without use after which a session ends.")
     sign_in_links_per_hour: PositiveInt = Field(
         default=10, description="Sign-in links that one address may ask for in an hour."
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="Address of the identity provider that people may sign in through (OpenID Connect)."
+    )
+    oidc_client_id: str | None = Field(default=None, description="Name under which the provider knows Laurel.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Secret that goes with it, if it has one.")
+    oidc_name: str = Field(default="your organisation", description="What the button to sign in calls the provider.")
+    oidc_domains: tuple[str, ...] = Field(
+        default=(), description="Domains whose e-mail addresses the provider may vouch for (JSON list); else all."
+    )
+    oidc_email_is_verified: bool = Field(
+        default=False, description="Whether addresses count as verified of which the provider does not say so."
+    )
+    oidc_role_claim: str | None = Field(
+        default=None, description="Claim by which the provider gives roles, such as groups; else it gives none."
+    )
+    oidc_roles: dict[str, Literal["viewer", "coordinator", "approver", "auditor", "administrator"]] = Field(
+        default={}, description="Role for each word of that claim (JSON object); the first one that fits counts."
     )
     requests_per_minute: PositiveInt = Field(
         default=1200, description="Requests that one signed-in account, or one unknown address, may make in a minute."
@@ -108,6 +129,21 @@ class Settings(BaseSettings):
     def _is_web_address(cls, value: str) -> str:
         TypeAdapter(HttpUrl).validate_python(value)
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _provider_is_complete(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            msg = "LAUREL_OIDC_ISSUER and LAUREL_OIDC_CLIENT_ID belong together"
+            raise ValueError(msg)
+        if self.oidc_roles and self.oidc_role_claim is None:
+            msg = "LAUREL_OIDC_ROLES needs LAUREL_OIDC_ROLE_CLAIM"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def oidc_provider(self) -> str | None:
+        """What the identity provider is called; None when there is none."""
+        return self.oidc_name if self.oidc_issuer else None
 
     @property
     def sign_in_link_life(self) -> timedelta:
