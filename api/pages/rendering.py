@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api.formats import day, moment, units
-from api.pages.wording import EVENT_WORDS, FORMAT_WORDS, STAGE_WORDS, STATE_WORDS, profile_words
 from api.pages.staff import words as office_words
+from api.pages.wording import EVENT_GROUPS, EVENT_WORDS, FORMAT_WORDS, STAGE_WORDS, STATE_WORDS, profile_words
 from api.problems import ProblemError, error_response
 from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
@@ -89,6 +89,7 @@ def _environment() -> Environment:
         stage_words=STAGE_WORDS,
         state_words=STATE_WORDS,
         event_words=EVENT_WORDS,
+        event_groups=EVENT_GROUPS,
         format_words=FORMAT_WORDS,
     )
     return environment

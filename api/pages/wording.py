@@ -81,6 +81,13 @@ FORMAT_WORDS: Final = {
     LearningFormat.INTERNET_POINT_OF_CARE: _("Internet point of care"),
 }
 EVENT_WORDS: Final = {
+    EventType.LIVE_MEETING: _("Live meeting"),
+    EventType.TELECONFERENCE: _("Teleconference"),
+    EventType.WEBINAR: _("Webinar"),
+    EventType.ON_DEMAND: _("Online activity"),
+    EventType.OTHER: _("Other activity"),
+}
+EVENT_GROUPS: Final = {
     EventType.LIVE_MEETING: _("Live meetings"),
     EventType.TELECONFERENCE: _("Teleconferences"),
     EventType.WEBINAR: _("Webinars"),

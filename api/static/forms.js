@@ -30,14 +30,12 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
 // Amounts are stepped in hundredths, so that no fraction is lost.
 const hundredths = (text) => Math.round(Number(text) * 100);
 
-for (const button of document.querySelectorAll("[data-step]")) {
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-step]");
+  if (!button) return;
   const field = button.parentElement.querySelector("input");
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    const step = hundredths(field.step);
-    const wanted = hundredths(field.value) + Number(button.dataset.step) * step;
-    const amount = Math.min(Math.max(wanted, hundredths(field.min)), hundredths(field.max));
-    field.value = (amount / 100).toFixed(2);
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  });
-}
+  const wanted = hundredths(field.value) + Number(button.dataset.step) * hundredths(field.step);
+  const amount = Math.min(Math.max(wanted, hundredths(field.min)), hundredths(field.max));
+  field.value = (amount / 100).toFixed(2);
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any, Final
 
 from api.pages.wording import LOCK_WORDS, STEP_WORDS, WAITING_WORDS
-from domain.claims import CLOSED_STAGES, Stage
+from domain.claims import CLOSED_STAGES
 from domain.progress import Action, StepState, WaitingFor
 
 Json = Mapping[str, Any]
@@ -153,11 +153,4 @@ def _row(step: Json) -> StepRow:
         sign=_SIGNS[step["state"]],
         because=LOCK_WORDS.get(step["reason"], "") if step["state"] in (StepState.LOCKED, StepState.WAITING) else "",
         until=step["until"],
-    )
-
-
-def is_late(claim: Json) -> bool:
-    """Whether the deadline ended, or is about to end, the claim."""
-    return claim["stage"] == Stage.EXPIRED or any(
-        step["reason"] == "deadline_passed" for step in claim["progress"]["steps"]
     )

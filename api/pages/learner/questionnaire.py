@@ -72,9 +72,11 @@ def _number(text: str) -> str | int:
 
 def errors_of(problem: ApiProblem, questions: Sequence[Json], time_zone: str) -> dict[str, str]:
     """What is wrong with which field, in words; ``form`` stands for what is wrong with all of it."""
-    fields = {each["code"]: f"{_PREFIX}{each['code']}" for each in questions}
+    wrong = problem.errors_by_field()
     errors = {
-        fields[name]: field_words(error["code"]) for name, error in problem.errors_by_field().items() if name in fields
+        f"{_PREFIX}{each['code']}": f"{number}. {field_words(wrong[each['code']]['code'])}"
+        for number, each in enumerate(questions, 1)
+        if each["code"] in wrong
     }
     return errors or {"form": problem_words(problem.document, time_zone)}
 
