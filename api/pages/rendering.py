@@ -24,10 +24,13 @@ NOTICES: Final = {
     "activity_published": _("Published: learners can open claims."),
     "activity_closed": _("Closed: nobody can open a claim any more."),
     "activity_copied": _("This is the copy, a draft."),
+    "roster_applied": _("The roster was applied."),
+    "event_stays": _("It could not be applied, and stays in quarantine."),
     "nothing_changed": _("Nothing was changed: it said that already."),
     "draft_saved": _("Draft saved. You can go on later, on any device."),
     "elsewhere": _("This was done before, or in another window. Here is how things stand."),
     "signed_out_there": _("Signed out there."),
+    "not_possible_now": _("That is not possible now. Here is how the claim stands."),
     "noted": _("Noted, for colleagues."),
     "email_again": _("The e-mail is sent once more."),
     "correction_made": _("The correction was made. What follows appears here by itself."),
@@ -37,7 +40,14 @@ NOTICES: Final = {
     "merged": _("The two are one learner now."),
     "award_entered": _("Entered into the transcript."),
     "award_voided": _("Taken off every transcript."),
+    "view_saved": _("The view was saved."),
+    "view_removed": _("The view was removed."),
+    "email_queued": _("The e-mail is sent once more."),
     "received": _("Received. This page shows the outcome as soon as it is decided."),
+    "link_sent": _("A link to your certificate is on its way to your e-mail address."),
+    "link_ended": _("The link has ended. Nobody can read your transcript with it any more."),
+    "reported": _("Received. The office reads your report, and you get the answer by e-mail."),
+    "account_created": _("Account created. You can now go on."),
 }
 """What is said once on the page that a form leads to, by code."""
 

@@ -11,9 +11,12 @@ from api.pages.learner import (
     login_sessions,
     meeting,
     post_test,
+    profile,
     questionnaire,
+    reports,
+    wallet,
 )
-from api.pages.public import sign_in, sign_in_provider, site, verification
+from api.pages.public import shared, sign_in, sign_in_provider, site, start, verification
 from api.pages.staff import ce_activities as programme
 from api.pages.staff import definitions
 
@@ -28,9 +31,14 @@ ROUTERS: Final = (
     evaluation.router,
     meeting.router,
     certificate.router,
+    wallet.router,
+    profile.router,
+    reports.router,
     login_sessions.router,
     definitions.router,
     programme.router,
+    shared.router,
+    start.router,
     verification.router,
     site.router,
 )

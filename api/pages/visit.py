@@ -36,7 +36,7 @@ SESSION_COOKIE: Final = "laurel_session"
 HOST_PREFIX: Final = "__Host-"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 # Where signing in may lead: a page of this site that somebody has a reason to open.
-_LOCAL_PATH: Final = re.compile(r"/(?:(?:ce-activities|claims|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?")
+_LOCAL_PATH: Final = re.compile(r"/(?:(?:ce-activities|claims|wallet|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?")
 _PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
 _NOTICE_SECONDS: Final = 60
 

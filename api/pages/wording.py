@@ -8,7 +8,7 @@ from config.languages import gettext
 from config.languages import marked as _
 from domain.claims import Stage
 from domain.identifiers import IDENTIFIERS
-from domain.policy import EventType, LearningFormat
+from domain.policy import EventType, LearningFormat, Profession
 from domain.progress import StepKind, StepState, WaitingFor
 
 STAGE_WORDS: Final = {
@@ -107,6 +107,18 @@ FIELD_WORDS: Final = {
     "units_format": _("Enter an amount such as 1.25."),
     "format": _("Some of these characters cannot be part of it."),
     "too_long": _("This is too long."),
+    "name_empty": _("Fill this in."),
+    "name_too_long": _("This is too long."),
+    "name_marks": _("Some of these characters cannot be stored."),
+    "name_characters": _("Some of these characters cannot be stored."),
+    "identifier_format": _("This does not look like such a number. Compare it with the example."),
+    "employee_id_unknown": _(
+        "This employee id is not on the list under this name. Check it, or write NA if you are not an employee."
+    ),
+    "time_zone_unknown": _("Choose one of the time zones."),
+    "credit_type_unknown": _("Choose one of the types of credit."),
+    "date_invalid": _("Enter a date, such as 2026-05-31."),
+    "range_reversed": _("The last day is before the first one."),
 }
 """What is wrong with a field, by the code of its error."""
 
@@ -116,6 +128,15 @@ PROFILE_WORDS: Final = {
     "credentials": _("Credentials"),
     "profession": _("Profession"),
     "email": _("E-mail address"),
+}
+PROFESSION_WORDS: Final = {
+    Profession.PHYSICIAN: _("Physician"),
+    Profession.PHYSICIAN_ASSISTANT: _("Physician assistant"),
+    Profession.PHARMACIST: _("Pharmacist"),
+    Profession.PHARMACY_TECHNICIAN: _("Pharmacy technician"),
+    Profession.NURSE: _("Nurse"),
+    Profession.ACCOUNTANT: _("Accountant"),
+    Profession.OTHER: _("Another profession"),
 }
 # What the API says of these speaks to those who write programs.
 _OF_FORMS: Final = {

@@ -10,3 +10,9 @@ document.addEventListener("submit", (event) => {
 
 // A summary of errors is where reading goes on.
 document.querySelector(".errors")?.focus();
+
+// Printing is a button where scripts run; browsers have one of their own.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}

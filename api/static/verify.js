@@ -16,14 +16,14 @@ async function check() {
   const [file] = chooser.files;
   if (!file) return;
   if (file.size > LARGEST) {
-    note.textContent = "This file is too large to be a certificate.";
+    note.textContent = note.dataset.large;
     return;
   }
-  note.textContent = "Reading the file on this device …";
+  note.textContent = note.dataset.reading;
   try {
     hash.value = await sha256(file);
   } catch {
-    note.textContent = "The file could not be read. Choose it again.";
+    note.textContent = note.dataset.failed;
     return;
   }
   form.requestSubmit();

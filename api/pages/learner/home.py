@@ -10,7 +10,8 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.visit import Reader, Visit
+from api.pages.public.start import show_start
+from api.pages.visit import Visit, Visitor
 from domain.claims import CLOSED_STAGES, Stage
 from domain.progress import WaitingFor
 
@@ -57,8 +58,10 @@ class Home:
 
 
 @router.get("/")
-async def show_home(visit: Reader) -> Response:
-    """My claims, what I could claim, and my totals."""
+async def show_home(visit: Visitor) -> Response:
+    """My claims, what I could claim, and my totals; for a stranger, where to begin."""
+    if visit.principal is None:
+        return show_start(visit)
     claims = await _claims(visit)
     profile = await visit.get("/v1/me")
     offered = (await visit.get("/v1/ce-activities", limit=_AT_ONCE))["data"]

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
+from api.auth import find_principal
 from api.pages.visit import NEXT_COOKIE, SESSION_COOKIE, Visit, Visitor, own_cookie, wanted_path
 from api.problems import ProblemError
 from api.v1.envelope import checked_key
 from api.v1.session import link_key, request_link, start_session
 from config.languages import gettext as _
 from domain.names import email_address
+from domain.roles import Role
 from storage import login_sessions
 
 router = APIRouter(include_in_schema=False)
@@ -78,13 +80,26 @@ async def sign_in(visit: Visitor) -> Response:
 
 
 async def signed_in(visit: Visit, access_token: str) -> Response:
-    """Keep the session in this browser in place of the one before, and go where the visitor wanted to go."""
+    """Keep the session in this browser in place of the one before, and go where the visitor wanted to go.
+
+    A learner without a profile is looked up first, and goes there afterwards.
+    """
     await _end_session(visit)
-    response = RedirectResponse(wanted_path(visit.request), 303)
+    is_unknown = await _has_no_profile(visit, access_token)
+    response = RedirectResponse("/profile/look-up" if is_unknown else wanted_path(visit.request), 303)
     seconds = int(visit.services.settings.session_life.total_seconds())
     visit.set_cookie(response, own_cookie(visit.services, SESSION_COOKIE), access_token, seconds)
-    visit.forget_cookie(response, NEXT_COOKIE)
+    if not is_unknown:
+        visit.forget_cookie(response, NEXT_COOKIE)
     return response
+
+
+async def _has_no_profile(visit: Visit, access_token: str) -> bool:
+    principal = await find_principal(visit.services, access_token)
+    if principal is None or principal.role is not Role.LEARNER:
+        return False
+    profile = await Visit(visit.request, visit.services, principal).get("/v1/me")
+    return bool(profile["is_new"])
 
 
 @router.post("/sign-out")

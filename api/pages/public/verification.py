@@ -13,9 +13,9 @@ from domain.verification import VerificationStatus
 
 router = APIRouter(include_in_schema=False)
 
-# A page that robots may not read can still be listed by its address, which holds the code. So they may read these
-# pages, and are told there to list none of them.
-_ROBOTS: Final = "User-agent: *\nAllow: /verify\nDisallow: /\n"
+# A page that robots may not read can still be listed by its address, which holds a code or a token. So they may read
+# these pages, and are told there to list none of them.
+_ROBOTS: Final = "User-agent: *\nAllow: /verify\nAllow: /transcripts/\nDisallow: /\n"
 _NOTHING: Final = dict.fromkeys(Verification.model_fields)
 
 

@@ -1,0 +1,60 @@
+"""Where a stranger begins, help, the accessibility statement, and the choice of a language."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.pages.visit import LANGUAGE_COOKIE, Visit, Visitor
+from config.languages import LANGUAGES
+from domain.identities import is_id
+
+router = APIRouter(include_in_schema=False)
+
+_A_YEAR: Final = 365 * 86_400
+# A page of this site: an address that begins with two slashes would be another one's.
+_BACK: Final = re.compile(r"/(?:[a-zA-Z0-9_.-][a-zA-Z0-9/_.-]{0,199})?")
+
+
+@dataclass(frozen=True, slots=True)
+class HelpPage:
+    """Help; ``contact`` is whom people ask about this site, ``claim_id`` the claim that somebody came from."""
+
+    contact: str | None
+    claim_id: str | None
+    minutes: int
+
+
+def show_start(visit: Visit) -> Response:
+    """What this is, for somebody who is not signed in."""
+    return visit.page("public/start.html")
+
+
+@router.get("/help")
+async def show_help(visit: Visitor, claim: str = "") -> Response:
+    """How claiming works, and whom to ask."""
+    settings = visit.services.settings
+    claim_id = claim if visit.principal is not None and is_id(claim, "clm") else None
+    view = HelpPage(settings.help_contact, claim_id, settings.sign_in_link_minutes)
+    return visit.page("public/help.html", view=view)
+
+
+@router.get("/accessibility")
+async def show_accessibility(visit: Visitor) -> Response:
+    """What these pages promise to everyone, what was tested, and what is known to be missing."""
+    return visit.page("public/accessibility.html", contact=visit.services.settings.help_contact)
+
+
+@router.post("/language")
+async def choose_language(visit: Visitor) -> Response:
+    """Read these pages in another language, from now on and, for those who are signed in, on every device."""
+    form = await visit.form()
+    language, back = form.text("language"), form.text("back")
+    response = visit.redirect(back if _BACK.fullmatch(back) else "/")
+    if language in LANGUAGES:
+        if visit.principal is not None:
+            await visit.send("PATCH", "/v1/me", {"language": language})
+        visit.set_cookie(response, LANGUAGE_COOKIE, language, _A_YEAR)
+    return response
