@@ -24,6 +24,12 @@ def moment(value: datetime | str, time_zone: str) -> str:
     return f"{day(local.date())}, {local:%H:%M} ({city}, {_offset(local)})"
 
 
+def clock(value: datetime | str, time_zone: str) -> str:
+    """The time of day in a zone, where the date and the zone stand beside it: ``23:59``."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{at.astimezone(ZoneInfo(time_zone)):%H:%M}"
+
+
 def _offset(local: datetime) -> str:
     minutes = int((local.utcoffset() or local - local).total_seconds()) // 60
     hours, rest = divmod(abs(minutes), 60)

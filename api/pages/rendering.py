@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api.formats import day, moment, units
+from api.formats import clock, day, moment, units
 from api.pages.staff import words as office_words
 from api.pages.wording import EVENT_GROUPS, EVENT_WORDS, FORMAT_WORDS, STAGE_WORDS, STATE_WORDS, profile_words
 from api.problems import ProblemError, error_response
@@ -88,7 +88,7 @@ def _environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_callables(gettext, ngettext, newstyle=True, pgettext=pgettext)  # type: ignore[attr-defined]  # added by the extension
-    environment.filters.update(day=day, moment=moment, units=units, profile_words=profile_words)
+    environment.filters.update(clock=clock, day=day, moment=moment, units=units, profile_words=profile_words)
     environment.globals.update(
         languages=LANGUAGES,
         current_language=current_language,
