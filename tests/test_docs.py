@@ -25,7 +25,7 @@ from domain.policy import CEActivityPolicy, Requirement
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
 from domain.refusals import RefusalCode
 from domain.roles import Role
-from domain.submissions import SubmissionKind
+from domain.submissions import STAFF_KINDS, SubmissionKind
 from storage.definitions import DefinitionStatus, read_definition
 from storage.tables import PERSONAL_DATA, Base
 from workflows import explain
@@ -244,7 +244,7 @@ def test_every_state_of_a_correction_that_operators_may_read_is_explained() -> N
 def test_operators_find_search_attributes_and_signals() -> None:
     queries = section("docs/operations.md", "Finding claims in the Temporal UI")
     assert not [name for name in SEARCH_ATTRIBUTES if f"`{name}`" not in queries]
-    operators = {SIGNAL_OF_KIND[kind] for kind in ("extension", "extension_refusal", "retry", "withdrawal")}  # type: ignore[index]
+    operators = {SIGNAL_OF_KIND[kind] for kind in STAFF_KINDS}
     assert set(rows(section("docs/operations.md", "Signals"))) == operators
 
 
