@@ -18,6 +18,7 @@ from domain.claims import (
     graded_at,
     is_exhausted,
     is_met,
+    is_overdue,
     is_way_known,
     offers_of,
     requirements_of,
@@ -240,11 +241,12 @@ def may_act(role: Role, action: OperatorAction) -> bool:
 
 def possible_actions(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> tuple[OperatorAction, ...]:
     """What staff could do to a claim at a moment, and would not be refused for if they filled it in well."""
+    return tuple(action for action in OperatorAction if _is_possible(policy, facts, action, at))
+
+
+def _is_possible(policy: CEActivityPolicy, facts: ClaimFacts, action: OperatorAction, at: datetime) -> bool:
     stage = stage_of(policy, facts, at)
-    return tuple(action for action in OperatorAction if _is_possible(policy, facts, action, stage))
-
-
-def _is_possible(policy: CEActivityPolicy, facts: ClaimFacts, action: OperatorAction, stage: Stage) -> bool:
+    is_late = stage is Stage.EXPIRED or is_overdue(facts, stage, at)
     if action is OperatorAction.RETRY:
         return facts.attention is not None and not facts.is_held
     if action is OperatorAction.RESOLVE:
@@ -253,4 +255,4 @@ def _is_possible(policy: CEActivityPolicy, facts: ClaimFacts, action: OperatorAc
         return False
     # An extension opens an expired claim again.
     is_expired = action is OperatorAction.EXTEND and stage is Stage.EXPIRED
-    return is_expired or refusal_of_office_work(facts, KIND_OF_ACTION[action], stage) is None
+    return is_expired or refusal_of_office_work(facts, KIND_OF_ACTION[action], stage, is_late=is_late) is None

@@ -68,16 +68,20 @@ _REQUIREMENT_KINDS: Final[Mapping[SubmissionKind, str]] = {
 }
 _CHANGES_CREDIT: Final = frozenset({SubmissionKind.STATEMENT, SubmissionKind.SESSION, SubmissionKind.CREDIT})
 LEARNER_STEPS: Final = frozenset(_STAGES_OF_KIND) - {SubmissionKind.OPENING, SubmissionKind.WITHDRAWAL}
+_NEEDS_TIME: Final = frozenset(
+    {SubmissionKind.HOLD, SubmissionKind.WAIVER, SubmissionKind.DENIAL, SubmissionKind.STAFF_WITHDRAWAL}
+)
 KEPT_WHILE_HELD: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
 
 
 def refusal_by_turn(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:
     """Why this submission may not be taken at the time it was received; None when it may."""
     stage, kind = stage_of(policy, facts, submission.received_at), submission.kind
+    is_late = stage is Stage.EXPIRED or is_overdue(facts, stage, submission.received_at)
     if kind in STAFF_KINDS or kind is SubmissionKind.EXTENSION_REQUEST:
-        return refusal_of_office_work(facts, kind, stage)
-    if stage is Stage.EXPIRED or is_overdue(facts, stage, submission.received_at):
-        return Refused(RefusalCode.DEADLINE_PASSED, {"due_at": facts.due_at.isoformat()} if facts.due_at else {})
+        return refusal_of_office_work(facts, kind, stage, is_late=is_late)
+    if is_late:
+        return deadline_passed(facts)
     if not _has_step(policy, facts, kind):
         return Refused(RefusalCode.STEP_NOT_REQUIRED, {"stage": stage})
     if stage in _STAGES_OF_KIND[kind] and not _is_done(kind, facts):
@@ -85,19 +89,27 @@ def refusal_by_turn(policy: CEActivityPolicy, facts: ClaimFacts, submission: Sub
     return _refusal_out_of_turn(policy, facts, kind, stage)
 
 
+def deadline_passed(facts: ClaimFacts) -> Refused:
+    """The deadline had passed when it was received."""
+    return Refused(RefusalCode.DEADLINE_PASSED, {"due_at": facts.due_at.isoformat()} if facts.due_at else {})
+
+
 def wrong_state(stage: Stage) -> Refused:
     """The claim is in a stage that this does not fit."""
     return Refused(RefusalCode.WRONG_STATE, {"stage": stage})
 
 
-def refusal_of_office_work(facts: ClaimFacts, kind: SubmissionKind, stage: Stage) -> Refused | None:
+def refusal_of_office_work(facts: ClaimFacts, kind: SubmissionKind, stage: Stage, *, is_late: bool) -> Refused | None:
     """Why what staff do to a claim, or what a learner asks of staff, does not fit its stage; None when it does.
 
     A claim is held, denied or withdrawn as long as its credit is not settled; what was awarded is corrected or revoked.
+    ``is_late`` is one that expired, or will when its timer fires: it is extended or opened again first.
     """
     if kind is SubmissionKind.HOLD and facts.is_held:
         return Refused(RefusalCode.ON_HOLD, {"stage": stage})
-    is_underway, is_ended = stage in STAGES_UNDERWAY, stage in CLOSED_STAGES - {Stage.COMPLETED}
+    if is_late and kind in _NEEDS_TIME:
+        return deadline_passed(facts)
+    is_underway, is_ended = stage in STAGES_UNDERWAY, is_late or stage in CLOSED_STAGES - {Stage.COMPLETED}
     is_due = {
         SubmissionKind.EXTENSION_REQUEST: facts.due_at is not None and (is_underway or stage is Stage.EXPIRED),
         SubmissionKind.EXTENSION: is_underway,

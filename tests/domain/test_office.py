@@ -154,14 +154,20 @@ def test_the_end_of_a_claim_is_the_end_of_its_hold(body: SubmissionBody) -> None
 
 
 @pytest.mark.parametrize("body", [HOLD, waive("evaluation"), DENY, WITHDRAW])
-@pytest.mark.parametrize("facts", [AWARDED, COMPLETED, WITHDRAWN, EXPIRED])
+@pytest.mark.parametrize("facts", [AWARDED, COMPLETED, WITHDRAWN])
 def test_what_is_awarded_or_ended_is_not_held_waived_or_ended(facts: ClaimFacts, body: SubmissionBody) -> None:
     assert refused(A, facts, body).code is RefusalCode.WRONG_STATE
 
 
-@pytest.mark.parametrize("body", [HOLD, DENY, WITHDRAW])
-def test_a_claim_may_be_held_or_ended_after_its_deadline_until_it_expires(body: SubmissionBody) -> None:
-    assert accepted(A, LEARNER, body, LATE) != LEARNER
+@pytest.mark.parametrize("body", [HOLD, waive("evaluation"), DENY, WITHDRAW])
+def test_after_its_deadline_a_claim_is_extended_first_whether_its_timer_has_fired_or_not(body: SubmissionBody) -> None:
+    for facts in (LEARNER, EXPIRED):
+        refusal = refused(A, facts, body, LATE)
+        assert (refusal.code, refusal.details) == (RefusalCode.DEADLINE_PASSED, {"due_at": DUE_AT.isoformat()})
+        extended = accepted(A, facts, EXTEND, LATE)
+        assert accepted(A, extended, body, LATE) != extended
+    no_deadline = replace(EXPIRED, due_at=None)
+    assert refused(A, no_deadline, body).details == {}
 
 
 @pytest.mark.parametrize(
@@ -293,6 +299,7 @@ def test_a_claim_is_reopened_after_its_deadline_with_a_new_day() -> None:
     assert refused(A, EXPIRED, REOPEN, LATE).details == {"due_at": DUE_AT.isoformat()}
     reopened = accepted(A, EXPIRED, replace(REOPEN, due_on=date(2026, 9, 30)), LATE)
     assert (reopened.closed_as, reopened.due_at) == (None, end_of_day(date(2026, 9, 30), ZONE))
+    assert accepted(A, LEARNER, replace(REOPEN, due_on=date(2026, 9, 30)), LATE) == reopened, "its timer is late"
     earlier = refused(A, EXPIRED, replace(REOPEN, due_on=date(2026, 8, 1)), LATE)
     assert earlier.code is RefusalCode.DEADLINE_NOT_LATER
     assert accepted(A, replace(EXPIRED, due_at=None), REOPEN, LATE).closed_as is None
