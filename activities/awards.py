@@ -4,7 +4,6 @@ What is granted is never changed. A correction (``activities.corrections``) gran
 the certificate, with the same functions.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,23 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from documents.models import (
-    TEMPLATE_VERSION,
-    CertificateData,
-    CertificateKind,
-    CreditDetails,
-    Identifier,
-    Image,
-    Paper,
-    ProviderDetails,
-    SessionLine,
-    Signatory,
-)
+from documents.models import TEMPLATE_VERSION, CertificateData, Image, SessionLine
+from documents.printed import printed_identifiers, printed_policy, printed_units
 from domain import credit
 from domain.claims import ClaimedCredit, ClaimFacts, format_of, offer_of
 from domain.corrections import AwardState
 from domain.deadlines import local_date
-from domain.identifiers import IDENTIFIERS
 from domain.identities import derived_id, verification_code
 from domain.notices import NoticePurpose
 from domain.policy import CEActivityPolicy, CreditOffer, LearningFormat, Session
@@ -149,7 +137,8 @@ def draw_up(connection: Connection, order: AwardOrder, version: int) -> Certific
         **new_version(order, version),
         **printed_learner(connection, order),
         **printed_credit(order),
-        **_printed_policy(connection, order),
+        # The policy names the logo and signatures; printed are the pictures that have these names today.
+        **printed_policy(order.policy, order.offer, order.learning_format, _pictures(connection, order.policy)),
     )
 
 
@@ -171,7 +160,9 @@ def printed_learner(connection: Connection, order: AwardOrder) -> dict[str, Any]
     return {
         "learner_name": f"{recipient['given_name']} {recipient['family_name']}",
         "learner_credentials": recipient["credentials"] or "",
-        "identifiers": _identifiers(order, recipient["identifiers"]),
+        "identifiers": printed_identifiers(
+            order.offer, order.facts.profession, order.learning_format, recipient["identifiers"]
+        ),
     }
 
 
@@ -206,66 +197,15 @@ def reserve_certificate(connection: Connection, order: AwardOrder, award_id: str
     awards.queue_email(connection, email)
 
 
-def _identifiers(order: AwardOrder, profile: Mapping[str, str]) -> tuple[Identifier, ...]:
-    """The numbers that this credit must print: the offer's for this audience and format, and the learner's own."""
-    offered = credit.identifiers_for(order.offer, order.facts.profession, order.learning_format)
-    own = [kind for kind in credit.rule_of(order.offer).printed_identifiers if kind in profile]
-    return (
-        *(Identifier(label=each.label, value=each.code) for each in offered),
-        *(Identifier(label=IDENTIFIERS[kind].label, value=profile[kind]) for kind in own),
-    )
-
-
 def printed_credit(order: AwardOrder) -> dict[str, Any]:
     """What a certificate prints of the credit that was awarded, with the sessions as they followed each other."""
-    rule = credit.rule_of(order.offer)
     return {
         "completed_on": order.completed_on,
-        "credit": CreditDetails(
-            name=rule.name.removesuffix("\u2122"),
-            awarded_units=order.credit.units,
-            unit_name=rule.unit,
-            is_italic=rule.is_italic,
-            has_trademark=rule.name.endswith("\u2122"),
-        ),
+        "credit": printed_units(credit.rule_of(order.offer), order.credit.units),
         "sessions": tuple(
             SessionLine(title=each.title, held_on=each.held_on, units=order.facts.sessions[each.code])
             for each in sorted(order.sessions, key=lambda each: (each.held_on, each.starts_at))
         ),
-    }
-
-
-def _printed_policy(connection: Connection, order: AwardOrder) -> dict[str, Any]:
-    """What the certificate prints of the CE activity and the credit, as the pinned policy has it (R-AMA-7).
-
-    The policy names the logo and signatures; printed are the pictures that have these names today.
-    """
-    policy, offer = order.policy, order.offer
-    pictures = _pictures(connection, policy)
-    rule, provider, learning_format = credit.rule_of(offer), policy.provider, order.learning_format
-    is_live = learning_format is LearningFormat.LIVE_ACTIVITY
-    return {
-        "kind": CertificateKind(rule.certificate_wording),
-        "provider": ProviderDetails(
-            name=provider.name,
-            address=provider.address or "",
-            website=provider.website or "",
-            acronym=provider.acronym,
-            logo=pictures.get(provider.logo or ""),
-        ),
-        "ce_activity_title": policy.title,
-        "learning_format": learning_format.words,
-        "location": policy.location,
-        # R-AMA-7: a live activity prints its dates, other formats the day of completion only.
-        "starts_on": policy.starts_on if is_live else None,
-        "ends_on": policy.ends_on if is_live else None,
-        "accreditation_statement": provider.accreditation_statement,
-        "designation_statement": offer.designation_statement,
-        "signatories": tuple(
-            Signatory(name=each.name, title=each.title, signature=pictures.get(each.signature or ""))
-            for each in policy.signatories
-        ),
-        "paper": Paper(policy.paper),
     }
 
 

@@ -37,7 +37,9 @@ _PICTURES: Final = re.compile(r"/v1/staff/images/[^/]+")
 # Pages send their files in forms; these are handed on to the addresses above.
 _PAGES_WITH_FILE: Final = re.compile(r"/staff/(?:ce-activities/[^/]+/roster|employees|images)")
 # Forms that hold a definition or a template: percent signs make three characters of one.
-_LARGE_FORMS: Final = re.compile(r"/staff/(?:ce-activities|certificate-templates)/.+")
+_LARGE_FORMS: Final = re.compile(
+    r"/staff/(?:(?:ce-activities|certificate-templates)/.+|new-certificate-template|certificate-sample\.pdf)"
+)
 _PICTURE_TYPES: Final = frozenset({"image/png", "image/jpeg", "multipart/form-data"})
 
 ASKED: Final = "laurel.asked"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, text
+from sqlalchemy import Connection, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.employees import Employee, read_employees
@@ -13,6 +13,9 @@ from domain.people import is_name_of
 from storage.acts import LAUREL, Actor, enter
 from storage.database import create_sync_engine
 from storage.tables import EmployeeRow
+
+STREAM: Final = "employees"
+"""The stream of the audit trail that tells who loaded which list."""
 
 _AT_ONCE: Final = 5_000
 
@@ -40,7 +43,7 @@ def replace_list(
         connection.execute(insert(EmployeeRow), rows[start : start + _AT_ONCE])
     enter(
         connection,
-        "employees",
+        STREAM,
         "employees.loaded" if rows else "employees.cleared",
         actor,
         before={"count": before},
@@ -60,6 +63,11 @@ def load_file(database_url: str, file: Path | None, actor: Actor = LAUREL) -> in
     finally:
         engine.dispose()
     return len(employees)
+
+
+async def count(connection: AsyncConnection) -> int:
+    """How many people are on the list."""
+    return int((await connection.execute(select(func.count()).select_from(EmployeeRow))).scalar_one())
 
 
 _LISTED: Final = text(

@@ -15,7 +15,7 @@ from api.pages.wording import EVENT_GROUPS, EVENT_WORDS, FORMAT_WORDS, STAGE_WOR
 from api.problems import ProblemError, error_response
 from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
-from domain.roles import OFFICE_ROLES, STAFF_ROLES
+from domain.roles import AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
@@ -56,7 +56,7 @@ def page(
     template: str, *, status: int = 200, headers: dict[str, str] | None = None, block: str | None = None, **values: Any
 ) -> Response:
     """Render a template as a page, or only one of its blocks to replace that part of a page that is shown."""
-    values = {"principal": None, "is_signed_in": False, "path": "", "notice": None, **values}
+    values = {"principal": None, "is_signed_in": False, "path": "", "section": None, "notice": None, **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
     loaded = _environment().get_template(template)
     html = loaded.render(view) if block is None else "".join(loaded.blocks[block](loaded.new_context(view)))
@@ -94,6 +94,7 @@ def _environment() -> Environment:
         current_language=current_language,
         new_key=new_key,
         office_roles=OFFICE_ROLES,
+        auditing_roles=AUDITING_ROLES,
         office_words=office_words,
         staff_roles=STAFF_ROLES,
         stage_words=STAGE_WORDS,

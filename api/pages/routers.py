@@ -17,8 +17,28 @@ from api.pages.learner import (
     wallet,
 )
 from api.pages.public import shared, sign_in, sign_in_provider, site, start, verification
+from api.pages.staff import (
+    accounts,
+    audit,
+    bulk,
+    certificate_templates,
+    claim_actions,
+    claim_corrections,
+    completion,
+    corrections,
+    definitions,
+    exports,
+    integration_events,
+    learner_merges,
+    learners,
+    outcomes,
+    overview,
+    stuck,
+    uploads,
+)
 from api.pages.staff import ce_activities as programme
-from api.pages.staff import definitions
+from api.pages.staff import claim as staff_claim
+from api.pages.staff import claims as claim_list
 
 ROUTERS: Final = (
     sign_in.router,
@@ -35,8 +55,26 @@ ROUTERS: Final = (
     profile.router,
     reports.router,
     login_sessions.router,
+    overview.router,
+    claim_list.router,
+    stuck.router,
+    bulk.router,
+    completion.router,
     definitions.router,
+    uploads.router,
+    outcomes.router,
     programme.router,
+    exports.router,
+    certificate_templates.router,
+    integration_events.router,
+    claim_actions.router,
+    claim_corrections.router,
+    staff_claim.router,
+    corrections.router,
+    learner_merges.router,
+    learners.router,
+    audit.router,
+    accounts.router,
     shared.router,
     start.router,
     verification.router,

@@ -6,7 +6,8 @@ front end of one's own can do, and both are refused alike (``docs/decisions/0015
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -31,14 +32,19 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 NEXT_COOKIE: Final = "laurel_next"
 LANGUAGE_COOKIE: Final = "laurel_language"
 NOTICE_COOKIE: Final = "laurel_notice"
+SECTION_COOKIE: Final = "laurel_section"
 SESSION_COOKIE: Final = "laurel_session"
 # Browsers take a cookie of this name over a safe connection only, and from this very host.
 HOST_PREFIX: Final = "__Host-"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 # Where signing in may lead: a page of this site that somebody has a reason to open.
-_LOCAL_PATH: Final = re.compile(r"/(?:(?:ce-activities|claims|wallet|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?")
+_LOCAL_PATH: Final = re.compile(
+    r"/(?:(?:ce-activities|claims|wallet|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?"
+)
 _PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
+_ACRONYM: Final = re.compile(r"[A-Za-z]{2,12}")
 _NOTICE_SECONDS: Final = 60
+_SECTION_SECONDS: Final = 365 * 86_400
 
 
 Refused = Callable[["ApiProblem"], Awaitable[Response]]
@@ -141,11 +147,25 @@ class Visit:
             principal=self.principal,
             is_signed_in=self.principal is not None,
             path=self._shown_path(),
+            section=self._section(),
             notice=notice,
             **values,
         )
         if notice:
             self.forget_cookie(response, NOTICE_COOKIE)
+        return response
+
+    def _section(self) -> str | None:
+        """What this learner's providers call the credit, in the menu; see ``remember_section``."""
+        acronym = self.request.cookies.get(SECTION_COOKIE, "")
+        return acronym if _ACRONYM.fullmatch(acronym) else None
+
+    def remember_section(self, response: Response, acronym: str | None) -> Response:
+        """Call the section of the menu by the acronym that all providers of this learner share, from here on."""
+        if acronym is None:
+            self.forget_cookie(response, SECTION_COOKIE)
+        elif acronym != self._section():
+            self.set_cookie(response, SECTION_COOKIE, acronym, _SECTION_SECONDS)
         return response
 
     def _shown_path(self) -> str:
@@ -173,9 +193,14 @@ class Visit:
         """The form that was sent."""
         return Form(await self.request.form(max_fields=most_fields))
 
-    async def form_with_file(self, limit: int) -> "Form":
+    @asynccontextmanager
+    async def form_with_file(self, limit: int) -> "AsyncIterator[Form]":
         """The form that was sent with a file of at most ``limit`` bytes; raises 413 for a larger one."""
-        return Form(await read_form(self.request, limit))
+        fields = await read_form(self.request, limit)
+        try:
+            yield Form(fields)
+        finally:
+            await fields.close()
 
     async def _ask(self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         settings = self.services.settings

@@ -11,16 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import Staff
+from api.auth import Office, Staff
+from api.history import actors_of, audit_json, names_of
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.uploads import read_upload
 from api.v1 import answers
 from api.v1.envelope import Envelope, envelope, fingerprint
 from api.v1.once import answer_once
+from api.v1.steps import json_response
 from domain.employees import Employee, EmployeeListError, read_employees
 from domain.tabular import MAXIMUM_BYTES
-from storage import employees
+from storage import employees, history
 from storage.acts import Actor
 
 router = APIRouter(prefix="/v1/staff/employees", tags=["staff"], responses=answers.STAFF_PROBLEMS)
@@ -43,6 +45,31 @@ class LoadedEmployees(BaseModel):
     """How many people are on the list that was loaded."""
 
     employees: int
+
+
+class ListOfEmployees(BaseModel):
+    """How many people are on the list, and who loaded it when; null when it was cleared or there never was one."""
+
+    employees: int
+    loaded_at: answers.Time | None
+    loaded_by: answers.AuditActor | None
+
+
+@router.get("", response_model=ListOfEmployees)
+async def show_employees(
+    principal: Office,  # noqa: ARG001  # only the office comes this far
+    services: Annotated[Services, Depends(services_of)],
+) -> Response:
+    """The list against which employee ids are checked; nobody on it means that none is checked."""
+    newest = await services.database.statements(lambda c: history.newest_of_stream(c, employees.STREAM, 0, 1))
+    count = await services.database.statements(employees.count)
+    loaded = audit_json(newest[0], await names_of(services, actors_of(newest))) if newest and count else None
+    document = {
+        "employees": count,
+        "loaded_at": loaded and loaded["at"],
+        "loaded_by": loaded and loaded["actor"],
+    }
+    return json_response(document)
 
 
 @router.put("", response_model=LoadedEmployees, openapi_extra=_FILE)

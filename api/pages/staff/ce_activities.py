@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import SECTIONS
 from api.pages.staff.definition_parts import index_of
 from api.pages.visit import ApiProblem, Reader, Visit
@@ -97,7 +98,7 @@ async def show_ce_activity(visit: Reader, slug: str) -> Response:
 
 
 async def _overview(visit: Visit, slug: str, copy_slug: str = "", copy_title: str = "") -> Overview:
-    ce_activity = await visit.get(f"{_PROGRAMME}/{slug}")
+    ce_activity = await visit.get(api_address("ce-activities", slug))
     return Overview(
         ce_activity=ce_activity,
         sections=[_line(section.name, section.title, section.lead, ce_activity["definition"]) for section in SECTIONS],
@@ -130,8 +131,8 @@ async def close_ce_activity(visit: Reader, slug: str) -> Response:
 
 async def _change_status(visit: Visit, slug: str, change: str, notice: str) -> Response:
     form = await visit.form()
-    await visit.send("POST", f"{_PROGRAMME}/{slug}/{change}", key=form.key)
-    return visit.redirect(f"/staff/ce-activities/{slug}", notice)
+    await visit.send("POST", api_address("ce-activities", slug, change), key=form.key)
+    return visit.redirect(staff_address("ce-activities", slug), notice)
 
 
 @router.post("/{slug}/clone")
@@ -140,7 +141,7 @@ async def clone_ce_activity(visit: Reader, slug: str) -> Response:
     form = await visit.form()
     wanted = {"slug": form.text("slug")} | ({"title": form.text("title")} if form.text("title") else {})
     try:
-        copy = await visit.send("POST", f"{_PROGRAMME}/{slug}/clone", wanted, key=form.key)
+        copy = await visit.send("POST", api_address("ce-activities", slug, "clone"), wanted, key=form.key)
     except ApiProblem as problem:
         if problem.code not in ("validation_failed", "definition_invalid"):
             raise
@@ -168,21 +169,31 @@ def _slug_words(code: str) -> str:
 @router.get("/{slug}/versions")
 async def show_versions(visit: Reader, slug: str) -> Response:
     """All versions, and what changed from one to another."""
-    ce_activity = await visit.get(f"{_PROGRAMME}/{slug}")
+    ce_activity = await visit.get(api_address("ce-activities", slug))
     older, newer = (visit.request.query_params.get(name) for name in ("from", "to"))
     differences = None
     if older and newer:
-        differences = await visit.get(f"{_PROGRAMME}/{slug}/differences", **{"from": older, "to": newer})
+        differences = await visit.get(api_address("ce-activities", slug, "differences"), **{"from": older, "to": newer})
     return visit.page("staff/ce_activities/versions.html", view=Versions(ce_activity, differences))
 
 
 @router.get("/{slug}/preview")
 async def preview_ce_activity(visit: Reader, slug: str, profession: str = Profession.PHYSICIAN) -> Response:
     """The CE activity as a learner of some profession would see it; nothing is opened."""
-    preview = await visit.get(f"{_PROGRAMME}/{slug}/preview", profession=profession)
+    preview = await visit.get(api_address("ce-activities", slug, "preview"), profession=profession)
     professions = [(str(each), each.replace("_", " ").capitalize()) for each in Profession]
     checklist = [
         ChecklistLine(_(STEP_WORDS[step["kind"]]), step["state"], _(LOCK_WORDS.get(step["reason"] or "", "")))
         for step in preview["checklist"]
     ]
     return visit.page("staff/ce_activities/preview.html", view=Preview(preview, checklist, profession, professions))
+
+
+@router.get("/{slug}/certificate.pdf")
+async def preview_certificate(visit: Reader, slug: str) -> Response:
+    """What its certificate will look like, with an invented learner."""
+    return visit.forward(api_address("ce-activities", slug, "certificate"), accept="application/pdf", refused=_raised)
+
+
+async def _raised(problem: ApiProblem) -> Response:
+    raise problem

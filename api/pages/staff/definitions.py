@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import BY_NAME, NEW, Section
 from api.pages.staff.definition_forms import Json, Rows, Shown, ShownRows, errors_of_form, read, show
 from api.pages.staff.definition_parts import changed, index_of, place_of, values_of
@@ -77,7 +78,7 @@ async def show_new(visit: Reader) -> Response:
     newest = (await visit.get(_PROGRAMME, limit=1))["data"]
     values: Json = {}
     if newest:
-        definition = (await visit.get(f"{_PROGRAMME}/{newest[0]['slug']}"))["definition"]
+        definition = (await visit.get(api_address("ce-activities", newest[0]["slug"])))["definition"]
         values = {name: definition[name] for name in ("provider", "time_zone", "contact")}
     return _new_page(visit, values)
 
@@ -100,7 +101,7 @@ async def add_ce_activity(visit: Reader) -> Response:
         await _send(visit, slug if _is_slug(slug) else "new-activity", definition, 0, form.key)
     except ApiProblem as problem:
         return _new_page(visit, typed, _shown(problem))
-    return visit.redirect(f"/staff/ce-activities/{slug}", "saved")
+    return visit.redirect(staff_address("ce-activities", slug), "saved")
 
 
 def _is_slug(text: str) -> bool:
@@ -108,7 +109,7 @@ def _is_slug(text: str) -> bool:
 
 
 async def _send(visit: Visit, slug: str, definition: Mapping[str, Any], base: int, key: str | None) -> Answer:
-    return await visit.send("PUT", f"{_PROGRAMME}/{slug}?base={base}", definition, key=key)
+    return await visit.send("PUT", f"{api_address('ce-activities', slug)}?base={base}", definition, key=key)
 
 
 def _shown(problem: ApiProblem) -> ApiProblem:
@@ -141,7 +142,7 @@ async def show_section(visit: Reader, slug: str, name: str) -> Response:
 async def _section(visit: Visit, slug: str, name: str) -> tuple[Section, Mapping[str, Any]]:
     if name not in BY_NAME:
         raise ApiProblem.not_found()
-    return BY_NAME[name], await visit.get(f"{_PROGRAMME}/{slug}")
+    return BY_NAME[name], await visit.get(api_address("ce-activities", slug))
 
 
 def _section_page(
@@ -180,7 +181,7 @@ async def save_section(visit: Reader, slug: str, name: str) -> Response:
     except ApiProblem as problem:
         return _section_page(visit, section, current, definition, base=base, problem=_shown(problem))
     notice = "saved" if answer.document["is_new"] else "nothing_changed"
-    here = f"/staff/ce-activities/{slug}"
+    here = staff_address("ce-activities", slug)
     return visit.redirect(f"{here}/edit/{name}" if form.text("next") == "stay" else here, notice)
 
 
@@ -210,7 +211,7 @@ async def add_yaml(visit: Reader) -> Response:
 @router.get("/{slug}/yaml")
 async def show_yaml(visit: Reader, slug: str, version: str = "") -> Response:
     """A definition as text, in one of its versions."""
-    current = await visit.get(f"{_PROGRAMME}/{slug}", version=version)
+    current = await visit.get(api_address("ce-activities", slug), version=version)
     view = YamlForm(slug, current["title"], current["yaml"], current["version"], current["shown_version"], ())
     return visit.page("staff/ce_activities/yaml.html", view=view)
 
@@ -219,7 +220,7 @@ async def show_yaml(visit: Reader, slug: str, version: str = "") -> Response:
 async def save_yaml(visit: Reader, slug: str) -> Response:
     """Save a definition as it is written."""
     form = await visit.form()
-    current = await visit.get(f"{_PROGRAMME}/{slug}")
+    current = await visit.get(api_address("ce-activities", slug))
     view = YamlForm(slug, current["title"], _text(form), _base(form), None, ())
     return await _save_yaml(visit, form, view, slug)
 
@@ -229,7 +230,7 @@ def _text(form: Form) -> str:
 
 
 async def _save_yaml(visit: Visit, form: Form, view: YamlForm, slug: str) -> Response:
-    path = f"{_PROGRAMME}/{slug}?base={view.base}"
+    path = f"{api_address('ce-activities', slug)}?base={view.base}"
     try:
         answer = await visit.send_text("PUT", path, view.yaml, _YAML, key=form.key)
     except ApiProblem as problem:
@@ -237,7 +238,7 @@ async def _save_yaml(visit: Visit, form: Form, view: YamlForm, slug: str) -> Res
         view = YamlForm(view.slug, view.title, view.yaml, view.base, None, mistakes)
         return visit.page("staff/ce_activities/yaml.html", status=problem.status, view=view)
     notice = "saved" if answer.document["is_new"] else "nothing_changed"
-    return visit.redirect(f"/staff/ce-activities/{slug}", notice)
+    return visit.redirect(staff_address("ce-activities", slug), notice)
 
 
 def _mistakes(problem: ApiProblem, lines: Sequence[str]) -> list[Mistake]:
