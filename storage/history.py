@@ -54,6 +54,9 @@ class AccountName:
 
 _ENTRY: Final = "SELECT stream, seq, recorded_at, body, body_hash, hash FROM audit_events e"
 _OF_STREAM: Final = text(f"{_ENTRY} WHERE stream = :stream AND seq > :after ORDER BY seq LIMIT :limit")
+_NEWEST_OF_STREAM: Final = text(
+    f"{_ENTRY} WHERE stream = :stream AND (:after = 0 OR seq < :after) ORDER BY seq DESC LIMIT :limit"
+)
 _ACTORS: Final = text(
     "SELECT id FROM accounts WHERE lower(email) = lower(:actor) UNION ALL"
     " SELECT encode(convert_to(substr(:written, 2, length(:written) - 2), 'UTF8'), 'escape')"
@@ -74,6 +77,11 @@ _CONDITIONS: Final = {
 async def of_stream(connection: AsyncConnection, stream: str, after: int, limit: int) -> list[TrailEntry]:
     """Entries of a stream in their order, those that follow number ``after``."""
     return await _entries(connection, _OF_STREAM, {"stream": stream, "after": after, "limit": limit})
+
+
+async def newest_of_stream(connection: AsyncConnection, stream: str, after: int, limit: int) -> list[TrailEntry]:
+    """Entries of a stream, the newest first, those before number ``after``; from the end when that is 0."""
+    return await _entries(connection, _NEWEST_OF_STREAM, {"stream": stream, "after": after, "limit": limit})
 
 
 async def search(connection: AsyncConnection, wanted: TrailFilter) -> list[TrailEntry]:

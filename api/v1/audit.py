@@ -1,6 +1,6 @@
 """The audit trail: a claim's for staff, the whole of it for auditors, and its newest checkpoint for anyone."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -51,18 +51,24 @@ async def show_claims_entries(
     services: ServicesOf,
     limit: Limit = 50,
     after: After = 0,
+    *,
+    order: Literal["oldest", "newest"] = "oldest",
 ) -> Response:
-    """A claim's entries in full, oldest first: who, what before and after, by which rule, on what evidence; hashes."""
-    policy, entries = await _entries_of(services, claim_id, after, limit)
+    """A claim's entries in full: who, what before and after, by which rule, on what evidence; hashes.
+
+    `order` says which come first.
+    """
+    policy, entries = await _entries_of(services, claim_id, after, limit, is_newest_first=order == "newest")
     return await _page(services, entries, limit, policy.time_zone, lambda last: last.seq)
 
 
 async def _entries_of(
-    services: Services, claim_id: str, after: int, limit: int
+    services: Services, claim_id: str, after: int, limit: int, *, is_newest_first: bool = False
 ) -> tuple[CEActivityPolicy, list[TrailEntry]]:
     view = await any_claim(services, claim_id)
     stream = claim_stream(view.id)
-    entries = await services.database.statements(lambda c: history.of_stream(c, stream, after, limit + 1))
+    read = history.newest_of_stream if is_newest_first else history.of_stream
+    entries = await services.database.statements(lambda c: read(c, stream, after, limit + 1))
     return await services.policies.get(view.version_id), entries
 
 

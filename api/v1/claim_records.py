@@ -17,6 +17,7 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.bodies import MAXIMUM_REASON_LENGTH, Body, ReasonRequest
 from api.v1.certificates import sending_of_link
+from api.v1.claiming import SessionSearch, sessions_page
 from api.v1.once import answer_once
 from api.v1.steps import StaffDesk, any_claim, json_response
 from api.views import submission_json, time_json
@@ -135,6 +136,17 @@ async def list_submissions(
     names = await names_of(services, {each.actor for each in shown})
     data = [{**submission_json(each.view), "actor": actor_json(each.actor, names)} for each in shown]
     return json_response({"data": data, "has_more": has_more, "next": shown[-1].view.id if has_more else None})
+
+
+@router.get("/sessions", response_model=answers.SessionList)
+async def list_sessions(
+    claim_id: str,
+    principal: Office,  # noqa: ARG001  # only the office comes this far
+    services: ServicesOf,
+    wanted: Annotated[SessionSearch, Query()],
+) -> Response:
+    """The sessions of a claim's meeting in the programme's order, with what its learner claims for each."""
+    return await sessions_page(services, await any_claim(services, claim_id), wanted)
 
 
 @router.get("/emails", response_model=EmailsOfClaim)

@@ -28,6 +28,7 @@ from domain.submissions import (
     StatementChosen,
     StatementFinalized,
 )
+from storage.queries import ClaimView
 
 router = APIRouter(prefix="/v1/claims/{claim_id}", tags=["steps"], responses=answers.PROBLEMS | answers.TAKEN)
 
@@ -66,7 +67,11 @@ async def list_sessions(
     wanted: Annotated[SessionSearch, Query()],
 ) -> Response:
     """The sessions of my meeting in the programme's order, with what I claim for each."""
-    view = await own_claim(services, principal, claim_id)
+    return await sessions_page(services, await own_claim(services, principal, claim_id), wanted)
+
+
+async def sessions_page(services: Services, view: ClaimView, wanted: SessionSearch) -> Response:
+    """A page of the sessions of a claim's meeting, with what is claimed for each."""
     policy = await services.policies.get(view.version_id)
     codes = [session.code for session in policy.sessions]
     if wanted.after is not None and wanted.after not in codes:

@@ -133,6 +133,16 @@ async def add_account(
     return await answer_once(services, head.key, add)
 
 
+@router.get("/{account_id}", response_model=AccountOfStaff)
+async def show_account(account_id: str, principal: Auditor, services: ServicesOf) -> Response:
+    """One account of the office."""
+    known = is_id(account_id, "acc")
+    account = await services.database.statements(lambda c: staff_account(c, account_id)) if known else None
+    if account is None:
+        raise ProblemError("not_found")
+    return json_response(_account_json(account, principal))
+
+
 @router.patch("/{account_id}", response_model=AccountOfStaff)
 async def change_account(
     account_id: str, body: AccountChangeRequest, principal: Administrator, head: EnvelopeOf, services: ServicesOf
