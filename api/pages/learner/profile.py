@@ -23,6 +23,7 @@ router = APIRouter(include_in_schema=False)
 Json = Mapping[str, Any]
 
 _NAMES: Final = ("given_name", "family_name", "credentials")
+_OFTEN_ASKED: Final = ("npi", "license_number", "employee_id")
 _SLUG: Final = re.compile(r"/ce-activities/([a-z0-9-]{1,80})(?:[/?].*)?")
 _LONGEST: Final = 1000
 
@@ -41,7 +42,7 @@ class IdentifierField:
 
 @dataclass(frozen=True, slots=True)
 class ProfilePage:
-    """The form of a profile. ``shown`` identifiers are required or known; ``others`` may be added.
+    """The form of a profile. ``shown`` identifiers are required, known or often asked for; ``others`` may be added.
 
     ``required`` names the fields that everyone has to fill in, or that ``ce_activity`` asks for.
     """
@@ -183,13 +184,13 @@ async def _render(
     required = _required(ce_activity)
     known = {**{name: profile[name] or "" for name in (*_NAMES, "profession", "time_zone")}, **profile["identifiers"]}
     values = _typed(form) if form else known
-    kinds = [kind for kind in IDENTIFIERS if kind in required or known.get(kind) or (form and form.text(kind))]
+    shown = {*required, *_OFTEN_ASKED, *(name for name, value in {**known, **values}.items() if value)}
     view = ProfilePage(
         email=profile["email"],
         values=values,
         required=required,
-        shown=[_identifier(kind, values, required) for kind in kinds],
-        others=[_identifier(kind, values, required) for kind in IDENTIFIERS if kind not in kinds],
+        shown=[_identifier(kind, values, required) for kind in IDENTIFIERS if kind in shown],
+        others=[_identifier(kind, values, required) for kind in IDENTIFIERS if kind not in shown],
         professions=PROFESSION_WORDS,
         time_zones=_time_zones(),
         is_new=profile["is_new"],
