@@ -10,13 +10,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.learner.steps import claim_address
-from api.pages.visit import ApiProblem, Reader, Visit, Visitor
+from api.pages.visit import NEXT_COOKIE, ApiProblem, Reader, Visit, Visitor
 from api.pages.wording import problem_words, profile_words
 
 router = APIRouter(include_in_schema=False)
 
 Json = Mapping[str, Any]
 _AT_ONCE: Final = 50
+_REMEMBERED_SECONDS: Final = 3600
 _CODE: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -82,6 +83,14 @@ async def _render(visit: Visit, slug: str, code: str, error: str = "", status: i
 async def sign_in_to_claim(visit: Reader, slug: str, code: str = "") -> Response:
     """Where the button of somebody who is not signed in leads: to sign in, and then back to the activity."""
     return visit.redirect(_address(slug, code))
+
+
+@router.get("/ce-activities/{slug}/profile")
+async def complete_profile(visit: Reader, slug: str, code: str = "") -> Response:
+    """Lead to my profile, and remember the activity that I came for."""
+    response = visit.redirect("/profile")
+    visit.set_cookie(response, NEXT_COOKIE, _address(slug, code), _REMEMBERED_SECONDS)
+    return response
 
 
 def _address(slug: str, code: str) -> str:

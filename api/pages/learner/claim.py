@@ -116,7 +116,8 @@ async def _step(visit: Visit, claim_id: str, sending: Awaitable[Answer], shown: 
 
 
 def _errors(problem: ApiProblem, zone: str) -> dict[str, str]:
-    named = {name: field_words(error["code"]) for name, error in problem.errors_by_field().items() if name}
+    wrong = problem.errors_by_field()
+    named = {name: field_words("units_format" if name == "units" else wrong[name]["code"]) for name in wrong if name}
     return named or {"form": problem_words(problem.document, zone)}
 
 

@@ -113,10 +113,15 @@ class ClaimPage:
 _SOON: Final = frozenset({WaitingFor.GRADING, WaitingFor.CERTIFICATE})
 
 
-def claim_page(claim: Json, own_zone: str | None, *, wanted: str = "", **shown: Any) -> ClaimPage:
-    """Make the page of a claim; ``wanted`` is the step whose form is asked for, if it can be taken now."""
+def claim_page(
+    claim: Json, own_zone: str | None, *, wanted: str = "", is_undecided: bool = False, **shown: Any
+) -> ClaimPage:
+    """Make the page of a claim; ``wanted`` is the step whose form is asked for, if it can be taken now.
+
+    While a step that was taken is undecided there is no form.
+    """
     forms = {each["action"]: each.get("form") or {} for each in claim["next_actions"]}
-    step = _step_of(claim, forms, wanted)
+    step = "waiting" if is_undecided else _step_of(claim, forms, wanted)
     return ClaimPage(
         claim=claim,
         own_zone=own_zone,
@@ -126,6 +131,7 @@ def claim_page(claim: Json, own_zone: str | None, *, wanted: str = "", **shown: 
         steps=[_row(each) for each in claim["progress"]["steps"]],
         waiting_words=WAITING_WORDS[claim["waiting_for"]],
         seconds_left=seconds_until(claim["waiting_until"]) if claim["waiting_for"] == WaitingFor.GRADING else None,
+        is_undecided=is_undecided,
         **shown,
     )
 
@@ -134,7 +140,7 @@ def _step_of(claim: Json, forms: Mapping[str, Json], wanted: str) -> str:
     steps = [action for action in forms if action not in _BESIDE]
     if wanted in steps:
         return wanted
-    if claim["stage"] in CLOSED_STAGES or Action.VIEW_CERTIFICATE in forms:
+    if claim["waiting_for"] == WaitingFor.NOTHING or Action.VIEW_CERTIFICATE in forms:
         return "closed"
     preferred = [action for action in _FIRST if action in steps]
     return next(iter((*preferred, *steps)), "waiting")

@@ -66,7 +66,8 @@ async def show_home(visit: Visitor) -> Response:
     profile = await visit.get("/v1/me")
     offered = (await visit.get("/v1/ce-activities", limit=_AT_ONCE))["data"]
     available = [each for each in offered if each["claim"] is None]
-    return visit.page("learner/home.html", home=home_of(claims, available, profile["time_zone"]))
+    home = home_of(claims, available, profile["time_zone"])
+    return visit.remember_section(visit.page("learner/home.html", home=home), home.acronym)
 
 
 async def _claims(visit: Visit) -> list[Json]:

@@ -150,9 +150,8 @@ async def claim_session(visit: Reader, claim_id: str, code: str) -> Response:
 
 def _errors(problem: ApiProblem, questions: Sequence[Json], claim: Json) -> dict[str, str]:
     zone = claim["ce_activity"]["time_zone"]
-    units = problem.errors_by_field().get("units")
-    if units is not None:
-        return {"units": field_words(units["code"])}
+    if "units" in problem.errors_by_field():
+        return {"units": field_words("units_format")}
     if problem.code.startswith("credit_"):
         return {"units": problem_words(problem.document, zone)}
     return errors_of(problem, questions, zone)
