@@ -6,6 +6,7 @@ against a PostgreSQL that the compose file's own script prepared and a namespace
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -78,7 +79,7 @@ class Machine:
     """This machine in the place of the compose file's network: each name and path in it stands for one of ours."""
 
     def __init__(self, folder: Path, postgres: EmbeddedPostgres, temporal_address: str) -> None:
-        self.secrets, self.keys = folder / "secrets", folder / "keys"
+        self.secrets, self.keys, self.log = folder / "secrets", folder / "keys", folder / "log"
         self.api, self.metrics, self.sdk = (ports.next_free(18_000) for _ in range(3))
         subprocess.run([ROOT / "bin/make-secrets", self.secrets], check=True, capture_output=True)
         self._replaced = {
@@ -118,15 +119,15 @@ class Machine:
     @contextmanager
     def started(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
         service = OURS[name]
-        process = subprocess.Popen(
-            self.command(service["command"]), env=self.environment(service), cwd=self.secrets,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        command, environment = self.command(service["command"]), self.environment(service)
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(command, env=environment, cwd=self.secrets, stdout=log, stderr=log)
         try:
             yield process
         finally:
             process.terminate()
-            assert process.wait(35) == 0
+            # The API's server ends itself by the signal that it was sent, once everything is closed.
+            assert process.wait(35) in (0, -signal.SIGTERM)
 
     def wait_until_healthy(self, name: str) -> str:
         """Run the service's own health check until it succeeds; answers what it printed."""
@@ -138,7 +139,7 @@ class Machine:
             if checked.returncode == 0:
                 return checked.stdout
             time.sleep(0.2)
-        raise AssertionError(f"{name} did not become healthy: {checked.stdout}")
+        raise AssertionError(f"{name} did not become healthy: {checked.stdout}{self.log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")
