@@ -25,11 +25,12 @@ from domain.submissions import (
     Submission,
     SubmissionKind,
 )
-from domain.turns import LEARNER_STEPS, refusal_by_turn
+from domain.turns import ENDS_WITH_DEADLINE, refusal_by_turn
 
 NO_EVIDENCE: Final = Evidence()
 
-_ENDS_WITH_DEADLINE: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
+# Received in time, these find the claim as it was before its deadline.
+_FITS_BEFORE_DEADLINE: Final = ENDS_WITH_DEADLINE | {SubmissionKind.REOPENING}
 
 
 def decide(
@@ -48,7 +49,7 @@ def decide(
 def _reopened_if_due(facts: ClaimFacts, submission: Submission) -> ClaimFacts:
     """An expired claim goes on when staff extend its deadline, or when a step turns up that was received in time."""
     is_in_time = facts.due_at is None or submission.received_at <= facts.due_at
-    is_timely_step = submission.kind in _ENDS_WITH_DEADLINE and is_in_time
+    is_timely_step = submission.kind in _FITS_BEFORE_DEADLINE and is_in_time
     if facts.closed_as is Stage.EXPIRED and (submission.kind is SubmissionKind.EXTENSION or is_timely_step):
         return replace(facts, closed_as=None)
     return facts

@@ -68,10 +68,14 @@ _REQUIREMENT_KINDS: Final[Mapping[SubmissionKind, str]] = {
 }
 _CHANGES_CREDIT: Final = frozenset({SubmissionKind.STATEMENT, SubmissionKind.SESSION, SubmissionKind.CREDIT})
 LEARNER_STEPS: Final = frozenset(_STAGES_OF_KIND) - {SubmissionKind.OPENING, SubmissionKind.WITHDRAWAL}
-_NEEDS_TIME: Final = frozenset(
-    {SubmissionKind.HOLD, SubmissionKind.WAIVER, SubmissionKind.DENIAL, SubmissionKind.STAFF_WITHDRAWAL}
-)
 KEPT_WHILE_HELD: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
+# What is no longer possible once the deadline has passed.
+ENDS_WITH_DEADLINE: Final = KEPT_WHILE_HELD | {
+    SubmissionKind.HOLD,
+    SubmissionKind.WAIVER,
+    SubmissionKind.DENIAL,
+    SubmissionKind.STAFF_WITHDRAWAL,
+}
 
 
 def refusal_by_turn(policy: CEActivityPolicy, facts: ClaimFacts, submission: Submission) -> Refused | None:
@@ -107,7 +111,7 @@ def refusal_of_office_work(facts: ClaimFacts, kind: SubmissionKind, stage: Stage
     """
     if kind is SubmissionKind.HOLD and facts.is_held:
         return Refused(RefusalCode.ON_HOLD, {"stage": stage})
-    if is_late and kind in _NEEDS_TIME:
+    if is_late and kind in ENDS_WITH_DEADLINE:
         return deadline_passed(facts)
     is_underway, is_ended = stage in STAGES_UNDERWAY, is_late or stage in CLOSED_STAGES - {Stage.COMPLETED}
     is_due = {

@@ -164,10 +164,9 @@ def test_after_its_deadline_a_claim_is_extended_first_whether_its_timer_has_fire
     for facts in (LEARNER, EXPIRED):
         refusal = refused(A, facts, body, LATE)
         assert (refusal.code, refusal.details) == (RefusalCode.DEADLINE_PASSED, {"due_at": DUE_AT.isoformat()})
+        assert accepted(A, facts, body, DUE_AT).closed_as is not Stage.EXPIRED, "what was received in time counts"
         extended = accepted(A, facts, EXTEND, LATE)
         assert accepted(A, extended, body, LATE) != extended
-    no_deadline = replace(EXPIRED, due_at=None)
-    assert refused(A, no_deadline, body).details == {}
 
 
 @pytest.mark.parametrize(
@@ -267,7 +266,7 @@ def test_only_laurel_makes_certificates_and_only_a_release_ends_a_hold(facts: Cl
     assert (refusal.code, refusal.details) == (RefusalCode.NOT_RESOLVABLE, {"attention": facts.attention})
 
 
-@pytest.mark.parametrize("stage", [Stage.WITHDRAWN, Stage.DENIED, Stage.EXPIRED])
+@pytest.mark.parametrize("stage", [Stage.WITHDRAWN, Stage.DENIED])
 def test_an_ended_claim_goes_on_where_it_was(stage: Stage) -> None:
     proved = replace(LEARNER, participation="code")
     assert accepted(A, replace(proved, closed_as=stage), REOPEN) == proved
@@ -302,7 +301,8 @@ def test_a_claim_is_reopened_after_its_deadline_with_a_new_day() -> None:
     assert accepted(A, LEARNER, replace(REOPEN, due_on=date(2026, 9, 30)), LATE) == reopened, "its timer is late"
     earlier = refused(A, EXPIRED, replace(REOPEN, due_on=date(2026, 8, 1)), LATE)
     assert earlier.code is RefusalCode.DEADLINE_NOT_LATER
-    assert accepted(A, replace(EXPIRED, due_at=None), REOPEN, LATE).closed_as is None
+    in_time = replace(REOPEN, due_on=date(2026, 9, 30))
+    assert refused(A, EXPIRED, in_time, DUE_AT).code is RefusalCode.WRONG_STATE, "it was open when this was received"
 
 
 @pytest.mark.parametrize("facts", [LEARNER, HELD, AWARDED, COMPLETED, replace(AWARDED, closed_as=Stage.EXPIRED)])
@@ -324,7 +324,6 @@ ALWAYS = {"extend", "hold", "waive", "withdraw", "deny"}
         (UNMADE, {"retry"}),
         (AWARDED, set()),
         (COMPLETED, set()),
-        (EXPIRED, {"extend", "reopen"}),
         (WITHDRAWN, {"reopen"}),
     ],
 )
@@ -335,6 +334,11 @@ def test_what_staff_may_do_is_what_they_would_not_be_refused_for(facts: ClaimFac
         if kind in bodies:
             is_refused = hasattr(decided(A, facts, bodies[kind]), "code")
             assert is_refused is (action not in actions), action
+
+
+def test_an_expired_claim_is_extended_or_opened_again_whether_its_timer_has_fired_or_not() -> None:
+    for facts in (LEARNER, EXPIRED):
+        assert set(possible_actions(A, facts, LATE)) == {OperatorAction.EXTEND, OperatorAction.REOPEN}
 
 
 def test_every_action_of_staff_is_a_kind_of_its_own() -> None:

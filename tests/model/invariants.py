@@ -61,6 +61,7 @@ INVARIANTS: Final = {
     "a badge proves one claim only": """
         SELECT c.id FROM claims c LEFT JOIN roster_entries r ON r.claim_id = c.id AND NOT r.is_group
          WHERE c.id = ANY(:claims) AND c.participation_method = 'badge_id' AND r.id IS NULL
+           AND c.stage <> 'withdrawn'
     """,
 }
 

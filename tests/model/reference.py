@@ -31,27 +31,25 @@ from domain.policy import (
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
+    ClaimReopened,
     CreditClaimed,
     DeadlineExtended,
     DisclosuresAcknowledged,
     EvaluationCompleted,
-    ExtensionRefused,
-    ExtensionRequested,
     Opening,
     ParticipationStated,
     ProgressReported,
+    RequirementWaived,
     SessionClaimed,
     StatementChosen,
     StatementFinalized,
     SubmissionBody,
     Withdrawal,
 )
+from tests.model import reference_office as office
+from tests.model.reference_office import ENDED, UNDERWAY, WAITS
 
-WAITS = {"verifying_participation", "awaiting_statement", "awaiting_disclosures", "awaiting_content", "awaiting_test"}
-WAITS |= {"awaiting_evaluation", "awaiting_window", "ready_to_claim", "awaiting_finalization"}
-UNDERWAY = WAITS | {"grading"}
 AWARDED = {"awarding", "issuing", "completed"}
-ENDED = {"completed", "expired", "denied", "withdrawn"}
 CLAIMING = {"ready_to_claim", "awaiting_finalization"}
 STEPS: dict[type[SubmissionBody], tuple[type[Requirement] | None, set[str]]] = {
     Opening: (None, UNDERWAY | AWARDED - ENDED),
@@ -112,10 +110,11 @@ class Rosters:
 
 @dataclass
 class Attempt:
-    """One try at the test; the result is known after the grading delay."""
+    """One try at the test; the result is known after the grading delay, or when somebody has seen it."""
 
     answered_at: datetime | None = None
     is_right: bool = False
+    is_known: bool = False
 
 
 @dataclass
@@ -141,7 +140,12 @@ class ReferenceClaim:
     awards: list[tuple[str, Decimal]] = field(default_factory=list)
     is_told: bool = False
     is_time_asked: bool = False
-    is_withdrawn: bool = False
+    ended: str | None = None
+    is_held: bool = False
+    waived: frozenset[str] = frozenset()
+    attempts_added: int = 0
+    kept: list[tuple[SubmissionBody, datetime, str]] = field(default_factory=list)
+    settled: list[tuple[str, set[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         window, zone = self.policy.claim_window, self.policy.time_zone
@@ -166,20 +170,23 @@ class ReferenceClaim:
             "final": self.is_final,
             "award": self.awards[-1] if self.awards else None,
             "time_asked": self.is_time_asked,
+            "held": self.is_held,
+            "waived": self.waived,
         }
 
     def stage(self, at: datetime) -> str:
-        """Where the claim is. What waits for the learner ends with the deadline."""
+        """Where the claim is. What waits for the learner ends with the deadline, unless the office holds it."""
         stage = self._stage_before_deadline(at)
-        return "expired" if stage in WAITS and self.due is not None and at > self.due else stage
+        is_late = self.due is not None and at > self.due and not self.is_held
+        return "expired" if stage in WAITS and is_late else stage
 
     def _stage_before_deadline(self, at: datetime) -> str:
-        if self.is_withdrawn:
-            return "withdrawn"
+        if self.ended:
+            return self.ended
         if self.awards:
             return "completed" if self.is_told else "issuing" if self.policy.certificate.is_here else "awarding"
-        for requirement in filter(self._applies, self.policy.requirements):
-            stage = self._stage_of_missing(requirement, at)
+        for requirement in filter(self.applies, self.policy.requirements):
+            stage = self.stage_of_missing(requirement, at)
             if stage is not None:
                 return stage
         if self.credit is not None:
@@ -188,8 +195,10 @@ class ReferenceClaim:
         is_open = opens_on is None or at >= clock_shows(opens_on, time(), self.policy.time_zone)
         return "ready_to_claim" if is_open else "awaiting_window"
 
-    def _stage_of_missing(self, requirement: Requirement, at: datetime) -> str | None:
-        """The stage that waits for a requirement; None when it is met, or is asked for with the claim."""
+    def stage_of_missing(self, requirement: Requirement, at: datetime) -> str | None:
+        """The stage that waits for a requirement; None when it is met or waived, or is asked for with the claim."""
+        if requirement.kind in self.waived:
+            return None
         match requirement:
             case Participation() if self.way is None:
                 return "verifying_participation"
@@ -197,54 +206,61 @@ class ReferenceClaim:
                 return "awaiting_statement"
             case Disclosures() if not self.is_disclosed:
                 return "awaiting_disclosures"
-            case Content() if not any(self.earned(offer) for offer in self._offers()):
+            case Content() if not any(self.earned(offer) for offer in self.offers()):
                 return "awaiting_content"
             case PostTest():
-                return self._stage_of_test(requirement, at)
+                return self.stage_of_test(at)
             case Evaluation(asked="before_claim") if not self.is_evaluated:
                 return "awaiting_evaluation"
         return None
 
-    def _stage_of_test(self, test: PostTest, at: datetime) -> str | None:
+    def stage_of_test(self, at: datetime) -> str | None:
         results = [self._result(attempt, at) for attempt in self.attempts]
         if True in results:
             return None
         if results and results[-1] is None and self.attempts[-1].answered_at is not None:
             return "grading"
-        is_over = test.attempts_allowed is not None and results.count(False) >= test.attempts_allowed
-        return "denied" if is_over else "awaiting_test"
+        return "denied" if self.is_exhausted(at) else "awaiting_test"
+
+    def is_exhausted(self, at: datetime) -> bool:
+        test = self.policy.post_test
+        allowed = test.attempts_allowed if test and test.kind not in self.waived else None
+        results = [self._result(attempt, at) for attempt in self.attempts]
+        return allowed is not None and results.count(False) >= allowed + self.attempts_added
 
     def _result(self, attempt: Attempt, at: datetime) -> bool | None:
         test = self.policy.post_test
         if test is None or attempt.answered_at is None:
             return None
-        return attempt.is_right if at >= attempt.answered_at + timedelta(seconds=test.grading_seconds) else None
+        is_due = attempt.is_known or at >= attempt.answered_at + timedelta(seconds=test.grading_seconds)
+        return attempt.is_right if is_due else None
 
     # What applies to this learner.
 
-    def _format(self) -> str:
+    def learning_format(self) -> str:
         options = self.policy.participation.options if self.policy.participation else ()
         return next((o.format for o in options if o.code == self.way and o.format), self.policy.format)
 
-    def _applies(self, part: Requirement | CreditOffer) -> bool:
+    def applies(self, part: Requirement | CreditOffer) -> bool:
         formats = getattr(part, "formats", ())
-        return not formats or self._format() in formats
+        return not formats or self.learning_format() in formats
 
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the learner may still choose how they took part."""
-        return self.policy.participation is not None and self.way is None
+        asked = self.policy.participation
+        return asked is not None and self.way is None and asked.kind not in self.waived
 
-    def _offers(self) -> list[CreditOffer]:
-        return [offer for offer in self.policy.credit if self._is_open() or self._applies(offer)]
+    def offers(self) -> list[CreditOffer]:
+        return [offer for offer in self.policy.credit if self.is_open() or self.applies(offer)]
 
     def _evaluation(self, *asked: str) -> Evaluation | None:
         all_of_them = (each for each in self.policy.requirements if isinstance(each, Evaluation))
-        return next((each for each in all_of_them if each.asked in asked and self._applies(each)), None)
+        return next((each for each in all_of_them if each.asked in asked and self.applies(each)), None)
 
     def earned(self, offer: CreditOffer) -> Decimal:
         """The most that this learner may claim of an offer so far."""
-        content = next((c for c in self.policy.requirements if isinstance(c, Content) and self._applies(c)), None)
-        if content is None:
+        content = next((c for c in self.policy.requirements if isinstance(c, Content) and self.applies(c)), None)
+        if content is None or content.kind in self.waived:
             return offer.designated_units
         seconds = [min(len(self.watched.get(i.code, ())), 60 * i.minutes) for i in content.items]
         if sum(seconds) == sum(60 * item.minutes for item in content.items):
@@ -266,8 +282,23 @@ class ReferenceClaim:
         """The learner has the certificate, or was told of the award."""
         self.is_told = bool(self.awards)
 
-    def send(self, body: SubmissionBody, at: datetime) -> set[str]:
-        """Every reason for which this does not count; it counted when there is none."""
+    def send(self, body: SubmissionBody, at: datetime, name: str = "") -> set[str] | None:
+        """Every reason for which this does not count, so that it counts when there is none; None while it is kept.
+
+        What the office holds back is ``settled`` by the act that ends the hold, under the name that it was sent with.
+        """
+        if self.is_held and not isinstance(body, office.AT_ONCE):
+            self.kept.append((body, at, name))
+            return None
+        reasons = self._decide(body, at)
+        if not self.is_held and self.kept:
+            for attempt in self.attempts:
+                attempt.is_known = self._result(attempt, at) is not None
+            kept, self.kept = self.kept, []
+            self.settled = [(name, self._decide(body, at)) for body, at, name in kept]
+        return reasons
+
+    def _decide(self, body: SubmissionBody, at: datetime) -> set[str]:
         reasons = self._turn(body, at) or self._content(body, at)
         if not reasons:
             self._apply(body, at)
@@ -278,15 +309,13 @@ class ReferenceClaim:
             self.wrong_tries.append(at)
         return reasons
 
+    def end(self, how: str) -> None:
+        self.ended, self.is_held = how, False
+
     def _turn(self, body: SubmissionBody, at: datetime) -> set[str]:
         stage = self.stage(at)
-        match body:
-            case ExtensionRequested():
-                return set() if self.due and stage in UNDERWAY | {"expired"} else {"wrong_state"}
-            case DeadlineExtended():
-                return set() if stage in UNDERWAY | {"expired"} else {"wrong_state"}
-            case ExtensionRefused():
-                return set() if self.is_time_asked else {"wrong_state"}
+        if isinstance(body, office.AT_ONCE) and not isinstance(body, Opening):
+            return office.turn(self, body, stage)
         if stage == "expired":
             return {"deadline_passed"}
         if not self._has_step(body):
@@ -298,26 +327,24 @@ class ReferenceClaim:
         kind = STEPS[type(body)][0]
         if isinstance(body, SessionClaimed):
             return bool(self.policy.sessions)
-        here = [each for each in self.policy.requirements if self._is_open() or self._applies(each)]
+        here = [each for each in self.policy.requirements if self.is_open() or self.applies(each)]
         return kind is None or any(isinstance(r, kind) and getattr(r, "asked", "") != "per_session" for r in here)
 
     def _is_done(self, body: SubmissionBody, at: datetime) -> bool:
         match body:
             case ParticipationStated():
-                return self.way is not None
+                return self.way is not None or "participation" in self.waived
             case DisclosuresAcknowledged():
-                return self.is_disclosed
+                return self.is_disclosed or "disclosures" in self.waived
             case AttemptStarted() | AnswersGiven():
-                return any(self._result(attempt, at) for attempt in self.attempts)
+                return "post_test" in self.waived or any(self._result(each, at) for each in self.attempts)
             case EvaluationCompleted():
-                return self.is_evaluated
+                return self.is_evaluated or "evaluation" in self.waived
         return False
 
     def _out_of_turn(self, body: SubmissionBody, stage: str, is_done: bool) -> set[str]:
-        if stage == "denied":
-            return {"attempts_exhausted"}
-        if stage == "withdrawn":
-            return {"wrong_state"}
+        if stage in ("denied", "withdrawn"):
+            return {"attempts_exhausted", "wrong_state"}
         if isinstance(body, (*CHANGES_CREDIT, StatementFinalized)) and self.awards:
             return {"finalized" if self.is_final else "already_claimed"}
         if self.awards:
@@ -356,7 +383,11 @@ class ReferenceClaim:
             case StatementFinalized():
                 return set() if body.is_confirmed else {"confirmation_required"}
             case DeadlineExtended():
-                return self._wrong_extension(body.due_on, at)
+                return self.wrong_extension(body.due_on, at)
+            case RequirementWaived():
+                return office.wrong_waiver(self, body.requirement, at)
+            case ClaimReopened():
+                return office.wrong_reopening(self, body, at)
         return set()
 
     def _wrong_proof(self, body: ParticipationStated, at: datetime) -> set[str]:
@@ -387,7 +418,7 @@ class ReferenceClaim:
 
     def eligible(self, credit_type: str) -> tuple[CreditOffer | None, set[str]]:
         """The offer of a type that this learner may claim, and why not if they may not."""
-        for offer in self._offers():
+        for offer in self.offers():
             rule, audiences = rule_of(offer), {"P": "pharmacist", "T": "pharmacy_technician"}
             letters = {i.code[-1] for i in offer.identifiers if i.code[-2:-1] == "-"}
             is_registered = not letters or self.learner.profession in {audiences[letter] for letter in letters}
@@ -404,7 +435,7 @@ class ReferenceClaim:
             evaluation = self._evaluation("per_session")
             reasons |= _wrong_responses(evaluation, body.responses) if evaluation else {"step_not_required"}
         if body.units is not None:
-            offer = next((each for each in self._offers() if each.credit_type == self.statement), None)
+            offer = next((each for each in self.offers() if each.credit_type == self.statement), None)
             rule = rule_of(offer) if offer else None
             reasons |= self._wrong_units_of(session, body.units, {*self.sessions, session.code}, rule, at)
         return reasons
@@ -439,16 +470,17 @@ class ReferenceClaim:
             reasons.add("attestation_required")
         if body.attestation_version != rule_of(offer).attestation_version:
             reasons.add("attestation_outdated")
-        if self._evaluation("at_claim") and not self.is_evaluated:
+        is_waived = "evaluation" in self.waived
+        if self._evaluation("at_claim") and not (self.is_evaluated or is_waived):
             reasons.add("evaluations_missing")
-        if self._evaluation("per_session") and self.sessions.keys() - self.evaluated_sessions:
+        if self._evaluation("per_session") and not is_waived and self.sessions.keys() - self.evaluated_sessions:
             reasons.add("evaluations_missing")
         return reasons | self._wrong_total(offer, self.sessions, body.units, self.earned(offer), at)
 
     def correct(self, change: CreditChange, at: datetime) -> set[str]:
         """Every reason for which staff may not correct the award like this; it is corrected when there is none."""
         credit_type, units = self.awards[-1]
-        offer = next(each for each in self._offers() if each.credit_type == credit_type)
+        offer = next(each for each in self.offers() if each.credit_type == credit_type)
         sessions = self.sessions if change.sessions is None else dict(change.sessions)
         reasons = self._wrong_total(offer, sessions, change.units, offer.designated_units, at)
         if not reasons and (sessions, self._total(sessions, change.units)) == (self.sessions, units):
@@ -479,12 +511,12 @@ class ReferenceClaim:
         if units is None:
             return {"credit_missing"}
         reasons |= _wrong_amount(units, rule.minimum_units, most, rule.increment)
-        content = next((c for c in self.policy.requirements if isinstance(c, Content) and self._applies(c)), None)
+        content = next((c for c in self.policy.requirements if isinstance(c, Content) and self.applies(c)), None)
         is_whole_only = not rule.allows_partial or (content is not None and not content.allows_partial)
         is_part = not self.policy.sessions and not units.is_nan() and units != offer.designated_units
         return reasons | ({"credit_whole_only"} if is_whole_only and is_part else set())
 
-    def _wrong_extension(self, due_on: date, at: datetime) -> set[str]:
+    def wrong_extension(self, due_on: date, at: datetime) -> set[str]:
         today = at.astimezone(ZoneInfo(self.policy.time_zone)).date()
         if due_on > today + timedelta(days=5 * 366):
             return {"deadline_too_late"}
@@ -507,14 +539,12 @@ class ReferenceClaim:
                 self.attempts[-1] = Attempt(at, is_right)
             case EvaluationCompleted():
                 self.is_evaluated = True
-            case Withdrawal():
-                self.is_withdrawn = True
-            case ExtensionRequested() | ExtensionRefused():
-                self.is_time_asked = isinstance(body, ExtensionRequested)
-            case DeadlineExtended():
-                self.due, self.is_time_asked = day_ends(body.due_on, self.policy.time_zone), False
             case _:
+                office.act(self, body, at)
                 self._apply_claiming(body)
+
+    def move_deadline(self, due_on: date) -> None:
+        self.due, self.is_time_asked = day_ends(due_on, self.policy.time_zone), False
 
     def _apply_claiming(self, body: SubmissionBody) -> None:
         match body:

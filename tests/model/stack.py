@@ -17,12 +17,14 @@ from domain.identifiers import IDENTIFIERS
 from domain.identities import new_id
 from domain.intervals import Watched
 from domain.policy import CEActivityPolicy, Profession
-from domain.submissions import SubmissionBody
+from domain.reasons import ReleaseReason
+from domain.submissions import ClaimReleased, SubmissionBody
 from storage.content_progress import save, watched_by
 from storage.tables import LearnerIdentifierRow, RosterEntryRow
 from tests.claims import TestClaim
 from tests.corrections import asked, row_of
-from tests.model.reference import ENDED, WAITS, Learner, ReferenceClaim, Rosters
+from tests.model.reference import Learner, ReferenceClaim, Rosters
+from tests.model.reference_office import ENDED, WAITS
 from tests.model.steps import Step
 from tests.ways import enrol
 from workflows.contract import correction_workflow_id
@@ -50,8 +52,12 @@ class ModelledClaim:
 
     def receive(self, body: SubmissionBody, at: datetime) -> None:
         """Commit a submission at its time; nobody is told yet."""
-        reasons = self.model.send(body, at)
-        self.expected[self.claim.receive(body, at)] = reasons
+        submission_id = self.claim.receive(body, at)
+        reasons = self.model.send(body, at, submission_id)
+        if reasons is not None:
+            self.expected[submission_id] = reasons
+        self.expected |= dict(self.model.settled)
+        self.model.settled = []
 
     def take(self, step: Step, at: datetime) -> SubmissionBody | None:
         body = step(self.model, at)
@@ -72,7 +78,14 @@ class ModelledClaim:
     async def catch_up(self) -> None:
         """The relay delivers one of those that are left, and the claim finds the others by itself."""
         await self.deliver(self.undecided()[-1:])
-        await self.claim.until(lambda: not self.undecided())
+        kept = {name for _, _, name in self.model.kept}
+        await self.claim.until(lambda: set(self.undecided()) == kept)
+
+    async def release(self, at: datetime) -> None:
+        """The office ends its hold, if there is one, and with it the last doubts."""
+        if self.model.is_held:
+            self.receive(ClaimReleased(ReleaseReason.OTHER, "the end"), at)
+        await self.catch_up()
 
     async def is_told(self) -> None:
         """Wait until a learner who holds an award has heard of it."""
@@ -128,7 +141,8 @@ class ModelledClaim:
             sessions = connection.execute(text(_SESSIONS), {"id": row["id"]}).all()
             evaluated = connection.execute(text(_EVALUATED), {"id": row["id"]}).scalars()
             award = connection.execute(text(_AWARD), {"id": row["id"]}).one_or_none()
-        is_overdue = row["stage"] in WAITS and due is not None and due < at < due + TIMER_FIRED
+        is_held = row["held_at"] is not None
+        is_overdue = row["stage"] in WAITS and due is not None and due < at < due + TIMER_FIRED and not is_held
         return {
             "stage": "expired" if is_overdue else row["stage"],
             "due": due,
@@ -143,6 +157,8 @@ class ModelledClaim:
             "final": row["finalized_at"] is not None,
             "award": tuple(award) if award else None,
             "time_asked": row["extension_requested_at"] is not None,
+            "held": is_held,
+            "waived": frozenset(row["waived"] or ()),
         }
 
     async def assert_same_state(self, skipped: timedelta = timedelta()) -> None:

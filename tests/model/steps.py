@@ -18,9 +18,15 @@ from domain import credit
 from domain.corrections import CreditChange
 from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy
+from domain.progress import StepKind
+from domain.reasons import DenialReason, HoldReason, ReleaseReason, ReopeningReason, WaiverReason
 from domain.submissions import (
     AnswersGiven,
     AttemptStarted,
+    ClaimDenied,
+    ClaimHeld,
+    ClaimReleased,
+    ClaimReopened,
     CreditClaimed,
     DeadlineExtended,
     DisclosuresAcknowledged,
@@ -28,6 +34,7 @@ from domain.submissions import (
     ExtensionRefused,
     ExtensionRequested,
     ParticipationStated,
+    RequirementWaived,
     SessionClaimed,
     StatementChosen,
     StatementFinalized,
@@ -94,9 +101,10 @@ class Right:
     def _claiming(self, claim: ReferenceClaim) -> SubmissionBody:
         """What is still missing when credit may be claimed, or now and then one session more, and then the credit."""
         evaluation, is_each = claim.policy.evaluation, claim.policy.session_evaluation is not None
-        if evaluation and evaluation.asked == "at_claim" and not claim.is_evaluated:
+        is_waived = "evaluation" in claim.waived
+        if evaluation and evaluation.asked == "at_claim" and not (claim.is_evaluated or is_waived):
             return EvaluationCompleted(RESPONSES)
-        missing = claim.sessions.keys() - claim.evaluated_sessions if is_each else set()
+        missing = claim.sessions.keys() - claim.evaluated_sessions if is_each and not is_waived else set()
         if claim.policy.sessions and (missing or not claim.sessions or self.choice % 3 == 0):
             sessions = [each for each in claim.policy.sessions if each.code in missing] or claim.policy.sessions
             session = sessions[self.choice % len(sessions)]
@@ -218,9 +226,33 @@ OFF_BY: Final = st.none() | st.sampled_from([Decimal(text) for text in ("0", "0"
 CLAIM: Final = st.builds(Claim, OFF_BY, CHOICES)
 SESSION: Final = st.builds(ClaimSession, OFF_BY, CHOICES, st.booleans())
 STATEMENT: Final = st.builds(Choose, CHOICES)
+
+
+@dataclass(frozen=True)
+class Reopen:
+    """Let staff open the claim again, with a new last day or without."""
+
+    days: int | None
+
+    def __call__(self, claim: ReferenceClaim, at: datetime) -> SubmissionBody | None:
+        today = at.astimezone(ZoneInfo(claim.policy.time_zone)).date()
+        due_on = None if self.days is None else today + timedelta(days=self.days)
+        return ClaimReopened(ReopeningReason.ENDED_IN_ERROR, "appeal", due_on)
+
+
+HOLD: Final = Send(ClaimHeld(HoldReason.OTHER, "doubts"))
+RELEASE: Final = Send(ClaimReleased(ReleaseReason.CHECKED, "no doubts"))
+WAIVERS: Final = st.builds(
+    lambda kind: Send(RequirementWaived(kind, WaiverReason.OTHER, "on paper")),
+    st.sampled_from([*StepKind, "participation", "disclosures", "content", "post_test", "evaluation"]),
+)
 OFFICE: Final = st.one_of(
     st.builds(Extend, st.sampled_from([-1, 0, 1, 40, 70, 2000])),
     st.sampled_from([Send(ExtensionRequested("illness")), Send(ExtensionRefused("too_late"))]),
+    st.sampled_from([HOLD, RELEASE, RELEASE]),
+    WAIVERS,
+    st.builds(Reopen, st.sampled_from([None, None, 0, 30, 2000])),
+    st.just(Send(ClaimDenied(DenialReason.OTHER, "doubts"))),
 )
 CORRECTION: Final = st.builds(
     CreditChange,

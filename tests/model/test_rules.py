@@ -23,7 +23,8 @@ from domain.intervals import Watched
 from domain.participation import Evidence, RosterMatch
 from domain.policy import CEActivityPolicy, Profession
 from domain.refusals import RefusalCode, Refused
-from domain.submissions import ParticipationStated, ProgressReported, SubmissionBody
+from domain.submissions import ParticipationStated, ProgressReported, SubmissionBody, kind_of
+from domain.turns import waits_for_release
 from tests.domain.played import PlayedClaim, claiming_day
 from tests.model.reference import ReferenceClaim, Rosters
 from tests.model.steps import (
@@ -77,6 +78,8 @@ def state_of(claim: PlayedClaim, at: datetime) -> Mapping[str, Any]:
         "final": facts.is_final,
         "award": credited if facts.is_awarded else None,
         "time_asked": facts.is_extension_requested,
+        "held": facts.is_held,
+        "waived": facts.waived,
     }
 
 
@@ -90,6 +93,7 @@ class ClaimsByTheRules(RuleBasedStateMachine):
         self.at = start_of_day(day, policy.time_zone)
         self.wrong_tries: list[datetime] = []
         self.progress: dict[str, Watched] = {}
+        self.kept: list[tuple[SubmissionBody, datetime]] = []
         self.model = ReferenceClaim(policy, learner, self.at, rosters)
         self.claim = PlayedClaim.opened(policy, Profession(learner.profession), self.at)
         self.claim.facts = replace(self.claim.facts, identifiers=learner.has & IDENTIFIERS.keys())
@@ -99,15 +103,26 @@ class ClaimsByTheRules(RuleBasedStateMachine):
         if body is None:
             return
         reasons = self.model.send(body, self.at)
-        decision = self.claim.send(body, self.at, evidence(self.model.rosters, body, self.wrong_tries))
+        if reasons is None:
+            assert waits_for_release(self.claim.facts, kind_of(body))
+            self.kept.append((body, self.at))
+            return
+        self.decide(body, self.at, reasons)
+        settled, self.model.settled = self.model.settled, []
+        kept, self.kept = (self.kept, []) if settled else ([], self.kept)
+        for (each, at), (_, why) in zip(kept, settled, strict=True):
+            self.decide(each, at, why)
+        # A test may have no grading delay.
+        self.claim.grade_if_due(self.at)
+
+    def decide(self, body: SubmissionBody, at: datetime, reasons: set[str]) -> None:
+        decision = self.claim.send(body, at, evidence(self.model.rosters, body, self.wrong_tries))
         if isinstance(decision, Refused):
             assert decision.code.value in reasons, body
             if decision.code in WRONG and isinstance(body, ParticipationStated) and body.method != "roster":
-                self.wrong_tries.append(self.at)
+                self.wrong_tries.append(at)
         else:
             assert not reasons, body
-        # A test may have no grading delay.
-        self.claim.grade_if_due(self.at)
 
     @rule(step=RIGHT)
     def do_what_is_right(self, step: Step) -> None:

@@ -211,7 +211,7 @@ class Story:
         """Every claim comes to what its model says, now and after a while, and stays so when it hears all again."""
         await self.workers.come()
         for claim in self.claims:
-            await claim.catch_up()
+            await claim.release(self.later(A_MOMENT))
             await claim.deliver([claim.opening])
             await claim.assert_same_state()
             claim.assert_same_outcomes()
