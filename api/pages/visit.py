@@ -54,7 +54,8 @@ class SignInNeededError(Exception):
     """Nobody is signed in in this browser; answered by leading to the sign-in page and back."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: whoever handles an exception sets its traceback, which would fail after the answer and end the connection.
+@dataclass(eq=False)
 class ApiProblem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls it
     """What the API refused. Shown as a page, unless the page that asked shows it beside its form.
 

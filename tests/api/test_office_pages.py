@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine, insert, text
 
 from api.pages.staff.durations import duration_words
@@ -290,6 +291,16 @@ async def test_a_failing_e_mail_says_why_in_plain_words_and_is_sent_now_with_a_r
         )
         assert state.scalar_one() == 0
     assert (await office.post(path, {"reason": "Again.", "key": new_id("key")})).status_code == 409
+
+
+async def test_a_page_that_is_refused_ends_without_an_exception_that_would_end_its_connection(
+    app: FastAPI, coordinator: Person
+) -> None:
+    headers = {"Cookie": f"laurel_session={coordinator.token}", "Accept": "text/html"}
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+        answers = [await client.get(f"/staff/claims/{new_id('clm')}", headers=headers) for _ in range(2)]
+    assert [each.status_code for each in answers] == [404, 404]
 
 
 @pytest.mark.parametrize(
