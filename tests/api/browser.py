@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from html import unescape
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -68,7 +68,7 @@ class Browser:
         response = await self.client.request(
             method,
             parts.path,
-            params=parse_qsl(parts.query) or None,
+            params=parts.query or None,
             data=fields,
             headers={"Accept": "text/html", "Cookie": sent},
         )

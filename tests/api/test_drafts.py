@@ -15,7 +15,7 @@ from tests.claims import example_policy, full_responses, right_answers
 from tests.ways import FIRST, meeting
 
 POLICY = example_policy()
-EMPTY = {"responses": {}, "saved_at": None}
+EMPTY: dict[str, Any] = {"responses": {}, "saved_at": None}
 
 
 async def draft(learner: Person, claim_id: str, form: str) -> dict[str, Any]:
