@@ -1,10 +1,10 @@
-"""The e-mails about one claim, as staff see them, and sending one of them once more."""
+"""The e-mails about one claim, as staff see them, and that one of them was sent once more."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.notices import NoticePurpose
@@ -56,17 +56,8 @@ async def of_claim(connection: AsyncConnection, claim_id: str) -> list[ClaimEmai
     return [ClaimEmail(**{**row, "purpose": NoticePurpose(row["purpose"])}) for row in rows]
 
 
-def queue_again(connection: Connection, email_id: str) -> None:
-    """Let the outbox try an e-mail once more that it gave up; under the same Message-ID, so that it arrives once."""
-    connection.execute(
-        update(OutgoingEmailRow)
-        .where(OutgoingEmailRow.id == email_id, OutgoingEmailRow.state == "failed")
-        .values(state="queued", tries=0, send_after=func.clock_timestamp())
-    )
-
-
 def enter_resending(connection: Connection, view: ClaimView, email: ClaimEmail, reason: str, actor: Actor) -> None:
-    """Enter that staff had an e-mail sent once more; the caller holds the claim's row."""
+    """Enter that staff had what an e-mail announced sent once more; the caller holds the claim's row."""
     enter(
         connection,
         claim_stream(view.id),

@@ -24,7 +24,7 @@ from api.views import submission_json, time_json
 from domain.identities import is_id
 from domain.names import clean_text
 from domain.notices import Resending, resending_of
-from storage import claim_emails, claim_notes, intake
+from storage import claim_emails, claim_notes, failing_emails, intake
 from storage.acts import Actor
 from storage.claim_emails import ClaimEmail
 from storage.claim_notes import ClaimNote
@@ -67,14 +67,15 @@ class StaffSubmissionList(BaseModel):
 
 
 class EmailOfClaim(BaseModel):
-    """An e-mail about a claim. ``resending`` says how it can be sent once more, if it can.
+    """An e-mail about a claim: ``reserved`` with an award until its certificate is issued, then on its way, or not.
 
-    ``recipient`` is empty until it is sent first. ``last_error`` is a code: why it was not sent, or is not wanted.
+    ``resending`` says how it can be sent once more, if it can. ``recipient`` is empty until it is sent first, and
+    ``last_error`` a code: why it was not sent, or is not wanted.
     """
 
     id: str
     purpose: str
-    state: Literal["queued", "sending", "sent", "failed", "dropped"]
+    state: Literal["reserved", "queued", "sending", "sent", "failed", "dropped"]
     recipient: str
     tries: int
     created_at: answers.Time
@@ -194,13 +195,19 @@ async def resend_email(claim_id: str, email_id: str, body: ReasonRequest, desk: 
         if way is None:
             raise ProblemError("email_not_resendable", details={"state": email.state})
         if way is Resending.AGAIN:
-            await connection.run_sync(claim_emails.queue_again, email.id)
+            await connection.run_sync(_queue_again, email.id, actor, body.reason)
         else:
             await (await sending_of_link(services, view))(connection)
-        await connection.run_sync(claim_emails.enter_resending, view, email, body.reason, actor)
+            await connection.run_sync(claim_emails.enter_resending, view, email, body.reason, actor)
         return {"email": email.id, "resending": way}
 
     return await answer_once(services, desk.envelope.key, resend)
+
+
+def _queue_again(connection: Connection, email_id: str, actor: Actor, reason: str) -> None:
+    email = failing_emails.lock(connection, email_id)
+    if email is not None:
+        failing_emails.queue_again(connection, email, actor, reason)
 
 
 def _lock(connection: Connection, view: ClaimView) -> None:

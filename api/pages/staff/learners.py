@@ -61,6 +61,11 @@ class LearnerPage:
         """What the learner is called, or else how they can be reached."""
         return name_of(self.learner)
 
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What the activities are called, by claim."""
+        return {each["id"]: each["title"] for each in self.learner["claims"]}
+
 
 def name_of(learner: Json) -> str:
     """What a learner is called, or else how they can be reached."""
