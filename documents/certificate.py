@@ -46,7 +46,7 @@ def render_certificate(job: CertificateJob) -> bytes:
     """Return the certificate as a tagged PDF/A-3a that also identifies itself as PDF/UA-1.
 
     Equal jobs give equal bytes, in every process with the same libraries. Nothing is read from the network or from
-    files: whatever the data holds is text. Blocks for some 35 ms after ``warm_up``; calls from several threads queue.
+    files: whatever the data holds is text. Blocks for some 40 ms after ``warm_up``; calls from several threads queue.
     Check ``missing_glyphs(data.printed_text)`` first: characters that it names would be printed as empty boxes.
     """
     from documents.pdf import AttachedFile  # noqa: PLC0415 - the web page must work where pango is not installed

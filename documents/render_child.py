@@ -9,6 +9,7 @@ Each message is its length in 8 bytes (big endian) and its content; an answer be
 """
 
 import ctypes
+import gc
 import os
 import resource
 import shutil
@@ -70,6 +71,8 @@ def _prepared_renderer() -> Callable[[bytes], bytes]:
     from documents.jobs import CertificateJob  # noqa: PLC0415
 
     warm_up()
+    # What is loaded now stays for good: the collector would look through it again every fifty certificates.
+    gc.freeze()
     return lambda job: render_certificate(CertificateJob.from_bytes(job))
 
 
