@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import audit, certificate_templates, employees, images, integrations, keys, retention, rosters, staff
+from cli import audit, certificate_templates, claims, employees, images, integrations, keys, retention, rosters, staff
 from cli.errors import StackError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ temporal = typer.Typer(help="The Temporal namespace.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(temporal, name="temporal")
 app.add_typer(staff.app, name="staff")
+app.add_typer(claims.app, name="claims")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(employees.app, name="employees")
