@@ -131,19 +131,23 @@ def _lock_claim(connection: Connection, claim_id: str) -> None:
     connection.execute(select(ClaimRow.id).where(ClaimRow.id == claim_id).with_for_update())
 
 
-_EVENTS: Final = {ReportState.OPEN: "reported", ReportState.ANSWERED: "answered", ReportState.CLOSED: "closed"}
+_EVENTS: Final = {
+    ReportState.OPEN: "problem.reported",
+    ReportState.ANSWERED: "problem.answered",
+    ReportState.CLOSED: "problem.closed",
+}
 
 
 def _enter(connection: Connection, made: ProblemReport, actor: Actor, private: Mapping[str, Any]) -> None:
-    what = _EVENTS[made.state]
+    event = _EVENTS[made.state]
     is_new = made.state is ReportState.OPEN
     subject = connection.execute(select(ClaimRow.learner_id).where(ClaimRow.id == made.claim_id)).scalar_one()
     enter(
         connection,
         claim_stream(made.claim_id),
-        f"problem.{what}",
+        event,
         actor,
-        step_key=f"{made.id}:{what}",
+        step_key=f"{made.id}:{made.state}",
         at=made.settled_at or made.reported_at,
         before={"report_state": None if is_new else ReportState.OPEN},
         after={"report": made.id, "report_state": made.state},

@@ -110,28 +110,40 @@ async def test_a_stranger_sees_neither_certificate_nor_that_there_is_one(
         assert (await coordinator.client.get(path, headers=cookie(coordinator))).status_code == 404
 
 
-async def test_signing_in_leads_back_to_where_the_mail_led(client: httpx2.AsyncClient, database_url: str) -> None:
-    wanted = f"/claims/{new_id('clm')}/certificate"
-    response = await client.get(wanted)
-    assert (response.status_code, response.headers["location"]) == (303, "/sign-in")
+async def link_for(database_url: str, email: str) -> str:
+    """The token of a link to sign in that was mailed to an address."""
     token = new_id("token")
     engine = create_api_engine(database_url, 1)
     async with engine.begin() as connection:
-        await people.request_link(connection, f"{token}@people.example", token, timedelta(minutes=5), 5)
+        await people.request_link(connection, email, token, timedelta(minutes=5), 5)
     await engine.dispose()
+    return token
+
+
+async def test_signing_in_leads_back_to_where_the_mail_led(learner: Person, database_url: str) -> None:
+    wanted, client = f"/claims/{new_id('clm')}/certificate", learner.client
+    response = await client.get(wanted)
+    assert (response.status_code, response.headers["location"]) == (303, "/sign-in")
+    token = await link_for(database_url, learner.email)
     signed_in = await client.post("/sign-in", data={"token": token})
     assert signed_in.headers["location"] == wanted
 
 
-@pytest.mark.parametrize("wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/v1/me", "/sign-out"])
-async def test_signing_in_leads_nowhere_else(wanted: str, client: httpx2.AsyncClient, database_url: str) -> None:
-    token = new_id("token")
-    engine = create_api_engine(database_url, 1)
-    async with engine.begin() as connection:
-        await people.request_link(connection, f"{token}@people.example", token, timedelta(minutes=5), 5)
-    await engine.dispose()
-    headers = {"Cookie": f'laurel_next="{wanted}"'}
+async def test_whoever_signs_in_for_the_first_time_is_looked_up_and_may_still_go_where_the_mail_led(
+    client: httpx2.AsyncClient, database_url: str
+) -> None:
+    token = await link_for(database_url, f"{new_id('new')}@people.example")
+    headers = {"Cookie": 'laurel_next="/ce-activities/some-course"'}
     signed_in = await client.post("/sign-in", data={"token": token}, headers=headers)
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/profile/look-up")
+    assert "laurel_next" not in str(signed_in.headers.get_list("set-cookie"))
+
+
+@pytest.mark.parametrize("wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/v1/me", "/sign-out"])
+async def test_signing_in_leads_nowhere_else(wanted: str, learner: Person, database_url: str) -> None:
+    token = await link_for(database_url, learner.email)
+    headers = {"Cookie": f'laurel_next="{wanted}"'}
+    signed_in = await learner.client.post("/sign-in", data={"token": token}, headers=headers)
     assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
 
 

@@ -151,9 +151,9 @@ async def test_opening_the_mailed_page_uses_nothing_up(
     page = await client.get(f"/sign-in?token={token}")
     assert page.status_code == 200
     assert "<form" in page.text
-    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["referrer-policy"] == "same-origin"
     signed_in = await client.post("/sign-in", data={"token": token})
-    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/profile/look-up")
     cookie = signed_in.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie

@@ -138,7 +138,7 @@ async def test_an_answer_is_for_nobody_to_keep_to_list_or_to_refer_from(
     assert '<meta name="robots" content="noindex, nofollow">' in page.text
     robots = await client.get("/robots.txt")
     assert robots.headers["content-type"].startswith("text/plain")
-    assert robots.text.splitlines() == ["User-agent: *", "Allow: /verify", "Disallow: /"]
+    assert robots.text.splitlines() == ["User-agent: *", "Allow: /verify", "Allow: /transcripts/", "Disallow: /"]
 
 
 async def test_a_superseded_version_leads_to_the_newest_one_and_says_since_when(
