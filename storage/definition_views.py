@@ -57,7 +57,7 @@ _DEFINED: Final = """
       JOIN ce_activity_versions v ON v.id = a.version_id
      CROSS JOIN LATERAL (
            SELECT count(*) AS claims, count(*) FILTER (WHERE c.stage <> ALL(:closed)) AS open_claims,
-                  count(*) FILTER (WHERE c.stage = 'completed') AS awarded_claims
+                  count(*) FILTER (WHERE c.stage IN ('issuing', 'completed')) AS awarded_claims
              FROM claims c WHERE c.ce_activity_id = a.id
      ) n
 """

@@ -56,6 +56,7 @@ class Rows:
     """A list of things that have the same fields. ``coded_by`` names the field that a new thing's code is made of.
 
     ``blank`` empty ones stand at the end, and as many as it takes for ``least``; those left empty are not kept.
+    ``is_compact`` shows one text for each, ``is_grid`` their fields side by side.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Rows:
     blank: int = 1
     least: int = 0
     is_compact: bool = False
+    is_grid: bool = False
 
 
 Part = Field | Rows
@@ -103,6 +105,7 @@ class ShownRows:
     rows: Sequence[ShownRow]
     right_name: str | None
     is_compact: bool
+    is_grid: bool
     kind: str = field(default="rows")
 
 
@@ -160,7 +163,7 @@ def _show_rows(each: Rows, values: Mapping[str, Any], prefix: str, right: Field 
                 parts=show(each.fields, row, f"{name}.{at}."),
             )
         )
-    return ShownRows(name, rows, f"{prefix}{right.name}" if right else None, each.is_compact)
+    return ShownRows(name, rows, f"{prefix}{right.name}" if right else None, each.is_compact, each.is_grid)
 
 
 def read(parts: Sequence[Part], form: Form, values: Mapping[str, Any], prefix: str = "") -> Json:
