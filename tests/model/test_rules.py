@@ -39,6 +39,7 @@ from tests.model.steps import (
     RIGHT,
     ROSTERS,
     TRIED,
+    WAIVE,
     Step,
     learner_of,
 )
@@ -154,6 +155,10 @@ class ClaimsByTheRules(RuleBasedStateMachine):
 
     @rule(step=OFFICE)
     def ask_the_office(self, step: Step) -> None:
+        self.take(step)
+
+    @rule(step=WAIVE)
+    def ask_for_a_waiver(self, step: Step) -> None:
         self.take(step)
 
     @precondition(lambda self: self.model.policy.content)
