@@ -79,7 +79,7 @@ def report(connection: Connection, claim_id: str, message: str, actor: Actor) ->
         "message": message,
     }
     made = _report(connection.execute(insert(ProblemReportRow).values(**values).returning(*_COLUMNS)).mappings().one())
-    _enter(connection, made, actor, {"message": message})
+    _enter(connection, "problem.reported", made, actor, {"message": message})
     queue_notice(connection, NoticePurpose.PROBLEM_REPORTED, claim_id, made.id)
     return made
 
@@ -120,7 +120,8 @@ def settle(connection: Connection, report_id: str, settlement: Settlement, actor
     if settled is None:
         return None
     made = _report(settled)
-    _enter(connection, made, actor, {"answer" if is_answer else "reason": settlement.words})
+    event = "problem.answered" if is_answer else "problem.closed"
+    _enter(connection, event, made, actor, {"answer" if is_answer else "reason": settlement.words})
     if is_answer:
         queue_notice(connection, NoticePurpose.PROBLEM_ANSWERED, made.claim_id, made.id)
     return made
@@ -131,15 +132,7 @@ def _lock_claim(connection: Connection, claim_id: str) -> None:
     connection.execute(select(ClaimRow.id).where(ClaimRow.id == claim_id).with_for_update())
 
 
-_EVENTS: Final = {
-    ReportState.OPEN: "problem.reported",
-    ReportState.ANSWERED: "problem.answered",
-    ReportState.CLOSED: "problem.closed",
-}
-
-
-def _enter(connection: Connection, made: ProblemReport, actor: Actor, private: Mapping[str, Any]) -> None:
-    event = _EVENTS[made.state]
+def _enter(connection: Connection, event: str, made: ProblemReport, actor: Actor, private: Mapping[str, Any]) -> None:
     is_new = made.state is ReportState.OPEN
     subject = connection.execute(select(ClaimRow.learner_id).where(ClaimRow.id == made.claim_id)).scalar_one()
     enter(
