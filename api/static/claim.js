@@ -3,6 +3,7 @@
 const live = document.getElementById("live");
 const status = () => document.getElementById("status");
 const POLL_MILLISECONDS = 5000;
+let events;
 let polling;
 let isAsking = false;
 
@@ -37,16 +38,25 @@ function show(page) {
   // A form that somebody is filling in stays, as long as it is the one to fill in.
   if (form.dataset.form !== next.dataset.form) form.replaceWith(next);
   live.dataset.signature = fresh.dataset.signature;
-  if (!fresh.dataset.events) stop();
+  if (fresh.dataset.events) return;
+  delete live.dataset.events;
+  stop();
 }
 
-const events = live?.dataset.events && window.EventSource ? new EventSource(live.dataset.events) : null;
-events?.addEventListener("status", (event) => {
-  if (signature(JSON.parse(event.data)) !== live.dataset.signature || isUndecided()) refresh();
-});
-events?.addEventListener("end", () => { events.close(); refresh(); });
-events?.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) poll(); });
-if (live?.dataset.events && !events) poll();
+// A browser opens few connections to one site, so only the tab that is looked at listens.
+function listen() {
+  if (!live?.dataset.events || document.hidden) return;
+  if (!window.EventSource) return poll();
+  events = new EventSource(live.dataset.events);
+  events.addEventListener("status", (event) => {
+    if (signature(JSON.parse(event.data)) !== live.dataset.signature || isUndecided()) refresh();
+  });
+  events.addEventListener("end", () => { stop(); refresh(); });
+  events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) poll(); });
+}
+
+document.addEventListener("visibilitychange", () => { stop(); listen(); });
+listen();
 
 function isUndecided() {
   return document.querySelector("[data-undecided]") !== null;
@@ -59,6 +69,7 @@ function poll() {
 function stop() {
   events?.close();
   clearInterval(polling);
+  polling = undefined;
 }
 
 // The time that is left, counted down from what the server said, whatever this device's clock says.

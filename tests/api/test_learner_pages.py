@@ -57,7 +57,8 @@ async def at_sessions(browser: Browser, engine: Engine) -> str:
     """The address of a meeting's claim whose sessions can be claimed."""
     page = await claimed(browser, publish_example(engine, **MEETING))
     page = await browser.send(page, f"{page.path}/statement", credit_type=TYPE)
-    page = await browser.send(await browser.get(f"{page.path}/disclosures?page=2"), f"{page.path}/disclosures")
+    last = await browser.get(f"{page.path}/disclosures?page=2")
+    page = await browser.send(last, last.path, acknowledged="1")
     assert "Claim the sessions that you attended" in page.text
     return page.path
 
@@ -78,6 +79,8 @@ async def test_home_shows_claims_by_what_they_wait_for_under_the_providers_acron
     now = home.html.partition('id="now"')[2].partition("<section")[0]
     assert f'href="{page.path}"' in now
     assert re.search(r"Claim by \d+ \w+ \d{4}, 23:59 \(Chicago, UTC-\d\)", home.text)
+    assert 'hx-get="/?polls=1"' in home.html
+    assert "hx-get" not in (await browser.get("/?polls=30")).html
     again = await browser.get("/ce-activities")
     assert f">My {provider.acronym}</a>" in again.html
 
@@ -233,7 +236,9 @@ async def test_disclosures_are_read_page_by_page_and_acknowledged_at_the_end(bro
     assert "Page 1 of 2" in first.text
     assert "Acknowledge" not in first.text
     last = await browser.get(f"{page.path}/disclosures?page=99")
-    done = await browser.send(last, f"{page.path}/disclosures")
+    unread = await browser.send(last, last.path)
+    assert (unread.status, 'href="#acknowledged"' in unread.html) == (422, True)
+    done = await browser.send(unread, last.path, acknowledged="1")
     assert re.search(r'<li data-state="done" data-kind="disclosures">', done.html)
     assert (await browser.get(f"{page.path}/disclosures")).path == page.path
 

@@ -10,6 +10,7 @@ from api.pages.learner.questionnaire import draft_of, errors_of, responses_of, s
 from api.pages.learner.steps import answered, claim_address
 from api.pages.visit import ApiProblem, Reader, Visit
 from api.pages.wording import problem_words
+from config.languages import gettext as _
 from domain.progress import Action
 
 router = APIRouter(include_in_schema=False)
@@ -103,6 +104,9 @@ async def acknowledge_disclosures(visit: Reader, claim_id: str) -> Response:
         errors = {"form": problem_words(problem.document, claim["ce_activity"]["time_zone"])}
         return _disclosures(visit, claim, form, len(form["pages"]), errors=errors, status=problem.status)
 
+    if form is not None and not sent.is_checked("acknowledged"):
+        errors = {"acknowledged": _("Confirm that you have read the disclosures.")}
+        return _disclosures(visit, claim, form, len(form["pages"]), errors=errors, status=422)
     document = {"version": sent.text("version")}
     sending = visit.send("POST", f"/v1{claim_address(claim_id, 'disclosures')}", document, key=sent.key)
     return await answered(visit, claim_id, sending, refused)

@@ -19,6 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 _AT_ONCE: Final = 100
 _MOST_PAGES: Final = 10
+_MOST_POLLS: Final = 30
 _NEWEST_AWARDS: Final = 5
 _NEWEST_ACTIVITIES: Final = 6
 _READY: Final = frozenset({Stage.READY_TO_CLAIM, Stage.AWAITING_FINALIZATION})
@@ -67,7 +68,9 @@ async def show_home(visit: Visitor) -> Response:
     offered = (await visit.get("/v1/ce-activities", limit=_AT_ONCE))["data"]
     available = [each for each in offered if each["claim"] is None]
     home = home_of(claims, available, profile["time_zone"])
-    return visit.remember_section(visit.page("learner/home.html", home=home), home.acronym)
+    next_poll = polls + 1 if 0 <= polls < _MOST_POLLS else None
+    page = visit.page("learner/home.html", home=home, next_poll=next_poll)
+    return visit.remember_section(page, home.acronym)
 
 
 async def _claims(visit: Visit) -> list[Json]:
