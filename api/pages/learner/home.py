@@ -59,8 +59,11 @@ class Home:
 
 
 @router.get("/")
-async def show_home(visit: Visitor) -> Response:
-    """My claims, what I could claim, and my totals; for a stranger, where to begin."""
+async def show_home(visit: Visitor, polls: int = 0) -> Response:
+    """My claims, what I could claim, and my totals; for a stranger, where to begin.
+
+    ``polls`` counts how often the page has looked for news by itself.
+    """
     if visit.principal is None:
         return show_start(visit)
     claims = await _claims(visit)
