@@ -64,7 +64,7 @@ class NoticeWriter:
         claim = notices.claim_of_notice(connection, claim_id)
         if claim is not None and purpose is NoticePurpose.PROBLEM_REPORTED:
             draft = self._draft(connection, claim_id, claim)
-            return draft.report(problem_reports.words_of(connection, occasion))
+            return draft.report(occasion, problem_reports.words_of(connection, occasion))
         if claim is None or claim.address is None:
             raise NotWantedError("no_recipient")
         now = Circumstances(
@@ -125,7 +125,7 @@ class _Draft:
             dashboard_url=f"{self.public_url}/",
         )
 
-    def report(self, words: RowMapping) -> WrittenEmail:
+    def report(self, report_id: str, words: RowMapping) -> WrittenEmail:
         """The e-mail about a report, to whom learners ask. Raises ``NotWantedError`` when no address is known."""
         address = _address_in(self.policy.contact)
         if address is None or not words["message"]:
@@ -134,7 +134,7 @@ class _Draft:
             learner_name=self.claim.name,
             ce_activity_title=self.policy.title,
             message=words["message"],
-            staff_url=f"{self.public_url}/staff/claims/{self.claim_id}",
+            staff_url=f"{self.public_url}/staff/problem-reports/{report_id}",
             provider_name=self.policy.provider.name,
         )
         return WrittenEmail(email, "", address)

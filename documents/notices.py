@@ -138,7 +138,7 @@ class AwardRevokedEmail(ClaimNotice):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemReportedEmail:
-    """Tells whom learners ask what one of them reports; ``staff_url`` leads to the claim."""
+    """Tells whom learners ask what one of them reports; ``staff_url`` leads to the report."""
 
     purpose: ClassVar[NoticePurpose] = NoticePurpose.PROBLEM_REPORTED
 

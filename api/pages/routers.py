@@ -33,6 +33,7 @@ from api.pages.staff import (
     learners,
     outcomes,
     overview,
+    problem_reports,
     stuck,
     uploads,
 )
@@ -67,6 +68,7 @@ ROUTERS: Final = (
     exports.router,
     certificate_templates.router,
     integration_events.router,
+    problem_reports.router,
     claim_actions.router,
     claim_corrections.router,
     staff_claim.router,

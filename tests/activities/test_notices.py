@@ -169,13 +169,13 @@ def test_whom_learners_ask_is_told_what_one_of_them_reports(
 ) -> None:
     contact = f"{new_id('office')}@office.example"
     claim = brought_to(new_claim(contact=f"CE office, {contact}."), activities, Stage.AWAITING_TEST)
-    report_of(claim)
+    made = report_of(claim)
     notices.make_due(claim)
     notices.send_all()
     [message] = notices.mail.to(contact)
     body = text_of(message)
     assert "My badge is refused." in body
-    assert f"https://laurel.example/staff/claims/{claim.claim_id}" in body
+    assert f"https://laurel.example/staff/problem-reports/{made.id}" in body
     assert notices.mail.to(claim.email) == []
 
 

@@ -156,3 +156,38 @@ async def test_a_foreign_report_is_absent_and_an_auditor_only_reads(
         assert (await auditor.get(f"{QUEUE}/{absent}")).status_code == 404
     wrong = await auditor.get(f"{QUEUE}?after=clm_x")
     assert wrong.json()["errors"][0]["code"] == "cursor_invalid"
+
+
+def cookies(person: Person) -> dict[str, str]:
+    return {"Cookie": f"laurel_session={person.token}", "Accept": "text/html"}
+
+
+async def test_the_office_reads_reports_on_a_page_and_answers_there(
+    learner: Person, coordinator: Person, slug: str
+) -> None:
+    report = await reported(learner, slug, "My badge is <refused>.")
+    path = f"/staff/problem-reports/{report['id']}"
+    page = await learner.client.get(path, headers=cookies(coordinator))
+    assert "My badge is &lt;refused&gt;." in page.text
+    assert f'href="/staff/claims/{report["claim"].rpartition("/")[2]}"' in page.text
+    empty = await learner.client.post(f"{path}/answer", data={"answer": " "}, headers=cookies(coordinator))
+    assert empty.status_code == 422
+    assert '<a href="#answer">Fill this in.' in empty.text
+    sent = await learner.client.post(f"{path}/answer", data={"answer": "Try again."}, headers=cookies(coordinator))
+    assert sent.headers["location"] == "/staff/problem-reports"
+    late = await learner.client.post(f"{path}/close", data={"reason": "Twice."}, headers=cookies(coordinator))
+    assert (late.status_code, "The report is settled" in late.text) == (409, True)
+    listed = await learner.client.get("/staff/problem-reports?state=answered", headers=cookies(coordinator))
+    assert (listed.status_code, "Try again." in late.text) == (200, True)
+
+
+async def test_on_the_page_too_nobody_answers_their_own_report_and_learners_see_none(
+    coordinator: Person, learner: Person, slug: str
+) -> None:
+    report = await reported(coordinator, slug)
+    path = f"/staff/problem-reports/{report['id']}"
+    own = await learner.client.post(f"{path}/answer", data={"answer": "Fine."}, headers=cookies(coordinator))
+    assert (own.status_code, "This is your own claim" in own.text) == (403, True)
+    assert (await learner.client.get(path, headers=cookies(learner))).status_code == 403
+    absent = await learner.client.get(f"/staff/problem-reports/{new_id('prb')}", headers=cookies(coordinator))
+    assert absent.status_code == 404
