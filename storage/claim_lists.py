@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.identities import is_id
 from domain.people import name_words, possible_identifiers
+from storage.claims import PERSON_OF_CLAIM
 
 # Whether more than so many claims are meant is not counted.
 MOST_COUNTED: Final = 1_000
@@ -147,6 +148,50 @@ async def count(connection: AsyncConnection, wanted: ClaimFilter, order: ClaimOr
     counted = await connection.execute(text(f"SELECT count(*) FROM ({some}) AS meant"), values)  # noqa: S608  # our own
     number: int = counted.scalar_one()
     return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedClaim:
+    """A claim in a list: where the record has it, and whose it is. Names of whoever was erased are None."""
+
+    id: str
+    stage: str
+    stage_since_at: datetime
+    attention: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    due_at: datetime | None
+    is_extension_requested: bool
+    ce_activity: str
+    version_id: str
+    learner_id: str
+    given_name: str | None
+    family_name: str | None
+    email: str | None
+
+
+# What must be kept of the erased is shown to nobody.
+_LISTED: Final = text(
+    f"""
+    SELECT c.id, c.stage, c.stage_since_at, c.attention, c.opened_at, c.closed_at, c.due_at,
+           c.extension_requested_at IS NOT NULL AS is_extension_requested, y.slug AS ce_activity, c.version_id,
+           l.id AS learner_id, b.email,
+           CASE WHEN l.erased_at IS NULL THEN l.given_name END AS given_name,
+           CASE WHEN l.erased_at IS NULL THEN l.family_name END AS family_name
+      FROM claims c
+           {PERSON_OF_CLAIM}
+      JOIN ce_activities y ON y.id = c.ce_activity_id
+      LEFT JOIN accounts b ON b.id = l.account_id
+     WHERE c.id = ANY(:ids)
+    """  # noqa: S608  # constants only
+)
+
+
+async def listed(connection: AsyncConnection, ids: Sequence[str]) -> list[ListedClaim]:
+    """The claims with these ids, in their order."""
+    rows = await connection.execute(_LISTED, {"ids": list(ids)})
+    claims = {row["id"]: ListedClaim(**row) for row in rows.mappings()}
+    return [claims[each] for each in ids if each in claims]
 
 
 _CONTACTS: Final[TextClause] = text(

@@ -17,9 +17,9 @@ from api.v1.bodies import Day, Slug
 from api.v1.claims import check_cursor
 from api.v1.staff import plausible
 from api.v1.steps import json_response
-from api.views import claim_json
+from api.views import local_time_json, time_json
 from domain.claims import Attention, Stage
-from storage import claim_lists, queries
+from storage import claim_lists
 from storage.claim_lists import MOST_COUNTED, ClaimFilter, ClaimOrder
 
 router = APIRouter(prefix="/v1/staff", tags=["staff"], responses=answers.STAFF_PROBLEMS)
@@ -88,9 +88,29 @@ class ListedLearner(BaseModel):
     email: str | None
 
 
-class ListedClaim(answers.Claim):
-    """A claim, and whose it is."""
+class ListedCEActivity(BaseModel):
+    """The CE activity that a claim is for."""
 
+    slug: str
+    title: str
+    provider: str
+    acronym: str
+    time_zone: str
+
+
+class ListedClaim(BaseModel):
+    """A claim and whose it is; ``due_at`` is its deadline as long as it is open."""
+
+    id: str
+    href: str
+    ce_activity: ListedCEActivity
+    stage: Stage
+    stage_since: answers.Time
+    attention: Attention | None
+    opened_at: answers.Time
+    closed_at: answers.Time | None
+    due_at: answers.Time | None
+    is_extension_requested: bool
     learner: ListedLearner
 
 
@@ -124,18 +144,16 @@ async def list_claims(
     check_cursor(asked.after)
     wanted = asked.wanted()
 
-    async def read(connection: AsyncConnection) -> tuple[list[str], int, list[queries.ClaimView], dict[str, Any]]:
+    async def read(connection: AsyncConnection) -> tuple[list[str], int, list[claim_lists.ListedClaim]]:
         ids = await claim_lists.claim_ids(connection, wanted, asked.sort, asked.after, asked.limit + 1)
         is_all = asked.after is None and len(ids) <= asked.limit
         counted = len(ids) if is_all else await claim_lists.count(connection, wanted, asked.sort)
-        views = await queries.claims_among(connection, ids[: asked.limit])
-        people = await claim_lists.contacts(connection, [view.learner_id for view in views])
-        return ids, counted, views, people
+        return ids, counted, await claim_lists.listed(connection, ids[: asked.limit])
 
-    ids, counted, views, people = await services.database.statements(read)
+    ids, counted, claims = await services.database.statements(read)
     has_more = len(ids) > asked.limit
     document = {
-        "data": [await _listed_json(services, view, people[view.learner_id]) for view in views],
+        "data": [await _listed_json(services, claim) for claim in claims],
         "count": {"claims": min(counted, MOST_COUNTED), "is_more": counted > MOST_COUNTED},
         "has_more": has_more,
         "next": ids[asked.limit - 1] if has_more else None,
@@ -143,6 +161,30 @@ async def list_claims(
     return json_response(document)
 
 
-async def _listed_json(services: Services, view: queries.ClaimView, learner: dict[str, Any]) -> dict[str, Any]:
-    policy = await services.policies.get(view.version_id)
-    return {**claim_json(view, policy, services.settings.public_url), "learner": dict(learner)}
+async def _listed_json(services: Services, claim: claim_lists.ListedClaim) -> dict[str, Any]:
+    policy = await services.policies.get(claim.version_id)
+    is_due = claim.due_at is not None and claim.closed_at is None
+    return {
+        "id": claim.id,
+        "href": f"/v1/staff/claims/{claim.id}",
+        "ce_activity": {
+            "slug": claim.ce_activity,
+            "title": policy.title,
+            "provider": policy.provider.name,
+            "acronym": policy.provider.acronym,
+            "time_zone": policy.time_zone,
+        },
+        "stage": claim.stage,
+        "stage_since": time_json(claim.stage_since_at),
+        "attention": claim.attention,
+        "opened_at": time_json(claim.opened_at),
+        "closed_at": time_json(claim.closed_at),
+        "due_at": local_time_json(claim.due_at, policy.time_zone) if is_due and claim.due_at else None,
+        "is_extension_requested": claim.is_extension_requested,
+        "learner": {
+            "id": claim.learner_id,
+            "given_name": claim.given_name,
+            "family_name": claim.family_name,
+            "email": claim.email,
+        },
+    }

@@ -37,11 +37,12 @@ class ViewLink:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRow:
-    """A claim in the list. ``deadline`` is its own, in the activity's time zone, as long as it matters."""
+    """A claim in the list, in words of the present language."""
 
     claim: Json
-    deadline: Json | None
     learner_name: str
+    stage: str
+    attention: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,10 @@ def _filter_words(name: str, words: str) -> str:
 
 
 def _row(claim: Json) -> ClaimRow:
-    learner = claim["learner"]
+    learner, attention = claim["learner"], claim["attention"]
     names = [learner["given_name"], learner["family_name"]]
-    deadline = next((each for each in claim["deadlines"] if each["name"] == "claim"), None)
     name = " ".join(each for each in names if each) or learner["email"] or _("No name")
-    return ClaimRow(claim, deadline, name)
+    return ClaimRow(claim, name, _(STAGE_WORDS[claim["stage"]]), _(ATTENTION_WORDS[attention]) if attention else None)
 
 
 def _count(counted: Json) -> str:

@@ -75,9 +75,9 @@ async def _render(
         older=asked.address(path, after=matrix["next"]) if matrix["has_more"] else None,
         newer=asked.address(path) if after else None,
         signs=_SIGNS,
-        state_words=STATE_WORDS,
+        state_words={state: _(words) for state, words in STATE_WORDS.items()} | {None: _("does not apply")},
         step_words=STEP_WORDS,
-        stage_words=STAGE_WORDS,
+        stage_words={stage: _(words) for stage, words in STAGE_WORDS.items()},
         errors=errors or {},
     )
     return visit.page("staff/completion.html", status=status, view=page, names=_learner_names(matrix["data"]))
