@@ -41,7 +41,7 @@ class Chosen:
         if self.claims:
             number = len(self.claims)
             return ngettext("{number} chosen claim", "{number} chosen claims", number).format(number=number)
-        return " · ".join([_("Every claim with"), *self.filter.words])
+        return _("All claims with this filter: {filter}").format(filter=" · ".join(self.filter.words))
 
     @property
     def document(self) -> dict[str, Any]:

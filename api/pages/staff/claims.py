@@ -22,6 +22,7 @@ _ON_A_PAGE: Final = 50
 _PAGE: Final = "/staff/claims"
 _OF_A_VIEW: Final = (*(name for name in NAMES if name != "learner"), "sort")
 _ORDERS: Final = ("newest", "due")
+_FOLDED: Final = frozenset(NAMES) - {"learner", "stage", "attention"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class ClaimsPage:
     labels: Mapping[str, str]
     errors: Mapping[str, str]
     typed: Mapping[str, str]
+
+    @property
+    def has_more_filters(self) -> bool:
+        """Whether a filter is chosen, or wrong, that is folded away otherwise."""
+        return bool(_FOLDED & (self.filter.chosen.keys() | self.errors.keys()))
 
 
 @router.get("")

@@ -23,7 +23,7 @@ _SIGNS: Final = {
     StepState.DONE: "✓",
     StepState.WAIVED: "◇",
     StepState.TO_DO: "○",
-    StepState.LOCKED: "·",
+    StepState.LOCKED: "—",
     StepState.WAITING: "…",
 }
 
