@@ -36,6 +36,7 @@ class Principal:
     learner_id: str
     profession: Profession | None
     token: str
+    language: str | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -130,7 +131,7 @@ async def find_principal(services: Services, token: str) -> Principal | None:
     found = await services.database.statements(lambda c: login_sessions.find_session(c, token, idle))
     if found is None:
         return None
-    return Principal(found.account_id, found.role, found.learner_id, found.profession, token)
+    return Principal(found.account_id, found.role, found.learner_id, found.profession, token, found.language)
 
 
 def page_principal(request: Request) -> Principal | None:

@@ -26,12 +26,16 @@ _NOW: Final = func.clock_timestamp()
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who holds a session. An account whose learner was merged into another one is that other learner."""
+    """Who holds a session. An account whose learner was merged into another one is that other learner.
+
+    ``language`` is the one that was chosen under this account, if one was.
+    """
 
     account_id: str
     role: Role
     learner_id: str
     profession: Profession | None
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ _SESSION: Final = (
     select(
         AccountRow.id,
         AccountRow.role,
+        AccountRow.language,
         func.coalesce(_KEPT.id, LearnerRow.id).label("learner_id"),
         case((_KEPT.id.is_(None), LearnerRow.profession), else_=_KEPT.profession).label("profession"),
         (LoginSessionRow.last_seen_at < _NOW - _SEEN_AGAIN).label("is_seen_anew"),
@@ -90,7 +95,8 @@ async def find_session(connection: AsyncConnection, token: str, idle: timedelta)
         return None
     if row.is_seen_anew:
         await connection.execute(_SEEN, {"hash": token_hash(token)})
-    return SignedIn(row.id, Role(row.role), row.learner_id, Profession(row.profession) if row.profession else None)
+    profession = Profession(row.profession) if row.profession else None
+    return SignedIn(row.id, Role(row.role), row.learner_id, profession, row.language)
 
 
 async def start_session(

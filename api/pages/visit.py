@@ -31,6 +31,7 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 
 NEXT_COOKIE: Final = "laurel_next"
 LANGUAGE_COOKIE: Final = "laurel_language"
+LANGUAGE_SECONDS: Final = 365 * 86_400
 NOTICE_COOKIE: Final = "laurel_notice"
 SECTION_COOKIE: Final = "laurel_section"
 SESSION_COOKIE: Final = "laurel_session"
@@ -343,7 +344,8 @@ async def visitor(request: Request, services: ServicesOf) -> Visit:
     count_request(request, services, principal.account_id if principal else client_address(request))
     if request.method not in _SAFE:
         refuse_cross_site(request, services.settings.public_url)
-    set_language(request.cookies.get(LANGUAGE_COOKIE) or preferred_language(request.headers.get("accept-language", "")))
+    chosen = request.cookies.get(LANGUAGE_COOKIE) or (principal.language if principal else None)
+    set_language(chosen or preferred_language(request.headers.get("accept-language", "")))
     return Visit(request, services, principal)
 
 

@@ -19,8 +19,8 @@ _LINK = """
     VALUES (:id, sha256(convert_to(:id, 'UTF8')), 'a@x.example', clock_timestamp() - :age, clock_timestamp())
 """
 _SESSION = """
-    INSERT INTO login_sessions (token_hash, account_id, expires_at)
-    VALUES (sha256(convert_to(:id, 'UTF8')), :id, clock_timestamp() - :age)
+    INSERT INTO login_sessions (id, token_hash, account_id, expires_at)
+    VALUES (:id, sha256(convert_to(:id, 'UTF8')), :id, clock_timestamp() - :age)
 """
 ROWS = {
     "idempotency_keys": ("key", _KEY, timedelta(days=30)),

@@ -11,8 +11,9 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.visit import NEXT_COOKIE, ApiProblem, Form, Reader, Visit, wanted_path
+from api.pages.visit import LANGUAGE_COOKIE, LANGUAGE_SECONDS, NEXT_COOKIE, ApiProblem, Form, Reader, Visit, wanted_path
 from api.pages.wording import PROFESSION_WORDS, field_words, profile_words
+from config.languages import LANGUAGES
 from config.languages import gettext as _
 from domain.identifiers import IDENTIFIERS
 from domain.people import ALWAYS_REQUIRED, NOT_AN_EMPLOYEE
@@ -83,7 +84,11 @@ async def show_profile(visit: Reader) -> Response:
 @router.post("/profile")
 async def change_profile(visit: Reader) -> Response:
     """Change my profile."""
-    return await _save(visit, "/profile", "saved")
+    response = await _save(visit, "/profile", "saved")
+    language = (await visit.form()).text("language")
+    if response.status_code == HTTPStatus.SEE_OTHER and language in LANGUAGES:
+        visit.set_cookie(response, LANGUAGE_COOKIE, language, LANGUAGE_SECONDS)
+    return response
 
 
 @router.get("/profile/create")
@@ -132,6 +137,7 @@ def _changes(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
         "credentials": typed["credentials"] or None,
         "profession": typed["profession"] or None,
         "time_zone": typed["time_zone"] or None,
+        **({"language": language} if (language := form.text("language")) in LANGUAGES else {}),
         "wants_reminders": form.is_checked("wants_reminders"),
         "shows_name": form.is_checked("shows_name"),
         "identifiers": {kind: typed[kind] or None for kind in IDENTIFIERS if kind in form.names},

@@ -7,13 +7,12 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.visit import LANGUAGE_COOKIE, Visit, Visitor
+from api.pages.visit import LANGUAGE_COOKIE, LANGUAGE_SECONDS, Visit, Visitor
 from config.languages import LANGUAGES
 from domain.identities import is_id
 
 router = APIRouter(include_in_schema=False)
 
-_A_YEAR: Final = 365 * 86_400
 # A page of this site: an address that begins with two slashes would be another one's.
 _BACK: Final = re.compile(r"/(?:[a-zA-Z0-9_.-][a-zA-Z0-9/_.-]{0,199})?")
 
@@ -56,5 +55,5 @@ async def choose_language(visit: Visitor) -> Response:
     if language in LANGUAGES:
         if visit.principal is not None:
             await visit.send("PATCH", "/v1/me", {"language": language})
-        visit.set_cookie(response, LANGUAGE_COOKIE, language, _A_YEAR)
+        visit.set_cookie(response, LANGUAGE_COOKIE, language, LANGUAGE_SECONDS)
     return response
