@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import CLOSED_STAGES
@@ -51,28 +51,38 @@ class DefinedFilter:
 
 
 _DEFINED: Final = """
-    SELECT a.id, a.slug, a.status, a.version_id, v.number, a.created_at, v.created_at AS changed_at,
-           n.claims, n.open_claims, n.awarded_claims
+    SELECT a.id, a.slug, a.status, a.version_id, v.number, a.created_at, v.created_at AS changed_at
       FROM ce_activities a
       JOIN ce_activity_versions v ON v.id = a.version_id
-     CROSS JOIN LATERAL (
-           SELECT count(*) AS claims, count(*) FILTER (WHERE c.stage <> ALL(:closed)) AS open_claims,
-                  count(*) FILTER (WHERE c.stage IN ('issuing', 'completed')) AS awarded_claims
-             FROM claims c WHERE c.ce_activity_id = a.id
-     ) n
 """
-_LISTED: Final = text(
-    f"""
-    {_DEFINED}
-     WHERE (CAST(:status AS text) IS NULL OR a.status = :status)
-       AND (CAST(:words AS text) IS NULL OR strpos(lower(a.slug), lower(:words)) > 0
-            OR strpos(lower(v.policy ->> 'title'), lower(:words)) > 0 OR lower(a.activity_code) = lower(:words))
-       AND (CAST(:after AS text) IS NULL
-            OR (a.created_at, a.id) < (SELECT p.created_at, p.id FROM ce_activities p WHERE p.slug = :after))
-     ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
-    """  # noqa: S608  # constants only
+
+
+def _counted(chosen: str) -> TextClause:
+    """Those that are chosen with the numbers of their claims, which are counted for no others."""
+    return text(
+        f"""
+        SELECT d.*, n.* FROM ({_DEFINED} {chosen}) d
+         CROSS JOIN LATERAL (
+               SELECT count(*) AS claims, count(*) FILTER (WHERE c.stage <> ALL(:closed)) AS open_claims,
+                      count(*) FILTER (WHERE c.stage IN ('issuing', 'completed')) AS awarded_claims
+                 FROM claims c WHERE c.ce_activity_id = d.id
+         ) n
+         ORDER BY d.created_at DESC, d.id DESC
+        """  # noqa: S608  # constants only
+    )
+
+
+_LISTED: Final = _counted(
+    """
+    WHERE (CAST(:status AS text) IS NULL OR a.status = :status)
+      AND (CAST(:words AS text) IS NULL OR strpos(lower(a.slug), lower(:words)) > 0
+           OR strpos(lower(v.policy ->> 'title'), lower(:words)) > 0 OR lower(a.activity_code) = lower(:words))
+      AND (CAST(:after AS text) IS NULL
+           OR (a.created_at, a.id) < (SELECT p.created_at, p.id FROM ce_activities p WHERE p.slug = :after))
+    ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
+    """
 )
-_ONE: Final = text(f"{_DEFINED} WHERE a.slug = :slug")
+_ONE: Final = _counted("WHERE a.slug = :slug")
 _VERSIONS: Final = text(
     """
     SELECT v.id AS version_id, v.number, coalesce(u.email, v.created_by) AS created_by, v.created_at,

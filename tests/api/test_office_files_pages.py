@@ -1,17 +1,26 @@
 """The office's pages around the programme: rosters, employees, outcomes, exports, templates, pictures, events."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import Engine
 
 from activities.claims import PostgresClaimActivities
 from domain.identities import new_id
 from domain.roles import Role
-from tests.api.conftest import Person, sign_in
+from storage import certificate_templates
+from storage.acts import Actor
+from storage.catalog import provider_slug, publish
+from storage.certificate_templates import NewTemplate, Source
+from storage.definitions import Definition, DefinitionStatus
+from tests.api.conftest import Person, publish_example, sign_in
 from tests.api.test_claim_over_http import awarded
 from tests.api.test_programme_pages import Browser, new_slug
+from tests.claims import example_policy
+from tests.platforms import Platform, content_policy
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROSTER = b"Badge ID,First Name,Last Name,Email,Colour\r\n"
@@ -167,12 +176,13 @@ async def test_auditors_download_a_bundle_and_others_are_offered_none(
     assert refused.status_code == 403
 
 
-async def test_a_template_is_looked_at_published_and_retired(browser: Browser) -> None:
-    name = f"t-{secrets.token_hex(8)}"
+async def test_a_template_is_looked_at_changed_and_retired(browser: Browser, engine: Engine) -> None:
+    # Only for a provider that no other test has, so that no other certificate changes its look.
+    name, provider = f"t-{secrets.token_hex(8)}", f"Provider {secrets.token_hex(8)}"
+    publish_example(engine, provider=replace(example_policy().provider, name=provider))
     html = (EXAMPLES / "templates" / "great-lakes.html").read_text(encoding="utf-8")
     css = (EXAMPLES / "templates" / "great-lakes.css").read_text(encoding="utf-8")
-    # Only for a provider that nobody else's test has, so that no other certificate changes its look.
-    typed = {"name": name, "html": html, "css": css, "credit_type": "abpath_moc_lifelong_learning"}
+    typed = {"name": name, "html": html, "css": css, "provider": provider_slug(provider), "credit_type": ""}
     sample = {**typed, "sample": "ordinary", "paper": "a4"}
     look = await browser.post("/staff/certificate-sample.pdf", sample)
     assert look.content[:5] == b"%PDF-", look.text
@@ -182,6 +192,22 @@ async def test_a_template_is_looked_at_published_and_retired(browser: Browser) -
     refused = await browser.post("/staff/new-certificate-template", {**typed, "name": "No Name"})
     assert refused.status_code == 422
     assert 'value="No Name"' in refused.text
+    here = f"/staff/certificate-templates/{name}"
+    # Trying out every sample takes a while; tests/api/test_certificate_templates.py does so.
+    with engine.begin() as connection:
+        source = Source(html.strip(), css.strip())
+        new = NewTemplate(name=name, provider=typed["provider"], credit_type=None, source=source)
+        certificate_templates.publish(connection, new, Actor("cli:test"), None)
+    again = await browser.post(here, typed)
+    assert (again.status_code, again.headers["location"]) == (303, here)
+    assert "laurel_notice=nothing_changed" in again.headers["set-cookie"]
+    page = (await browser.get(here)).text
+    assert f"/staff/certificate-sample.pdf?name={name}&amp;version=1&amp;sample=long&amp;paper=a4" in page
+    without = await browser.post(f"{here}/retire", {"reason": ""})
+    assert without.status_code == 422
+    retired = await browser.post(f"{here}/retire", {"reason": "It was a test."})
+    assert retired.headers["location"] == here
+    assert "■ Retired" in (await browser.get(here)).text
 
 
 async def test_the_built_in_template_is_shown_with_every_sample(browser: Browser) -> None:
@@ -217,16 +243,41 @@ async def test_the_certificate_of_an_activity_is_seen_before_anybody_earns_it(
     assert (await coordinator.get(f"/v1/staff/ce-activities/{new_slug()}/certificate")).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/staff/employees",
-        "/staff/exports",
-        "/staff/certificate-templates",
-        "/staff/images",
-        "/staff/integration-events",
-    ],
-)
-async def test_learners_are_not_let_into_the_office(path: str, learner: Person, browser: Browser) -> None:
-    assert (await Browser(learner).get(path)).status_code == 403
-    assert (await browser.get(path)).status_code == 200
+async def test_an_event_in_quarantine_is_assigned_tried_again_or_dismissed(
+    browser: Browser, coordinator: Person, learner: Person, client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    platform = Platform.added(client, engine)
+    course = new_slug()
+    with engine.begin() as connection:
+        publish(connection, Definition(course, DefinitionStatus.PUBLISHED, content_policy()), None)
+    for _ in range(3):
+        await platform.progress(f"{new_id('x')}@elsewhere.example", course, (0, 60))
+    here = f"/staff/integration-events?integration={platform.name}"
+    page = (await browser.get(here)).text
+    assert page.count("Nobody is known by what the platform calls this learner.") == 3
+    first, second, third = (f"/staff/integration-events/{platform.name}/{sent}" for sent in platform.sent)
+    assert f'action="{first}/assign"' in page
+
+    wrong = await browser.post(f"{first}/assign", {"learner": "somebody", "only": platform.name})
+    assert (wrong.status_code, 'href="#learner"' in wrong.text) == (422, True)
+    mine = await browser.post(f"{first}/assign", {"learner": coordinator.learner_id, "only": platform.name})
+    assert mine.status_code == 403
+    assert "This is your own claim" in mine.text
+    assigned = await browser.post(f"{first}/assign", {"learner": learner.learner_id, "only": platform.name})
+    assert assigned.headers["location"] == here
+    assert "laurel_notice=saved" in assigned.headers["set-cookie"]
+    stays = await browser.post(f"{second}/retry", {"only": platform.name})
+    assert "laurel_notice=event_stays" in stays.headers["set-cookie"]
+    assert (await browser.post(f"{third}/dismiss", {"reason": " "})).status_code == 422
+    assert (await browser.post(f"{third}/dismiss", {"reason": "A test account."})).status_code == 303
+    assert (await browser.post(f"{third}/retry", {})).status_code == 409
+    assert (await browser.get(here)).text.count('action="') == 4 + 1
+    dismissed = (await browser.get(f"{here}&state=dismissed")).text
+    assert platform.sent[-1] in dismissed
+    assert (await browser.post(f"{third}/erase", {})).status_code == 404
+
+
+async def test_learners_are_not_let_into_the_office(learner: Person, browser: Browser) -> None:
+    for page in ("employees", "exports", "certificate-templates", "images", "integration-events"):
+        assert (await Browser(learner).get(f"/staff/{page}")).status_code == 403
+        assert (await browser.get(f"/staff/{page}")).status_code == 200

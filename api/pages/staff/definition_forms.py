@@ -5,7 +5,7 @@ A form is described by fields that are named as they are in the definition (``cl
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -102,6 +102,7 @@ class ShownRows:
     """A list of things; ``right_name`` is the field that chooses one of them, if one does."""
 
     name: str
+    legend: str
     rows: Sequence[ShownRow]
     right_name: str | None
     is_compact: bool
@@ -163,7 +164,14 @@ def _show_rows(each: Rows, values: Mapping[str, Any], prefix: str, right: Field 
                 parts=show(each.fields, row, f"{name}.{at}."),
             )
         )
-    return ShownRows(name, rows, f"{prefix}{right.name}" if right else None, each.is_compact, each.is_grid)
+    return ShownRows(
+        name, _all_of(each), rows, f"{prefix}{right.name}" if right else None, each.is_compact, each.is_grid
+    )
+
+
+def _all_of(each: Rows) -> str:
+    """What all rows together are called: ``Question {number}`` without the number."""
+    return gettext(each.legend).format(number="").strip()
 
 
 def read(parts: Sequence[Part], form: Form, values: Mapping[str, Any], prefix: str = "") -> Json:
@@ -263,20 +271,25 @@ def _copied(values: Mapping[str, Any]) -> Json:
 
 
 def errors_of_form(
-    errors: Sequence[Mapping[str, Any]], shown: Sequence[Shown | ShownRows], within: str = ""
+    errors: Sequence[Mapping[str, Any]],
+    shown: Sequence[Shown | ShownRows],
+    within: str = "",
+    elsewhere: Callable[[str], str] = str,
 ) -> dict[str, str]:
     """The API's mistakes in a definition by the field of the form that they are about, or else that is nearest.
 
-    ``within`` is the part of the definition that the form is about, such as ``requirements.2.``.
+    ``within`` is the part of the definition that the form is about, such as ``requirements.2.``; ``elsewhere`` says
+    what a field of another part is called.
     """
-    labels = dict(_labels(shown))
+    labels = labels_of(shown)
     told: dict[str, str] = {}
     for error in errors:
         path = _path_of(str(error["pointer"]))
-        name = path.removeprefix(within)
-        nearest = _nearest(name, labels)
-        words = f"{labels.get(nearest) or path or gettext('The definition')} {error['message']}."
-        told[nearest] = f"{told[nearest]} {words}" if nearest in told else words
+        name = nearest(path.removeprefix(within), labels) if path.startswith(within) else None
+        label = (labels[name] if name else elsewhere(path)) or gettext("The definition")
+        words = f"{label} {error['message']}."
+        here = name or "definition"
+        told[here] = f"{told[here]} {words}" if here in told else words
     return told
 
 
@@ -286,10 +299,16 @@ def _path_of(pointer: str) -> str:
     return re.sub(r"\[(\d+)\]", r".\1", found[1] if found else "")
 
 
-def _nearest(name: str, labels: Mapping[str, str]) -> str:
+def nearest(name: str, labels: Mapping[str, str]) -> str | None:
+    """The field of this name, or what holds it; None for a field of another part."""
     parts = name.split(".")
     holders = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-    return next((each for each in holders if each in labels), "definition")
+    return next((each for each in holders if each in labels), None)
+
+
+def labels_of(shown: Sequence[Shown | ShownRows]) -> dict[str, str]:
+    """What each field of a form is called, with what holds it."""
+    return dict(_labels(shown))
 
 
 def _labels(shown: Sequence[Shown | ShownRows]) -> Iterator[tuple[str, str]]:
@@ -297,7 +316,7 @@ def _labels(shown: Sequence[Shown | ShownRows]) -> Iterator[tuple[str, str]]:
         if isinstance(each, Shown):
             yield each.name, each.label
             continue
-        yield each.name, ""
+        yield each.name, each.legend
         for row in each.rows:
             yield row.name, row.legend
             yield from ((name, f"{row.legend}: {label}") for name, label in _labels(row.parts))

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api.pages.staff.definition_fields import Section
-from api.pages.staff.definition_forms import Json, read
+from api.pages.staff.definition_fields import SECTIONS, Section
+from api.pages.staff.definition_forms import Json, labels_of, nearest, read, show
 from api.pages.visit import Form
+from config.languages import gettext
 
 _PER_SESSION: Final = "per_session"
 # In which order learners meet the steps, where nobody decided otherwise.
@@ -14,7 +15,7 @@ _ORDER: Final = ("statement", "participation", "disclosures", "content", "post_t
 
 def index_of(section: Section, definition: Mapping[str, Any]) -> int | None:
     """The place of the requirement that a section is about; None where the definition has none."""
-    for at, requirement in enumerate(definition["requirements"]):
+    for at, requirement in enumerate(definition.get("requirements", ())):
         is_per_session = requirement.get("asked") == _PER_SESSION
         if requirement["kind"] == section.requirement and is_per_session == section.is_per_session:
             return at
@@ -59,3 +60,16 @@ def _place_for(section: Section, requirements: list[Json]) -> int:
     rank = _ORDER.index(section.requirement or "")
     later = (at for at, each in enumerate(requirements) if _ORDER.index(each["kind"]) > rank)
     return next(later, len(requirements))
+
+
+def label_elsewhere(definition: Mapping[str, Any], path: str) -> str:
+    """What a field is called that a mistake is about, by the section that has it; the path when none has."""
+    for section in SECTIONS:
+        if section.requirement is not None and index_of(section, definition) is None:
+            continue
+        place = place_of(section, definition)
+        labels = labels_of(show(section.fields, values_of(section, definition)))
+        name = nearest(path.removeprefix(place), labels) if path.startswith(place) else None
+        if name is not None:
+            return f"{gettext(section.title)}, {labels[name]}"
+    return path

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import BY_NAME, NEW, Section
 from api.pages.staff.definition_forms import Json, Rows, Shown, ShownRows, errors_of_form, read, show
-from api.pages.staff.definition_parts import changed, index_of, place_of, values_of
+from api.pages.staff.definition_parts import changed, index_of, label_elsewhere, place_of, values_of
 from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
 from config.languages import gettext as _
 
@@ -85,7 +85,7 @@ async def show_new(visit: Reader) -> Response:
 
 def _new_page(visit: Visit, values: Mapping[str, Any], problem: ApiProblem | None = None) -> Response:
     parts = show(NEW.fields, values)
-    view = NewForm(_(NEW.lead), parts, _errors(problem, parts) if problem else {})
+    view = NewForm(_(NEW.lead), parts, _errors(problem, parts, NEW, values) if problem else {})
     return visit.page("staff/ce_activities/new.html", status=problem.status if problem else 200, view=view)
 
 
@@ -120,10 +120,16 @@ def _shown(problem: ApiProblem) -> ApiProblem:
     raise problem
 
 
-def _errors(problem: ApiProblem, parts: Sequence[Shown | ShownRows], within: str = "") -> dict[str, str]:
+def _errors(
+    problem: ApiProblem, parts: Sequence[Shown | ShownRows], section: Section, definition: Mapping[str, Any]
+) -> dict[str, str]:
     if problem.code != "definition_invalid":
         return {"definition": _outdated()}
-    return errors_of_form(problem.document["errors"], parts, within)
+
+    def elsewhere(path: str) -> str:
+        return label_elsewhere(definition, path)
+
+    return errors_of_form(problem.document["errors"], parts, place_of(section, definition), elsewhere)
 
 
 def _outdated() -> str:
@@ -164,7 +170,7 @@ def _section_page(
         is_asked=None if section.requirement is None else index_of(section, definition) is not None,
         parts=parts,
         has_rows=any(isinstance(each, Rows) for each in section.fields),
-        errors=_errors(problem, parts, place_of(section, definition)) if problem else {},
+        errors=_errors(problem, parts, section, definition) if problem else {},
     )
     return visit.page("staff/ce_activities/edit.html", status=problem.status if problem else 200, view=view)
 

@@ -34,7 +34,7 @@ STATE_WORDS: Final = {
     EventState.IGNORED: marked("Without effect"),
     EventState.DISMISSED: marked("Dismissed"),
 }
-# A learner's own words are decided by others: the API refuses to assign an event to whoever asks.
+# Nobody may assign an event to themselves; that too is said beside the form.
 _BESIDE_THE_FORM: Final = frozenset({403, 409, 422})
 
 
@@ -54,23 +54,30 @@ class Events:
     events: Sequence[EventLine]
     state: str
     states: Sequence[tuple[str, str]]
+    integration: str
     next_page: str | None
     errors: Mapping[str, str]
 
 
 @router.get("")
-async def list_events(visit: Reader, state: str = EventState.QUARANTINED, after: str = "") -> Response:
+async def list_events(
+    visit: Reader, state: str = EventState.QUARANTINED, integration: str = "", after: str = ""
+) -> Response:
     """Events in a state, oldest first."""
-    return await _page(visit, state, after)
+    return await _page(visit, state, integration, after)
 
 
-async def _page(visit: Visit, state: str, after: str = "", problem: ApiProblem | None = None) -> Response:
-    found = await visit.get("/v1/staff/integration-events", state=state, after=after, limit=25)
-    query = urlencode({"state": state, "after": found["next"] or ""})
+async def _page(
+    visit: Visit, state: str, integration: str, after: str = "", problem: ApiProblem | None = None
+) -> Response:
+    wanted = {"state": state, "integration": integration}
+    found = await visit.get("/v1/staff/integration-events", **wanted, after=after, limit=25)
+    query = urlencode({**wanted, "after": found["next"] or ""})
     view = Events(
         events=[_line(event) for event in found["data"]],
         state=state,
         states=[(str(code), _(words)) for code, words in STATE_WORDS.items()],
+        integration=integration,
         next_page=f"/staff/integration-events?{query}" if found["has_more"] else None,
         errors=form_errors(problem) if problem else {},
     )
@@ -96,6 +103,7 @@ async def settle_event(visit: Reader, integration: str, event_id: str, decision:
     except ApiProblem as problem:
         if problem.status not in _BESIDE_THE_FORM or problem.code == "not_allowed":
             raise
-        return await _page(visit, EventState.QUARANTINED, problem=problem)
+        return await _page(visit, EventState.QUARANTINED, form.text("only"), problem=problem)
     is_settled = answer.document["state"] != EventState.QUARANTINED
-    return visit.redirect("/staff/integration-events", "saved" if is_settled else "event_stays")
+    query = f"?{urlencode({'integration': form.text('only')})}" if form.text("only") else ""
+    return visit.redirect(f"/staff/integration-events{query}", "saved" if is_settled else "event_stays")
