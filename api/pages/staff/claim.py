@@ -1,6 +1,7 @@
 """One claim as staff see it: whose it is, where it stands, what happened to it, and what they may do about it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -99,20 +100,18 @@ async def render_claim(
     status: int = 200,
 ) -> Response:
     """The page of a claim, with what was wrong with one of its forms."""
-    claim = await visit.get(api_address("claims", claim_id))
-    of_claim = ("claims", claim["id"])
-    submissions = await visit.get(api_address(*of_claim, "submissions"), limit=_SUBMISSIONS)
+    claim, submissions, entries, emails, versions, corrections, notes = await _read(visit, claim_id)
     sent = next((each for each in submissions["data"] if each["id"] == submission), None)
     role, is_own = _reader_of(visit, claim)
     view = StaffClaimPage(
         claim=claim,
         steps=claim_page(claim, None).steps,
-        entries=await visit.get(api_address(*of_claim, "audit"), limit=_ENTRIES, order="newest"),
+        entries=entries,
         submissions=submissions,
-        emails=(await visit.get(api_address(*of_claim, "emails")))["data"],
-        versions=(await visit.get(api_address(*of_claim, "certificates")))["data"],
-        corrections=(await visit.get(api_address(*of_claim, "corrections")))["data"],
-        notes=await visit.get(api_address(*of_claim, "notes"), limit=_ENTRIES_OF_A_PAGE),
+        emails=emails["data"],
+        versions=versions["data"],
+        corrections=corrections["data"],
+        notes=notes,
         is_own=is_own,
         may_act=role in STAFF_ROLES and not is_own,
         may_audit=role in AUDITING_ROLES,
@@ -123,6 +122,23 @@ async def render_claim(
         typed=typed or {},
     )
     return visit.page("staff/claims/claim.html", status=status, view=view)
+
+
+async def _read(visit: Visit, claim_id: str) -> Sequence[Json]:
+    """The claim and all that came with it, read at the same time."""
+
+    def of_claim(*parts: str, **query: Any) -> Awaitable[Json]:
+        return visit.get(api_address("claims", claim_id, *parts), **query)
+
+    return await asyncio.gather(
+        of_claim(),
+        of_claim("submissions", limit=_SUBMISSIONS),
+        of_claim("audit", limit=_ENTRIES, order="newest"),
+        of_claim("emails"),
+        of_claim("certificates"),
+        of_claim("corrections"),
+        of_claim("notes", limit=_ENTRIES_OF_A_PAGE),
+    )
 
 
 def _reader_of(visit: Visit, claim: Json) -> tuple[str, bool]:
