@@ -71,9 +71,7 @@ async def test_differences_name_the_lines_that_changed_and_leave_the_others_out(
     assert (await coordinator.get(f"{path}?from=1&to=3")).status_code == 404
 
 
-async def test_a_change_to_a_version_that_is_not_current_any_more_is_not_taken(
-    coordinator: Person, draft: str
-) -> None:
+async def test_a_change_to_a_version_that_is_not_current_any_more_is_not_taken(coordinator: Person, draft: str) -> None:
     theirs = definition_text(draft).replace("location: Chicago", "location: Boston")
     assert (await put(coordinator, draft, theirs, "?base=1")).json()["version"] == 2
     mine = definition_text(draft).replace("location: Chicago", "location: Denver")
@@ -115,7 +113,9 @@ async def test_a_copy_is_a_draft_without_the_activity_code_and_takes_no_name_tha
     assert (made.status_code, made.json()["status"], made.json()["title"]) == (201, "draft", "Next year")
     assert made.json()["activity_code"] is None
     shown = (await coordinator.get(f"{PROGRAMME}/{copy}")).json()
-    assert shown["definition"]["credit"] == (await coordinator.get(f"{PROGRAMME}/{draft}")).json()["definition"]["credit"]
+    assert (
+        shown["definition"]["credit"] == (await coordinator.get(f"{PROGRAMME}/{draft}")).json()["definition"]["credit"]
+    )
     refused = await coordinator.post(f"{PROGRAMME}/{copy}/clone", {"slug": draft})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "slug_taken")
     assert (await coordinator.get(f"{PROGRAMME}/{draft}")).json()["title"] == "Grand rounds"
@@ -130,9 +130,7 @@ async def test_the_office_previews_a_draft_as_a_learner_of_some_profession(coord
     assert other["credit"] == []
 
 
-async def test_a_preview_shows_the_questions_of_the_post_test_without_their_key(
-    coordinator: Person, slug: str
-) -> None:
+async def test_a_preview_shows_the_questions_of_the_post_test_without_their_key(coordinator: Person, slug: str) -> None:
     preview = (await coordinator.get(f"{PROGRAMME}/{slug}/preview")).json()
     assert preview["post_test_questions"]
     assert all(question.keys() == {"code", "text", "options"} for question in preview["post_test_questions"])
