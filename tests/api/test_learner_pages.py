@@ -220,6 +220,7 @@ async def test_partial_credit_goes_up_to_what_progress_earned_and_a_certificate_
     watched(engine, learner, slug, "video", 1800)
     page = await browser.get(f"{page.path}?step=claim_credit&credit_type={TYPE}")
     assert 'max="0.50"' in page.html
+    assert "30 of 60 minutes completed" in page.text
     done = await browser.send(page, f"{page.path}/credit", units="0.25", attested="1")
     with engine.begin() as connection:
         told = text("UPDATE claims SET notified_at = now(), stage = 'completed', closed_at = now() WHERE id = :id")
