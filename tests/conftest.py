@@ -15,13 +15,15 @@ from config.keys import KeyFolder
 from storage.database import create_sync_engine
 from storage.migrate import upgrade
 
+pytest_plugins = ["tests.stack"]
+
 # For measuring which branches are reached: the same examples each time, and as few as reach them.
 settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
 
 # Three processes run side by side under ``-n 3``, each always with the same folders in the same order: each has a
 # database of its own, stacks look for free ports, and what a test finds never depends on the machine's mood.
 _SIDE_BY_SIDE = {
-    "stacks": ("cli", "e2e", "faults"),
+    "stacks": ("browser", "cli", "e2e", "faults"),
     "requests": ("api", "documents"),
 }
 

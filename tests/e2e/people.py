@@ -40,6 +40,11 @@ class Person(Learner):
         content = {} if body is None else {"content" if isinstance(body, bytes) else "json": body}
         return self._http.request(method, path, headers=named, **content)
 
+    @property
+    def token(self) -> str:
+        """What this person is signed in with; a browser keeps it as its cookie."""
+        return str(self._http.headers["Authorization"]).removeprefix("Bearer ")
+
     def claim(self, claim_id: str) -> Json:
         return self.get(f"/v1/claims/{claim_id}")
 
@@ -133,10 +138,15 @@ class Town:
     stack: LocalStack
     _people: list[Person] = field(default_factory=list)
 
+    def newcomer(self, email: str | None = None) -> Person:
+        """Someone who is not signed in; with an address, on another device of the person who has it."""
+        person = Person(self.stack, email)
+        self._people.append(person)
+        return person
+
     def stranger(self) -> Person:
         """Someone who is signed in and has told nothing else."""
-        person = Person(self.stack)
-        self._people.append(person)
+        person = self.newcomer()
         person.sign_in()
         return person
 

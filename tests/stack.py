@@ -1,4 +1,7 @@
-"""One embedded stack for all end-to-end tests: every part real, the examples loaded, post-tests graded after 2 s."""
+"""One embedded stack for all tests from end to end, over HTTP and in a browser, and who is there.
+
+Every part is real, the examples are loaded, and post-tests are graded after 2 s.
+"""
 
 import shutil
 import tempfile
@@ -16,20 +19,34 @@ from domain.roles import Role
 from storage import accounts
 from storage.database import create_sync_engine
 from tests.agreement import check_every_certificate
+from tests.browser.frontend import Frontend
 from tests.e2e.meeting import BADGE_IDS, MEETING, Attendee, attendee, meeting_with_badges
 from tests.e2e.office import Office, own_example
 from tests.e2e.people import Person, Town
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
-    folder = Path(tempfile.mkdtemp(prefix="laurel-e2e-"))
+def frontend() -> Iterator[Frontend]:
+    """The front end of the examples, on an origin of its own."""
+    frontend = Frontend()
+    yield frontend
+    frontend.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(frontend: Frontend) -> Iterator[LocalStack]:
+    """The whole of Laurel; browsers may call it from the front end of the examples."""
+    folder = Path(tempfile.mkdtemp(prefix="laurel-stack-"))
     folder.chmod(0o755)  # PostgreSQL runs as another user when we are root.
-    # All people of all tests sign in from one address.
-    environment = {"LAUREL_SIGN_IN_LINKS_PER_HOUR": "100"}
+    environment = {
+        # All people of all tests sign in from one address.
+        "LAUREL_SIGN_IN_LINKS_PER_HOUR": "400",
+        "LAUREL_ALLOWED_ORIGINS": f'["{frontend.origin}"]',
+    }
     stack = LocalStack(folder, environment=environment, say=lambda _: None)
     stack.start()
     load_examples(stack.database_url, fast=True)
+    frontend.api = stack.urls["api"]
     yield stack
     check_every_certificate(stack.database_url, stack.urls["api"])
     stack.stop()
