@@ -51,7 +51,9 @@ def add_email(engine: Engine, claim_id: str | None, **values: Any) -> str:
 def test_every_reason_has_words_and_every_attention_code_a_suggestion() -> None:
     assert STUCK_WORDS.keys() == set(StuckReason)
     assert all(each.title and each.meaning and each.suggestion for each in STUCK_WORDS.values())
-    assert len({each.suggestion for reason, each in STUCK_WORDS.items() if str(reason) in set(Attention)}) == len(Attention)
+    assert len({each.suggestion for reason, each in STUCK_WORDS.items() if str(reason) in set(Attention)}) == len(
+        Attention
+    )
 
 
 def test_an_error_that_nobody_foresaw_is_named_as_one() -> None:
