@@ -22,7 +22,13 @@ _SESSION = """
     INSERT INTO login_sessions (id, token_hash, account_id, expires_at)
     VALUES (:id, sha256(convert_to(:id, 'UTF8')), :id, clock_timestamp() - :age)
 """
+_BULK = """
+    INSERT INTO bulk_actions (id, account_id, action, body, filter, previewed_at)
+    VALUES (:id, :id, 'hold', '{}', '{}', clock_timestamp() - :age)
+"""
+WITH_ACCOUNT = {"login_sessions", "bulk_actions"}
 ROWS = {
+    "bulk_actions": ("id", _BULK, timedelta(days=30)),
     "idempotency_keys": ("key", _KEY, timedelta(days=30)),
     "sign_in_links": ("id", _LINK, timedelta(days=1)),
     "login_sessions": ("account_id", _SESSION, timedelta()),
@@ -33,7 +39,7 @@ def added(engine: Engine, table: str, difference: timedelta) -> str:
     row_id = new_id("hk")
     _, statement, life = ROWS[table]
     with engine.begin() as connection:
-        if table == "login_sessions":
+        if table in WITH_ACCOUNT:
             account = "INSERT INTO accounts (id, email, role) VALUES (:id, :id || '@x.example', 'learner')"
             connection.execute(text(account), {"id": row_id})
         connection.execute(text(statement), {"id": row_id, "age": life + difference})
@@ -47,7 +53,7 @@ def is_there(engine: Engine, table: str, row_id: str) -> bool:
         return bool(connection.execute(query, {"id": row_id}).scalar_one())
 
 
-def test_keys_links_and_sessions_live_as_long_as_they_are_said_to(engine: Engine) -> None:
+def test_keys_links_sessions_and_bulk_actions_live_as_long_as_they_are_said_to(engine: Engine) -> None:
     minute = timedelta(minutes=1)
     old = {table: added(engine, table, minute) for table in ROWS}
     young = {table: added(engine, table, -minute) for table in ROWS}

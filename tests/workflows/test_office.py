@@ -4,11 +4,15 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, RowMapping, text
+from temporalio.testing import WorkflowEnvironment
 
+from activities.relay import Relay
 from activities.smtp import AddressRejectedError
+from config.settings import Settings
 from domain.claims import Attention, Stage
 from domain.deadlines import expires_at
+from domain.identities import new_id
 from domain.policy import ClaimWindow
 from domain.reasons import (
     DenialReason,
@@ -30,13 +34,18 @@ from domain.submissions import (
     RequirementWaived,
     SubmissionBody,
     SubmissionKind,
+    to_json,
 )
+from storage.acts import Actor
+from storage.bulk_actions import BulkAction, preview, start
 from storage.claims import stalled_claims
+from storage.database import create_api_engine
 from storage.submissions import take_undelivered
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers
 from tests.workflows.test_recovery import reset_to_first_task
 from workflows import contract
+from workflows.delivery import Delivery, deliver
 
 NewClaim = Callable[..., TestClaim]
 Details = Callable[[TestClaim], Awaitable[str]]
@@ -255,3 +264,33 @@ async def test_a_signal_that_is_not_filled_in_is_recorded_as_refused_and_changes
     await claim.until(lambda: claim.events()[-1] == f"{kind}.refused")
     assert claim.entries()[-1]["after"]["refusal"] == RefusalCode.FORM_INCOMPLETE
     assert claim.row() == before
+
+
+async def test_what_staff_started_for_many_claims_is_delivered_by_the_relay(
+    new_claim: NewClaim, engine: Engine, environment: WorkflowEnvironment, settings: Settings
+) -> None:
+    claims = [new_claim() for _ in range(2)]
+    for claim in claims:
+        await claim.brought_to(Stage.READY_TO_CLAIM)
+    ids, staff = [claim.claim_id for claim in claims], claims[0].account_id
+    bulk = BulkAction(
+        id=new_id("blk"), account_id=staff, action="hold", body=to_json(HOLD), filter={"claim_ids": sorted(ids)}
+    )
+    database = create_api_engine(settings.database_url, 1)
+    async with database.begin() as connection:
+        assert await preview(connection, bulk, ids) == 2
+    async with database.begin() as connection:
+        await connection.run_sync(start, bulk, new_id("lrn"), Actor(staff))
+    await database.dispose()
+
+    async def deliver_row(row: RowMapping) -> None:
+        if row["claim_id"] in ids:
+            await deliver(environment.client, Delivery(**{**row, "kind": SubmissionKind(row["kind"])}))
+
+    # Nothing but the record knows of it: whoever started it may be gone.
+    relay = Relay(engine, deliver_row)
+    while await relay.deliver_due():
+        pass
+    for claim in claims:
+        await claim.shows(contract.CLAIM_ATTENTION, Attention.ON_HOLD)
+        claim.assert_audited()
