@@ -108,7 +108,10 @@ class Visit:
     principal: Principal | None
 
     async def get(self, path: str, **query: Any) -> Any:
-        """The API's document at a path; raises ``ApiProblem``. What is None or empty is left out of the query."""
+        """The API's document at a path, or its text; raises ``ApiProblem``.
+
+        What is None or empty is left out of the query.
+        """
         given = [(name, value) for name, value in query.items() if value not in (None, "", [])]
         address = f"{path}?{urlencode(given, doseq=True)}" if given else path
         return (await self._ask("GET", address, None, {})).document
@@ -213,7 +216,8 @@ class Visit:
         transport = httpx2.ASGITransport(self._api, client=client)
         response = await transport.handle_async_request(request)
         raw = await response.aread()
-        document: Any = json.loads(raw) if raw else None
+        is_json = "json" in response.headers.get("content-type", "")
+        document: Any = json.loads(raw) if is_json else raw.decode() or None
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             raise ApiProblem(response.status_code, document, dict(response.headers))
         return Answer(response.status_code, document, dict(response.headers))

@@ -32,6 +32,7 @@ router = APIRouter(prefix="/v1/staff/ce-activities", tags=["staff"], responses=a
 ServicesOf = Annotated[Services, Depends(services_of)]
 Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
 _MAXIMUM_SLUG_LENGTH: Final = 80
+_YAML: Final[answers.Responses] = {200: {"description": "The definition.", "content": {"application/yaml": {}}}}
 _SIGNS: Final = {"-": "removed", "+": "added"}
 
 
@@ -82,11 +83,11 @@ class VersionAnswer(BaseModel):
 
 
 class DefinitionAnswer(DefinedCEActivity):
-    """A CE activity with the definition of one version, as fields and as YAML, and all versions, newest first."""
+    """A CE activity with the definition of one version, and all versions, newest first."""
 
     shown_version: int
     definition: dict[str, Any]
-    yaml: str
+    yaml_href: str
     versions: list[VersionAnswer]
 
 
@@ -174,19 +175,46 @@ async def show_definition(
     version: Annotated[Number | None, Query(description="By default the current one.")] = None,
 ) -> Response:
     """The definition of a CE activity in one of its versions, and all versions."""
-    defined = await defined_ce_activity(services, slug)
-    versions = await services.database.statements(lambda c: definition_views.versions(c, defined.view.id))
-    shown = _version(versions, version or defined.view.number)
+    defined, shown, versions = await _shown(services, slug, version)
     policy = await services.policies.get(shown.version_id)
-    values = definition_values(slug, DefinitionStatus(defined.view.status), policy)
     document = {
         **summary_json(defined),
         "shown_version": shown.number,
-        "definition": values,
-        "yaml": definition_yaml(values),
+        "definition": definition_values(slug, DefinitionStatus(defined.view.status), policy),
+        "yaml_href": f"/v1/staff/ce-activities/{slug}/definition.yaml?version={shown.number}",
         "versions": [_version_json(each) for each in versions],
     }
     return json_response(document)
+
+
+@router.get("/{slug}/definition.yaml", response_class=Response, responses=_YAML)
+async def show_yaml(
+    slug: str,
+    principal: Office,  # noqa: ARG001  # only the office comes this far
+    services: ServicesOf,
+    version: Annotated[Number | None, Query(description="By default the current one.")] = None,
+) -> Response:
+    """The definition of a CE activity in one of its versions as YAML, which reads back as the same."""
+    defined, shown, _ = await _shown(services, slug, version)
+    text = await _yaml(services, defined, shown)
+    headers = {"Content-Disposition": f'attachment; filename="{slug}.yaml"'}
+    return Response(text, media_type="application/yaml", headers=headers)
+
+
+async def _shown(
+    services: Services, slug: str, version: int | None
+) -> tuple[Defined, DefinedVersion, list[DefinedVersion]]:
+    """A CE activity, the version of it that is asked for, and all versions; else 404."""
+    defined = await defined_ce_activity(services, slug)
+    versions = await services.database.statements(lambda c: definition_views.versions(c, defined.view.id))
+    return defined, _version(versions, version or defined.view.number), versions
+
+
+async def _yaml(services: Services, defined: Defined, version: DefinedVersion) -> str:
+    policy = await services.policies.get(version.version_id)
+    values = definition_values(defined.view.slug, DefinitionStatus(defined.view.status), policy)
+    # A large definition takes a while to write; other requests go on meanwhile.
+    return await asyncio.to_thread(definition_yaml, values)
 
 
 def _version(versions: list[DefinedVersion], number: int) -> DefinedVersion:
@@ -205,14 +233,9 @@ async def show_differences(
     newer: Annotated[Number, Query(alias="to")],
 ) -> Response:
     """What one version of a definition says otherwise than another, line by line."""
-    defined = await defined_ce_activity(services, slug)
-    versions = await services.database.statements(lambda c: definition_views.versions(c, defined.view.id))
-    texts = []
-    for number in (older, newer):
-        policy = await services.policies.get(_version(versions, number).version_id)
-        values = definition_values(slug, DefinitionStatus(defined.view.status), policy)
-        texts.append(definition_yaml(values).splitlines())
-    lines = await asyncio.to_thread(_changed_lines, *texts)
+    defined, version, versions = await _shown(services, slug, older)
+    texts = [await _yaml(services, defined, each) for each in (version, _version(versions, newer))]
+    lines = await asyncio.to_thread(_changed_lines, *(text.splitlines() for text in texts))
     return json_response({"from_version": older, "to_version": newer, "lines": lines})
 
 

@@ -33,11 +33,12 @@ async def test_a_definition_reads_back_as_it_was_written(coordinator: Person, dr
     shown = (await coordinator.get(f"{PROGRAMME}/{draft}")).json()
     assert (shown["status"], shown["version"], shown["shown_version"]) == ("draft", 1, 1)
     assert shown["definition"]["provider"]["name"] == "Example University"
-    again = await put(coordinator, draft, shown["yaml"])
+    text = (await coordinator.get(shown["yaml_href"])).text
+    again = await put(coordinator, draft, text)
     assert again.json()["is_new"] is False
     as_json = await coordinator.call("PUT", f"{PROGRAMME}/{draft}", shown["definition"])
     assert as_json.json()["is_new"] is False
-    assert read_definition(shown["yaml"]).slug == draft
+    assert read_definition(text).slug == draft
 
 
 async def test_versions_say_who_made_them_and_how_many_claims_keep_them(
@@ -45,7 +46,8 @@ async def test_versions_say_who_made_them_and_how_many_claims_keep_them(
 ) -> None:
     assert (await learner.post("/v1/claims", {"ce_activity": slug})).status_code == 201
     first = (await coordinator.get(f"{PROGRAMME}/{slug}")).json()
-    changed = first["yaml"].replace(f"title: {first['title']}", "title: Another title", 1)
+    text = (await coordinator.get(first["yaml_href"])).text
+    changed = text.replace(f"title: {first['title']}", "title: Another title", 1)
     assert (await put(coordinator, slug, changed)).json()["version"] == 2
     shown = (await coordinator.get(f"{PROGRAMME}/{slug}")).json()
     told = [(each["version"], each["created_by"], each["claims"]) for each in shown["versions"]]

@@ -12,7 +12,7 @@ from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import SECTIONS
 from api.pages.staff.definition_parts import index_of
 from api.pages.visit import ApiProblem, Reader, Visit
-from api.pages.wording import LOCK_WORDS, STEP_WORDS, field_words
+from api.pages.wording import LOCK_WORDS, PROFESSION_WORDS, STEP_WORDS, field_words
 from config.languages import gettext as _
 from domain.policy import Profession
 
@@ -181,7 +181,7 @@ async def show_versions(visit: Reader, slug: str) -> Response:
 async def preview_ce_activity(visit: Reader, slug: str, profession: str = Profession.PHYSICIAN) -> Response:
     """The CE activity as a learner of some profession would see it; nothing is opened."""
     preview = await visit.get(api_address("ce-activities", slug, "preview"), profession=profession)
-    professions = [(str(each), each.replace("_", " ").capitalize()) for each in Profession]
+    professions = [(str(code), _(words)) for code, words in PROFESSION_WORDS.items()]
     checklist = [
         ChecklistLine(_(STEP_WORDS[step["kind"]]), step["state"], _(LOCK_WORDS.get(step["reason"] or "", "")))
         for step in preview["checklist"]

@@ -218,8 +218,15 @@ async def add_yaml(visit: Reader) -> Response:
 async def show_yaml(visit: Reader, slug: str, version: str = "") -> Response:
     """A definition as text, in one of its versions."""
     current = await visit.get(api_address("ce-activities", slug), version=version)
-    view = YamlForm(slug, current["title"], current["yaml"], current["version"], current["shown_version"], ())
+    text = await visit.get(current["yaml_href"])
+    view = YamlForm(slug, current["title"], text, current["version"], current["shown_version"], ())
     return visit.page("staff/ce_activities/yaml.html", view=view)
+
+
+@router.get("/{slug}/definition.yaml")
+async def download_yaml(visit: Reader, slug: str) -> Response:
+    """The definition as a file."""
+    return visit.forward(api_address("ce-activities", slug, "definition.yaml"))
 
 
 @router.post("/{slug}/yaml")
