@@ -113,7 +113,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "too_many_claims": ProblemKind(422, "Too many claims at once", "Choose at most 10,000, by a narrower filter."),
     "bulk_preview_unknown": ProblemKind(
-        409, "This is not what was previewed", "Preview it once more, then send the same with the token of that preview."
+        409, "This is not what was previewed", "Preview it once more, then send the same with its token."
     ),
     "preview_outdated": ProblemKind(
         409, "The preview is outdated", "The roster changed since. Upload the file again and look at the new preview."
