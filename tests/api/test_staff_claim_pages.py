@@ -16,13 +16,15 @@ from domain.identities import new_id
 from domain.notices import NoticePurpose
 from domain.office import OperatorAction
 from domain.people import Likeness
+from domain.policy import Finalization
 from domain.progress import Action
 from domain.roles import Role
 from domain.submissions import SubmissionKind
 from storage.tables import OutgoingEmailRow
-from tests.api.conftest import Person, sign_in
+from tests.api.conftest import Person, publish_example, sign_in
 from tests.api.test_claim_over_http import awarded, issue, opened
 from tests.api.test_pages import cookie
+from tests.ways import FIRST, PARALLEL, SECOND, TYPE, meeting
 
 
 @pytest.fixture
@@ -327,3 +329,33 @@ async def test_a_claim_whose_act_waits_says_so_and_shows_the_outcome(
     assert "It is not decided yet" in waiting.text
     assert 'hx-trigger="every 3s"' in waiting.text
     assert '<meta http-equiv="refresh" content="5">' in waiting.text
+
+
+async def at_a_meeting(learner: Person, engine: Engine) -> dict[str, Any]:
+    """A claim of a meeting for which a learner was awarded one session."""
+    slug = publish_example(engine, **meeting(requirements=(Finalization(warning="Are all sessions in?"),)))
+    claim = await opened(learner, slug)
+    offer = (await learner.get(f"/v1/ce-activities/{slug}")).json()["credit"][0]
+    credit = {"credit_type": TYPE, "attestation_version": offer["attestation_version"], "attested": True}
+    for path, body in (
+        (f"sessions/{FIRST}", {"units": "1.00"}),
+        ("credit", credit),
+    ):
+        taken = await learner.call("PUT", f"{claim['href']}/{path}", body)
+        assert taken.status_code == 200, taken.text
+    final = await learner.post(f"{claim['href']}/finalization", {"confirmed": True})
+    assert (final.status_code, final.json()["award"]["units"]) == (200, "1.00"), final.text
+    return claim
+
+
+async def test_at_a_meeting_the_sessions_are_corrected(learner: Person, coordinator: Person, engine: Engine) -> None:
+    claim = await at_a_meeting(learner, engine)
+    path = f"/staff/claims/{claim['id']}"
+    form = await see(coordinator, f"{path}/correct")
+    assert re.search(rf'name="session\.{FIRST}"[^>]* value="1.00"', form.text)
+    units = {f"session.{FIRST}": "0.50", f"session.{SECOND}": "0,25", f"session.{PARALLEL}": ""}
+    preview = await send(coordinator, f"{path}/correct/preview", what="credit", reason="Left early.", **units)
+    assert (preview.status_code, "What would change" in preview.text) == (200, True)
+    assert re.search(r"<td>1\.00</td><td>0\.75</td>", preview.text)
+    listed = (await coordinator.get(f"/v1{path}/sessions?claimed=true")).json()["data"]
+    assert [(each["code"], each["units"]) for each in listed] == [(FIRST, "1.00")]
