@@ -135,7 +135,8 @@ class Visit:
     def forward(self, path: str, document: Any = None, *, accept: str = "", refused: Refused | None = None) -> Response:
         """Answer with whatever the API answers to a GET at another path: files, streams of events.
 
-        With a ``document`` it is a POST of that. ``refused`` shows what the API refused, in place of its document.
+        With a ``document`` it is a POST of that. ``refused`` shows what the API refused beside a form; without it
+        that is a page of its own.
         """
         body = None if document is None else json.dumps(document).encode()
         return _Forwarded(self, path, body, accept, refused)
@@ -256,10 +257,13 @@ class _Forwarded(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in place of the page."""
-        caught = _Caught(send, is_catching=self._refused is not None)
+        caught = _Caught(send)
         await self._visit._api(self._scope(scope), self._receive(receive), caught)  # noqa: SLF001  # this class is a part of it
-        if self._refused is not None and caught.problem is not None:
-            await (await self._refused(caught.problem))(scope, receive, send)
+        if caught.problem is None:
+            return
+        if self._refused is None:
+            raise caught.problem
+        await (await self._refused(caught.problem))(scope, receive, send)
 
     def _scope(self, scope: Scope) -> dict[str, Any]:
         query = self._query.encode() or scope["query_string"]
@@ -284,11 +288,10 @@ class _Forwarded(Response):
 
 
 class _Caught:
-    """Sends an answer on, but for a problem if that is to be caught."""
+    """Sends an answer on, unless it is a problem."""
 
-    def __init__(self, send: Send, *, is_catching: bool) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._is_catching = is_catching
         self._status = 0
         self._body = bytearray()
 
@@ -296,7 +299,7 @@ class _Caught:
         """Take one message of the answer."""
         if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
             self._status = message["status"]
-        if self._is_catching and self._status:
+        if self._status:
             self._body += message.get("body", b"")
         else:
             await self._send(message)
@@ -304,7 +307,7 @@ class _Caught:
     @property
     def problem(self) -> ApiProblem | None:
         """The problem that was caught, if there was one."""
-        return ApiProblem(self._status, json.loads(self._body)) if self._is_catching and self._status else None
+        return ApiProblem(self._status, json.loads(self._body)) if self._status else None
 
 
 class Form:

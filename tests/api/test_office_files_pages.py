@@ -119,6 +119,8 @@ async def test_outcomes_are_told_in_numbers_and_bars(
     assert responses.headers["content-type"].startswith("text/csv")
     assert f"responses-{slug}.csv" in responses.headers["content-disposition"]
     assert (await browser.get(f"/staff/ce-activities/{new_slug()}/outcomes")).status_code == 404
+    absent = await browser.get(f"/staff/ce-activities/{new_slug()}/outcomes/responses.csv")
+    assert (absent.status_code, absent.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
 async def test_the_list_of_claims_is_downloaded_and_who_took_it_is_told(
