@@ -164,8 +164,23 @@ async def test_what_the_profile_lacks_is_named_and_the_way_back_is_kept(
     headers = {"Cookie": f"laurel_session={learner.token}"}
     led = await learner.client.get(f"/ce-activities/{slug}/profile", headers=headers)
     learner.client.cookies.clear()
-    assert led.headers["location"] == "/profile"
+    address, _, asked = led.headers["location"].partition("?")
+    assert (address, parse_qs(asked)) == ("/profile", {"needs": ["credentials,npi"], "back": [f"/ce-activities/{slug}"]})
     assert f"laurel_next=/ce-activities/{slug}" in led.headers["set-cookie"].replace('"', "")
+
+
+async def test_what_the_profile_lacks_is_asked_for_there_and_saving_leads_back(
+    browser: Browser, engine: Engine, learner: Person
+) -> None:
+    slug = publish_example(engine, profile_fields=("given_name", "credentials", "npi"))
+    page = await browser.get(f"/profile?needs=credentials,npi,nonsense&back=/ce-activities/{slug}")
+    refused = await browser.send(page, "/profile", credentials="MD", profession="physician")
+    assert (refused.status, refused.text.count("Fill this in.")) == (422, 2)
+    saved = await browser.send(refused, "/profile", npi="1234567893", credentials="MD", profession="physician")
+    assert saved.path == f"/ce-activities/{slug}"
+    for elsewhere in ("https://elsewhere.example/", "//elsewhere.example", "/staff", "/claims/../sign-out"):
+        page = await browser.get(f"/profile?back={elsewhere}")
+        assert "back" not in page.fields("/profile")
 
 
 async def test_a_closed_activity_takes_no_new_claims(browser: Browser, slug: str, engine: Engine) -> None:
@@ -232,6 +247,9 @@ async def test_partial_credit_goes_up_to_what_progress_earned_and_a_certificate_
 
 async def test_disclosures_are_read_page_by_page_and_acknowledged_at_the_end(browser: Browser, engine: Engine) -> None:
     page = await claimed(browser, publish_example(engine, **MEETING))
+    assert (
+        "Sessions can be claimed when the steps before are done." in (await browser.get(f"{page.path}/sessions")).text
+    )
     page = await browser.send(page, f"{page.path}/statement", credit_type=TYPE)
     first = await browser.get(f"{page.path}/disclosures")
     assert "Page 1 of 2" in first.text
@@ -306,6 +324,7 @@ async def test_the_summary_leads_to_a_warning_and_then_the_statement_is_final(br
     assert "Your statement is final." in (await browser.get(f"{claim}/summary")).text
     sessions = await browser.get(f"{claim}/sessions")
     assert f'href="{claim}/sessions/{SECOND}"' not in sessions.html
+    assert "Your statement is final." in sessions.text
     late = await with_late_session(browser, claim)
     assert "This was done before, or in another window." in late.text
 
