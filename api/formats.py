@@ -2,16 +2,17 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
 from zoneinfo import ZoneInfo
 
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from babel.dates import format_date
+
+from config.languages import current_language, locale_of
 
 
 def day(value: date | str) -> str:
     """A date as people read it: ``30 Nov 2026``."""
     on = date.fromisoformat(value) if isinstance(value, str) else value
-    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
+    return str(format_date(on, "d MMM y", locale=locale_of(current_language())))
 
 
 def moment(value: datetime | str, time_zone: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from config.languages import gettext
 from domain.refusals import RefusalCode
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -326,9 +327,9 @@ def problem_response(
     request_id = getattr(request.state, "request_id", None)
     document = {
         "type": f"/problems#{code}",
-        "title": kind.title,
+        "title": gettext(kind.title),
         "status": kind.status,
-        "detail": detail or kind.detail,
+        "detail": gettext(detail or kind.detail),
         "instance": f"urn:laurel:request:{request_id}",
         "code": code,
         "request_id": request_id,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from api.formats import day, moment
 from api.problems import refusal_kind
+from config.languages import gettext
 from domain import credit
 from domain.claims import Attention
 from domain.corrections import CorrectionKind, RevocationClass
@@ -153,6 +154,7 @@ _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
     "event.retried": ("An event that waited was tried again: {state}.",),
     "event.dismissed": ("An event was dismissed: it has no effect.",),
     "bulk.started": ("Staff acted on many claims at once: {action}, {claims} claims.",),
+    "completion.exported": ("The completion of {ce_activity} was handed out: {rows} rows.",),
     "view.saved": ("The view {name} of the claims list was saved.",),
     "view.removed": ("The view {name} of the claims list was removed.",),
     "certificate_template.published": (
@@ -164,7 +166,10 @@ _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
         "A certificate template was retired.",
     ),
     "claim.exported": ("The audit bundle of the claim {claim} was handed out.",),
-    "claims.exported": ("The list of claims from {from} to {to} was handed out: {rows} rows.",),
+    "claims.exported": (
+        "The list of claims from {from} to {to} was handed out: {rows} rows.",
+        "A list of claims was handed out: {rows} rows.",
+    ),
     "entries.exported": ("The audit entries from {from} to {to} were handed out: {rows} entries.",),
     "image.added": ("Version {version} of the picture {name} was added.", "A picture was added."),
     "key.registered": ("The key {key} was published; its purpose: {purpose}.", "A key was published."),
@@ -290,6 +295,12 @@ _CODES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
+_YES_OR_NO: Final = ("no", "yes")
+_TRUTH: Final[Mapping[str, tuple[str, str]]] = {"has_passed": ("not passed", "passed")}
+TOLD: Final = (WORDS, _OF_PARTICIPATION, _STEPS, _LIMITS, _CODES, _YES_OR_NO, _TRUTH)
+"""Every sentence and every word that a history is told with, for its translation."""
+
+
 def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> str:
     """What an event means, with the result or the reason that belongs to it; times are told in this zone.
 
@@ -303,7 +314,10 @@ def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> st
         limit = _first(_LIMITS.get(code, ()), values)
         ends = f" ({limit})" if limit else ""
         refused = values.get("kind", _STEPS[step]) if step == "correction" else _STEPS.get(step, "A step")
-        return f"{_capital(refused)} was refused: {title[0].lower()}{title[1:]}{ends}."
+        reason = gettext(title)
+        return gettext("{step} was refused: {reason}{ends}.").format(
+            step=_capital(gettext(refused)), reason=f"{reason[0].lower()}{reason[1:]}", ends=ends
+        )
     rule = _rule(after.get("credit_type"))
     words = WORDS.get(event, ())
     if rule is not None and rule.certificate_wording is CertificateWording.PARTICIPATION:
@@ -321,7 +335,7 @@ def _first(templates: tuple[str, ...], values: Mapping[str, str]) -> str | None:
     """The first of these templates whose values are there, filled in."""
     for template in templates:
         if all(name in values for _, name, _, _ in Formatter().parse(template) if name):
-            return template.format_map(values)
+            return gettext(template).format_map(values)
     return None
 
 
@@ -334,12 +348,12 @@ def _said(name: str, value: Any, time_zone: str) -> str | None:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(each.replace("_", " ") for each in value)
     if isinstance(value, bool):
-        return {"has_passed": ("not passed", "passed")}.get(name, ("no", "yes"))[value]
+        return gettext(_TRUTH.get(name, _YES_OR_NO)[value])
     if not isinstance(value, str | int):
         return None
     words = _CODES.get(name)
     if words is not None:
-        return words.get(str(value))
+        return gettext(words[str(value)]) if str(value) in words else None
     if name == "credit_type":
         rule = _rule(value)
         return rule.name if rule else str(value)

@@ -54,6 +54,11 @@ def _known(language: str | None) -> str:
     return language if language in LANGUAGES or language == PSEUDO else ENGLISH
 
 
+def locale_of(language: str) -> str:
+    """The locale whose dates and numbers are written in a language."""
+    return language if language in LANGUAGES else ENGLISH
+
+
 def gettext(message: str) -> str:
     """This sentence in the present language."""
     return translations(_current.get()).gettext(message) if message else ""
