@@ -18,7 +18,8 @@ def add_staff(
     email: Address,
     *,
     role: Annotated[
-        Literal["coordinator", "approver", "auditor", "administrator"], typer.Option(help="What the account may do.")
+        Literal["viewer", "coordinator", "approver", "auditor", "administrator"],
+        typer.Option(help="What the account may do."),
     ],
     data_dir: DataDir = None,
 ) -> None:
