@@ -8,6 +8,8 @@ from sqlalchemy import Engine, text
 from activities.claims import PostgresClaimActivities
 from domain.identities import new_id
 from storage import drafts
+from storage.acts import Actor
+from storage.erasure import erase_contact
 from storage.housekeeping import tidy_up
 from tests.api.conftest import Person, publish_example
 from tests.api.test_claim_over_http import with_attempt, with_passed_test
@@ -127,3 +129,19 @@ async def test_a_draft_that_nobody_goes_on_with_is_removed_after_a_month(
     with engine.begin() as connection:
         drafts.drop(connection, new, "answers")
     assert (await draft(learner, new, "answers"))["saved_at"] is None
+
+
+async def test_a_draft_of_a_claim_that_was_given_up_goes_when_its_learner_is_erased(
+    learner: Person, slug: str, engine: Engine, owner_engine: Engine
+) -> None:
+    claim_id = await with_attempt(learner, slug)
+    await save(learner, claim_id, "answers", {next(iter(right_answers(POLICY))): "a"})
+    given_up = await learner.post(f"/v1/claims/{claim_id}/withdrawal", {"reason": "No time."})
+    assert given_up.status_code == 200
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE claims SET closed_at = now() WHERE id = :id"), {"id": claim_id})
+        erased = erase_contact(connection, learner.learner_id, "Asked for.", Actor("cli:tests"))
+    assert erased.removed["drafts"] == 1
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT count(*) FROM drafts WHERE claim_id = :id"), {"id": claim_id})
+        assert kept.scalar_one() == 0
