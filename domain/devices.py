@@ -24,7 +24,7 @@ _BROWSERS: Final = {
     "Opera": re.compile(r"\bOPR/|\bOpera\b"),
     "Samsung Internet": re.compile(r"\bSamsungBrowser/"),
     "Firefox": re.compile(r"\b(?:Firefox|FxiOS)/"),
-    "Chrome": re.compile(r"\b(?:Chrome|CriOS|Chromium)/"),
+    "Chrome": re.compile(r"\b(?:(?:Headless)?Chrome|CriOS|Chromium)/"),
     "Safari": re.compile(r"\bSafari/"),
 }
 _SYSTEMS: Final = {
