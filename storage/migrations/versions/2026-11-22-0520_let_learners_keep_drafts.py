@@ -68,7 +68,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_problem_reports")),
     )
     op.create_index(op.f("ix_problem_reports_claim_id"), "problem_reports", ["claim_id"])
-    op.create_index(op.f("ix_problem_reports_state_reported_at"), "problem_reports", ["state", "reported_at"])
+    op.create_index(
+        op.f("ix_problem_reports_state_problem_reports_reported_at"), "problem_reports", ["state", "reported_at"]
+    )
 
 
 def downgrade() -> None:
