@@ -101,6 +101,15 @@ async def test_the_overview_shows_what_waits_how_it_goes_and_where_claims_are(
     assert "As a table" in shown
 
 
+async def test_everything_that_waits_leads_to_a_page_that_lists_it(office: Browser) -> None:
+    tiles = re.search(r'<ul class="plain-list tiles">.*?</ul>', await office.shown("/staff"), re.DOTALL)
+    assert tiles is not None
+    addresses = re.findall(r'href="([^"]+)"', tiles[0])
+    assert len(addresses) == 6
+    for address in addresses:
+        await office.shown(address)
+
+
 async def test_the_overview_of_an_activity_that_is_not_there_says_so_beside_its_field(office: Browser) -> None:
     page = await office.get("/staff?ce_activity=nowhere-to-be-found")
     assert page.status_code == 422

@@ -31,7 +31,7 @@ _WAITING_WORDS: Final = {
 _WAITING_PAGES: Final = {
     "attention": "/staff/stuck",
     "extension_requests": "/staff/claims?is_extension_requested=true",
-    "problem_reports": "/staff/problem-reports",
+    "problem_reports": "/staff/problem-reports?state=open",
     "corrections": "/staff/corrections?state=awaiting_approval",
     "failing_emails": "/staff/emails",
 }

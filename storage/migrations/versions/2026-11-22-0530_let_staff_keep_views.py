@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_claim_notes")),
     )
     op.create_index(op.f("ix_claim_notes_claim_id_claim_notes_id"), "claim_notes", ["claim_id", "id"])
-    op.create_index(op.f("ix_submissions_claim_id_id"), "submissions", ["claim_id", "id"])
+    op.create_index(op.f("ix_submissions_claim_id_submissions_id"), "submissions", ["claim_id", "id"])
     op.create_table(
         "saved_views",
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -68,5 +68,5 @@ def downgrade() -> None:
     for columns in _CLAIMS:
         op.drop_index(_name_of(columns), "claims")
     op.drop_table("saved_views")
-    op.drop_index(op.f("ix_submissions_claim_id_id"), "submissions")
+    op.drop_index(op.f("ix_submissions_claim_id_submissions_id"), "submissions")
     op.drop_table("claim_notes")
