@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx2
 import pytest
@@ -165,7 +166,10 @@ async def test_what_the_profile_lacks_is_named_and_the_way_back_is_kept(
     led = await learner.client.get(f"/ce-activities/{slug}/profile", headers=headers)
     learner.client.cookies.clear()
     address, _, asked = led.headers["location"].partition("?")
-    assert (address, parse_qs(asked)) == ("/profile", {"needs": ["credentials,npi"], "back": [f"/ce-activities/{slug}"]})
+    assert (address, parse_qs(asked)) == (
+        "/profile",
+        {"needs": ["credentials,npi"], "back": [f"/ce-activities/{slug}"]},
+    )
     assert f"laurel_next=/ce-activities/{slug}" in led.headers["set-cookie"].replace('"', "")
 
 
