@@ -12,8 +12,9 @@ from activities.contract import ClaimRef
 from domain.claims import Stage
 from domain.identities import new_id
 from domain.retention import Standing
-from storage import erasure, legal_holds
+from storage import claim_notes, erasure, legal_holds
 from storage.acts import Actor
+from storage.corrections import PurgedError
 from storage.erasure import NotErasableError, UnknownLearnerError
 from storage.legal_holds import UnknownSubjectError
 from storage.replay import replay_claim
@@ -106,6 +107,23 @@ def test_what_people_said_goes_and_what_was_granted_stays(
     assert (entry["event"], entry["actor"], entry["rule"]) == ("retention.purged", "cli:archivist", "R-ACC-3 6 years")
     assert entry["after"]["authority"] == "records schedule 7"
     assert entry["after"]["removed"]["audit_events"] == len(hashes)
+
+
+def test_what_staff_noted_goes_with_the_claim_and_nothing_is_noted_afterwards(
+    old_claim: TestClaim, engine: Engine, owner_engine: Engine
+) -> None:
+    staff, notes = Actor(old_claim.account_id), "SELECT count(*) FROM claim_notes WHERE claim_id = :id"
+    with engine.connect() as connection:
+        before = replay_claim(connection, old_claim.claim_id)
+    with engine.begin() as connection:
+        claim_notes.write(connection, old_claim.claim_id, old_claim.learner_id, "Telephoned.", staff)
+    with engine.connect() as connection:
+        assert replay_claim(connection, old_claim.claim_id) == before
+    assert one(engine, notes, old_claim) == 1
+    purged(owner_engine)
+    assert one(engine, notes, old_claim) == 0
+    with pytest.raises(PurgedError), engine.begin() as connection:
+        claim_notes.write(connection, old_claim.claim_id, old_claim.learner_id, "Late.", staff)
 
 
 def award_units(claim: TestClaim) -> Any:
