@@ -90,14 +90,18 @@ def add(
 
 
 def revoke(connection: Connection, learner_id: str, link_id: str, actor: Actor) -> bool:
-    """End a link of the person that a learner is; once is enough. False when they have no such link."""
+    """End a link of the person that a learner is; one that has ended stays as it is. False when they have no such one."""
     _lock_learner(connection, learner_id)
     found = connection.execute(_LOCK_OF_PERSON, {"learner_id": learner_id, "link_id": link_id}).one_or_none()
     if found is None:
         return False
     revoked = connection.execute(
         update(TranscriptLinkRow)
-        .where(TranscriptLinkRow.id == link_id, TranscriptLinkRow.revoked_at.is_(None))
+        .where(
+            TranscriptLinkRow.id == link_id,
+            TranscriptLinkRow.revoked_at.is_(None),
+            TranscriptLinkRow.expires_at > func.clock_timestamp(),
+        )
         .values(revoked_at=func.clock_timestamp())
         .returning(TranscriptLinkRow.id)
     ).one_or_none()

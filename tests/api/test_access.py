@@ -12,7 +12,7 @@ from api.app import create_app
 from api.auth import ACCESS, undeclared
 from config.settings import Settings
 from domain.identities import new_id
-from domain.roles import Role
+from domain.roles import APPROVING_ROLES, AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES, Role
 from tests.api.conftest import LedgerTemporal, Person, definition_text, running, sign_in
 from tests.claims import example_policy, full_responses, right_answers
 
@@ -38,7 +38,8 @@ PREFIXES = {
     "submission_id": "sub",
     "learner_id": "lrn",
     "award_id": "haw",
-    "correction_id": "cor", "bulk_id": "blk",
+    "correction_id": "cor",
+    "bulk_id": "blk",
     "session_id": "ses",
     "link_id": "trl",
     "report_id": "prb",
@@ -139,16 +140,49 @@ async def test_learners_are_not_staff(method: str, path: str, learner: Person, s
     assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
 
 
-@pytest.mark.parametrize(("method", "path"), FOR_STAFF)
-async def test_auditors_read_what_staff_read_and_change_nothing(
-    method: str, path: str, database_url: str, client: httpx2.AsyncClient
+READ_BY = {
+    "/v1/staff/audit": AUDITING_ROLES,
+    "/v1/staff/accounts": AUDITING_ROLES,
+    "/v1/staff/claims/{claim_id}/audit.zip": AUDITING_ROLES,
+}
+"""What not everybody of the office may read, by the beginning of the path."""
+
+DONE_BY = {
+    "/v1/staff/accounts": frozenset({Role.ADMINISTRATOR}),
+    "/v1/staff/corrections/{correction_id}/": APPROVING_ROLES,
+    "/v1/staff/views": OFFICE_ROLES,
+}
+"""What other people than the staff may do, or not all of them, by the beginning of the path."""
+
+
+def allowed(path: str, table: dict[str, frozenset[Role]], others: frozenset[Role]) -> frozenset[Role]:
+    return next((roles for start, roles in table.items() if path.startswith(start)), others)
+
+
+@pytest.fixture(scope="module")
+async def office(database_url: str, application: tuple[FastAPI, httpx2.AsyncClient]) -> dict[Role, Person]:
+    """One of each role, who has no claim."""
+    return {role: await sign_in(database_url, application[1], role) for role in sorted(OFFICE_ROLES)}
+
+
+@pytest.mark.parametrize("path", [path for method, path in FOR_STAFF if method == "GET"])
+async def test_each_role_of_the_office_reads_what_it_is_there_for(path: str, office: dict[Role, Person]) -> None:
+    readers = allowed(path, READ_BY, OFFICE_ROLES)
+    for role, person in office.items():
+        status = (await call(person, "GET", path, new_id("clm"))).status_code
+        assert status in ((200, 404, 422) if role in readers else (403,)), (
+            f"{role}: say so in READ_BY if it shall be so"
+        )
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in FOR_STAFF if each[0] != "GET"])
+async def test_whoever_may_not_do_something_in_the_office_is_refused_whatever_they_send(
+    method: str, path: str, office: dict[Role, Person]
 ) -> None:
-    auditor = await sign_in(database_url, client, Role.AUDITOR)
-    response = await call(auditor, method, path, new_id("clm"))
-    if method == "GET":
-        assert response.status_code in (200, 404, 422)
-    else:
-        assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
+    doers = allowed(path, DONE_BY, STAFF_ROLES)
+    for role in office.keys() - doers:
+        response = await call(office[role], method, path, new_id("clm"))
+        assert (response.status_code, response.json()["code"]) == (403, "not_allowed"), role
 
 
 async def test_staff_extend_a_claim_and_see_whose_it_is(learner: Person, coordinator: Person, slug: str) -> None:

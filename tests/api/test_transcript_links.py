@@ -88,8 +88,9 @@ async def test_a_link_expires(learner: Person, engine: Engine, client: httpx2.As
     link = await shared(learner, days=1)
     change(engine, link, expires_at=datetime.fromisoformat("2026-01-01T00:00:00Z"))
     assert (await client.get(address_of(link))).json()["code"] == "link_ended"
+    assert (await learner.call("DELETE", link["href"])).status_code == 204
     [listed] = (await learner.get(LINKS)).json()["data"]
-    assert listed["state"] == "expired"
+    assert (listed["state"], listed["revoked_at"]) == ("expired", None)
 
 
 async def test_a_month_after_it_ended_a_link_is_removed(learner: Person, engine: Engine) -> None:
