@@ -55,11 +55,12 @@ class ExportFilter:
         return ", ".join([always, *(f"{name}: {value}" for name, value in others.items() if value is not None)])
 
     @property
-    def days(self) -> str:
-        """The period as a part of a file's name."""
-        if self.from_on is None and self.until_on is None:
-            return "all"
-        return f"{self.from_on or 'first'}-to-{self.until_on or 'last'}"
+    def name_parts(self) -> list[str]:
+        """The same as parts of a file's name: the period, codes, and whether anything else narrows the list down."""
+        days = f"{self.from_on}-to-{self.until_on}" if self.from_on else "all"
+        codes = [self.credit_type, self.ce_activity, self.stage, self.attention, self.provider]
+        others = (self.due_before, self.is_extension_requested, self.opened_from, self.opened_until, self.learner)
+        return [days, *(code for code in codes if code), *(["filtered"] if any(others) else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +210,5 @@ class ExportHeading:
     @property
     def file_name(self) -> str:
         """A name for the file, without its ending; a CSV file has no other place for what it says of itself."""
-        wanted = self.wanted
-        chosen = [part for part in (wanted.credit_type, wanted.ce_activity) if part]
-        parts = ["claims", wanted.days, *chosen, f"made-{self.made_at:%Y%m%dT%H%M%SZ}"]
+        parts = ["claims", *self.wanted.name_parts, f"made-{self.made_at:%Y%m%dT%H%M%SZ}"]
         return "-".join(parts)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from domain.exports import COLUMNS, ExportHeading, StaffAct
+from domain.exports import COLUMNS, ExportFilter, ExportHeading, StaffAct
 from domain.identifiers import IDENTIFIERS
 from tests.documents.test_claims_list import CLAIM, YEAR
 
@@ -32,3 +32,15 @@ def test_a_list_says_what_was_asked_for_and_when_it_was_made() -> None:
     assert heading.lines[0] == "Claims from 2026-01-01 to 2026-12-31, credit type: ama, CE activity: rounds"
     assert heading.lines[-1] == "Made at 2027-01-02 03:04:05 UTC by Laurel 1.0."
     assert heading.file_name == "claims-2026-01-01-to-2026-12-31-ama-rounds-made-20270102T030405Z"
+
+
+def test_a_list_of_all_days_says_how_else_it_was_narrowed_down() -> None:
+    made_at = datetime(2027, 1, 2, tzinfo=UTC)
+    everything = ExportHeading(ExportFilter(), made_at, "1.0")
+    assert everything.file_name == "claims-all-made-20270102T000000Z"
+    assert everything.lines[0] == "Claims from the first to the last, credit type: any, CE activity: any"
+    few = ExportFilter(stage="grading", is_extension_requested=True, due_before=made_at, opened_from=made_at.date())
+    assert few.name_parts == ["all", "grading", "filtered"]
+    assert few.words.endswith(
+        ", stage: grading, due before: 2027-01-02T00:00:00+00:00, waiting for more time: yes, opened from: 2027-01-02"
+    )
