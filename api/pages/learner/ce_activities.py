@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -87,9 +87,13 @@ async def sign_in_to_claim(visit: Reader, slug: str, code: str = "") -> Response
 
 @router.get("/ce-activities/{slug}/profile")
 async def complete_profile(visit: Reader, slug: str, code: str = "") -> Response:
-    """Lead to my profile, and remember the activity that I came for."""
-    response = visit.redirect("/profile")
-    visit.set_cookie(response, NEXT_COOKIE, _address(slug, code), _REMEMBERED_SECONDS)
+    """Lead to my profile with what the activity needs of it, and remember the activity that I came for."""
+    ce_activity = await visit.get(f"/v1/ce-activities/{quote(slug, safe='')}")
+    back = _address(slug, code)
+    response = visit.redirect(
+        "/profile?" + urlencode({"needs": ",".join(ce_activity["missing_in_profile"]), "back": back})
+    )
+    visit.set_cookie(response, NEXT_COOKIE, back, _REMEMBERED_SECONDS)
     return response
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter
@@ -25,6 +25,8 @@ Json = Mapping[str, Any]
 
 _NAMES: Final = ("given_name", "family_name", "credentials")
 _OFTEN_ASKED: Final = ("npi", "license_number", "employee_id")
+# Where saving may lead back to, besides the profile itself.
+_BACK: Final = re.compile(r"/(?:ce-activities|claims)/[A-Za-z0-9_-]{1,80}(?:\?code=[A-Za-z0-9%.-]{1,240})?")
 _SLUG: Final = re.compile(r"/ce-activities/([a-z0-9-]{1,80})(?:[/?].*)?")
 _LONGEST: Final = 1000
 
@@ -45,7 +47,8 @@ class IdentifierField:
 class ProfilePage:
     """The form of a profile. ``shown`` identifiers are required, known or often asked for; ``others`` may be added.
 
-    ``required`` names the fields that everyone has to fill in, or that ``ce_activity`` asks for.
+    ``required`` names the fields that everyone has to fill in, or that ``ce_activity`` or a claim asks for; ``needs``
+    are those that the page was opened for, and ``back`` is where saving leads then.
     """
 
     email: str
@@ -59,6 +62,8 @@ class ProfilePage:
     wants_reminders: bool
     shows_name: bool
     ce_activity: Json | None = None
+    needs: Sequence[str] = ()
+    back: str = ""
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,19 +78,42 @@ class LookUpPage:
 
 
 @router.get("/profile")
-async def show_profile(visit: Reader) -> Response:
-    """My profile; whoever has none is first looked up."""
+async def show_profile(visit: Reader, needs: str = "", back: str = "") -> Response:
+    """My profile; whoever has none is first looked up.
+
+    A claim or an activity that lacks something leads here with what it ``needs`` (names of fields, by commas) and the
+    way ``back``.
+    """
     profile = await visit.get("/v1/me")
     if profile["is_new"]:
         return visit.redirect("/profile/look-up")
-    return await _render(visit, profile)
+    return await _render(visit, profile, came=_Came.read(needs, back))
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """Why somebody came to their profile: the fields that something needs, and where it is; both may be empty."""
+
+    needs: Sequence[str] = ()
+    back: str = ""
+
+    @classmethod
+    def read(cls, needs: str, back: str) -> Self:
+        known = {*_NAMES, "profession", *IDENTIFIERS}
+        needed = [name for name in needs[:_LONGEST].split(",") if name in known]
+        return cls(needed, back if _BACK.fullmatch(back) else "")
+
+
+_NOWHERE: Final = _Came()
 
 
 @router.post("/profile")
 async def change_profile(visit: Reader) -> Response:
     """Change my profile."""
-    response = await _save(visit, "/profile", "saved")
-    language = (await visit.form()).text("language")
+    form = await visit.form()
+    came = _Came.read(form.text("needs"), form.text("back"))
+    response = await _save(visit, came.back or "/profile", "saved", came)
+    language = form.text("language")
     if response.status_code == HTTPStatus.SEE_OTHER and language in LANGUAGES:
         visit.set_cookie(response, LANGUAGE_COOKIE, language, LANGUAGE_SECONDS)
     return response
@@ -106,12 +134,13 @@ async def create_profile(visit: Reader) -> Response:
     return response
 
 
-async def _save(visit: Visit, lead_to: str, notice: str) -> Response:
+async def _save(visit: Visit, lead_to: str, notice: str, came: _Came = _NOWHERE) -> Response:
     form = await visit.form()
     profile = await visit.get("/v1/me")
     ce_activity = await _wanted_activity(visit) if profile["is_new"] else None
     typed = _typed(form)
-    missing = {name: _("Fill this in.") for name in _required(ce_activity) if name != "email" and not typed.get(name)}
+    required = (*_required(ce_activity), *came.needs)
+    missing = {name: _("Fill this in.") for name in required if name != "email" and not typed.get(name)}
     if not missing:
         try:
             await visit.send("PATCH", "/v1/me", _changes(form, typed), key=form.key)
@@ -121,7 +150,7 @@ async def _save(visit: Visit, lead_to: str, notice: str) -> Response:
             missing = _wrong(problem, typed)
         else:
             return visit.redirect(lead_to, notice=notice)
-    return await _render(visit, profile, form, missing, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return await _render(visit, profile, form, missing, HTTPStatus.UNPROCESSABLE_ENTITY, came=came)
 
 
 def _typed(form: Form) -> dict[str, str]:
@@ -185,9 +214,11 @@ async def _render(
     form: Form | None = None,
     errors: Mapping[str, str] | None = None,
     status: int = HTTPStatus.OK,
+    *,
+    came: _Came = _NOWHERE,
 ) -> Response:
     ce_activity = await _wanted_activity(visit) if profile["is_new"] else None
-    required = _required(ce_activity)
+    required = [*_required(ce_activity), *came.needs]
     known = {**{name: profile[name] or "" for name in (*_NAMES, "profession", "time_zone")}, **profile["identifiers"]}
     values = _typed(form) if form else known
     shown = {*required, *_OFTEN_ASKED, *(name for name, value in {**known, **values}.items() if value)}
@@ -203,6 +234,8 @@ async def _render(
         wants_reminders=form.is_checked("wants_reminders") if form else profile["wants_reminders"],
         shows_name=form.is_checked("shows_name") if form else profile["shows_name"],
         ce_activity=ce_activity,
+        needs=came.needs,
+        back=came.back,
         errors=errors or {},
     )
     return visit.page("learner/profile.html", status=status, view=view)
