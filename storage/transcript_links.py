@@ -90,7 +90,7 @@ def add(
 
 
 def revoke(connection: Connection, learner_id: str, link_id: str, actor: Actor) -> bool:
-    """End a link of the person that a learner is; one that has ended stays as it is. False when they have no such one."""
+    """End a link of the person that a learner is; one that has ended stays as it is. False when there is none."""
     _lock_learner(connection, learner_id)
     found = connection.execute(_LOCK_OF_PERSON, {"learner_id": learner_id, "link_id": link_id}).one_or_none()
     if found is None:
