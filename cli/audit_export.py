@@ -136,4 +136,6 @@ def _write_entries(
 ) -> str:
     from storage.exports import hand_out_entries
 
+    if wanted.from_on is None or wanted.until_on is None:
+        raise StackError("entries are exported for a period: give --from and --to")
     return f"entries: {hand_out_entries(url, wanted.from_on, wanted.until_on, disclosure, file)}"

@@ -149,8 +149,8 @@ CODES: Final = frozenset(
     {
         "activity_code", "algorithm", "attention", "attestation_version", "award_id", "body_hash", "ce_activity_id",
         "certificate_id", "claim_id", "closed_as", "content", "credential", "credit_type", "disclosures_version",
-        "decision_request_id", "entry_id", "file_name", "fingerprint", "form", "hash", "hashes", "id", "integration", "key",
-        "key_id", "kind", "last_error", "media_type", "name", "note", "outcome", "participation",
+        "decision_request_id", "entry_id", "file_name", "fingerprint", "form", "hash", "hashes", "id", "integration",
+        "key", "key_id", "kind", "last_error", "media_type", "name", "note", "outcome", "participation",
         "participation_method", "policy", "prev_hash", "previous_secret", "problem", "problems", "provider_slug",
         "public_key", "purpose", "reading", "reason_class", "refusal", "request_id", "revocation_class", "role", "root",
         "roster_id", "rule_version", "secret", "session", "sha256", "slug", "source", "stage", "state", "statement",
