@@ -24,7 +24,8 @@ OPERATIONS = sorted(
 )
 PUBLIC = {
     ("POST", "/v1/session"), ("POST", "/v1/session/links"), ("GET", "/v1/certificates/{code}"), ("GET", "/healthz"),
-    ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/certificates/by-hash/{sha256}"), ("GET", "/v1/credentials/{code}"),
+    ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/certificates/by-hash/{sha256}"),
+    ("GET", "/v1/credentials/{code}"),
     ("GET", "/v1/status-lists/{number}"), ("GET", "/v1/ce-activities"), ("GET", "/v1/ce-activities/{slug}"),
     ("GET", "/v1/transcript-links/{token}"), ("POST", "/v1/reminders/stop"),
 }  # fmt: skip
