@@ -34,7 +34,7 @@ from workflows.contract import SEARCH_ATTRIBUTES, SIGNAL_OF_KIND
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 TITLES = {page: str(page.relative_to(ROOT)) for page in PAGES}
-ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/(?:v1/|healthz|readyz)[^\s`?)]*)")
+ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/(?:v1/|healthz|readyz|metrics)[^\s`?)]*)")
 # The folders that the glossary names code of.
 CODE = ("activities", "api", "domain", "storage", "workflows")
 # A definition says of each requirement which kind it is, although the class has a default.
