@@ -294,6 +294,19 @@ def test_somebody_without_any_record_is_erased_whole(new_claim: NewClaim, engine
     assert (erased.is_whole, one(engine, CONTACT, claim)[-1], one(engine, IDENTIFIERS, claim)) == (True, None, 0)
 
 
+def test_no_identity_provider_leads_to_somebody_who_was_erased(new_claim: NewClaim, engine: Engine) -> None:
+    claim = new_claim()
+    link = (
+        "INSERT INTO account_identities SELECT 'https://id.example', id, account_id FROM learners WHERE id = :learner"
+    )
+    with engine.begin() as connection:
+        connection.execute(text(link), {"learner": claim.learner_id})
+    linked = "SELECT count(*) FROM account_identities WHERE subject = :learner"
+    assert one(engine, linked, claim) == 1
+    erase(engine, claim)
+    assert one(engine, linked, claim) == 0
+
+
 def test_nobody_is_erased_with_an_open_claim_or_under_a_hold(
     new_claim: NewClaim, activities: Activities, engine: Engine
 ) -> None:
