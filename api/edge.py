@@ -22,9 +22,13 @@ PAGE_POLICY: Final = (
     f"{_COMMON_POLICY}; style-src 'self'; font-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'"
 )
 
+# A page tells this site only where it was left. It tells this site, because a browser that may say it to nobody sends
+# the page's own forms as coming from nowhere (Origin: null).
+PAGE_REFERRER: Final = "same-origin"
+
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -86,6 +90,7 @@ class Edge:
             headers.setdefault(name, value)
         is_page = headers.get("content-type", "").startswith("text/html")
         headers.setdefault("Content-Security-Policy", PAGE_POLICY if is_page else API_POLICY)
+        headers.setdefault("Referrer-Policy", PAGE_REFERRER if is_page else "no-referrer")
 
     async def _answer_failure(self, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
         """Answer 500 with an incident's id; what happened is in the log under that id, without any value."""

@@ -47,12 +47,12 @@ async def send_link(
 ) -> Response:
     """Ask for a link by e-mail. The answer is the same for every address, known or not."""
     key = checked_key(idempotency_key)
-    await request_link(request, services, body.email, _scoped(key, body.email, request))
+    await request_link(request, services, body.email, link_key(key, body.email, request))
     return json_response({"message": LINK_SENT}, 202)
 
 
-def _scoped(key: str | None, email: str, request: Request) -> IdempotencyKey | None:
-    """Nobody is signed in yet, so the key belongs to the address: nobody else can use it up."""
+def link_key(key: str | None, email: str, request: Request) -> IdempotencyKey | None:
+    """The key of a request for a link. Nobody is signed in yet, so it is the address's: nobody else can use it up."""
     if key is None:
         return None
     principal = f"email:{hashlib.sha256(email.lower().encode()).hexdigest()}"

@@ -145,7 +145,7 @@ async def test_the_cookie_belongs_to_this_host_alone_where_the_connection_is_saf
         answer = await client.post("/sign-in", data={"token": token}, headers={"Origin": public_url})
         cookie = next(each for each in answer.headers.get_list("set-cookie") if "laurel_session" in each)
         value = cookie.partition("=")[2].partition(";")[0]
-        home = await client.get("/", headers={"Cookie": f"{name}={value}"})
+        home = await client.get("/profile/sessions", headers={"Cookie": f"{name}={value}"})
     assert cookie.startswith(f"{name}=")
     assert {"HttpOnly", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
     assert ("Secure" in cookie.split("; ")) is is_secure
