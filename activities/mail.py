@@ -11,6 +11,7 @@ from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimRef, ClaimState, MailActivities
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
+from config.languages import written_in
 from documents.email import Envelope, compose, message_id_for
 from documents.models import CertificateData
 from documents.notices import AwardEmail, Email
@@ -20,7 +21,7 @@ from storage import emails
 
 
 class Postman:
-    """Writes and hands over one e-mail; knows our own address."""
+    """Writes and hands over one e-mail, in the present language; knows our own address."""
 
     def __init__(self, mailer: Mailer, sender: str) -> None:
         self._mailer = mailer
@@ -68,9 +69,10 @@ class PostgresMailActivities(MailActivities):
             policy = self._policies.get(connection, row["version_id"])
         if row["state"] not in ("sent", "dropped"):
             data = CertificateData.from_json(row["data"])
-            email = self._award_email(data, row, claim.claim_id, policy)
             try:
-                self._postman.send(email, row["id"], (data.learner_name, row["address"]), row["created_at"])
+                with written_in(row["language"]):
+                    email = self._award_email(data, row, claim.claim_id, policy)
+                    self._postman.send(email, row["id"], (data.learner_name, row["address"]), row["created_at"])
             except AddressRejectedError:
                 raise ApplicationError("AddressRejected", type="AddressRejected", non_retryable=True) from None
         with self._claims.ledger(claim.claim_id) as ledger:

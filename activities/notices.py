@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from activities.policies import PolicyCache
+from config.languages import gettext, written_in
 from documents.models import CertificateData
 from documents.notices import (
     AwardRevokedEmail,
@@ -42,11 +43,12 @@ class NotWantedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WrittenEmail:
-    """An e-mail with the name and the address of whom it is for."""
+    """An e-mail with the name and the address of whom it is for, and the language that they chose."""
 
     email: Email
     name: str
     address: str
+    language: str | None = None
 
 
 class NoticeWriter:
@@ -75,17 +77,20 @@ class NoticeWriter:
         )
         if not is_still_wanted(purpose, occasion, now, claim.now):
             raise NotWantedError("not_wanted")
-        draft = self._draft(connection, claim_id, claim)
+        with written_in(claim.language):
+            email = self._email(connection, purpose, occasion, self._draft(connection, claim_id, claim))
+        return WrittenEmail(email, claim.name, claim.address, claim.language)
+
+    def _email(self, connection: Connection, purpose: NoticePurpose, occasion: str, draft: "_Draft") -> Email:
         match purpose:
             case NoticePurpose.AWARD_REVOKED:
-                email: Email = draft.revocation(notices.revocation(connection, occasion))
+                return draft.revocation(notices.revocation(connection, occasion))
             case NoticePurpose.PROBLEM_ANSWERED:
-                email = draft.answer(problem_reports.words_of(connection, occasion))
+                return draft.answer(problem_reports.words_of(connection, occasion))
             case NoticePurpose.DEADLINE_REMINDER:
-                email = draft.reminder(reminder_links.token_of(connection, claim.learner_id))
+                return draft.reminder(reminder_links.token_of(connection, draft.claim.learner_id))
             case _:
-                email = draft.email(purpose)
-        return WrittenEmail(email, claim.name, claim.address)
+                return draft.email(purpose)
 
     def _draft(self, connection: Connection, claim_id: str, claim: ClaimOfNotice) -> "_Draft":
         return _Draft(claim_id, claim, self._policies.get(connection, claim.version_id), self._public_url)
@@ -121,7 +126,7 @@ class _Draft:
         return AwardRevokedEmail(
             **self._claim(),
             credit_line=credit_line(CertificateData.from_json(dict(revoked.data)).credit),
-            why=REVOCATION_WORDS[revoked.reason_class],
+            why=gettext(REVOCATION_WORDS[revoked.reason_class]),
             dashboard_url=f"{self.public_url}/",
         )
 
@@ -177,7 +182,7 @@ class _Draft:
         opening = opens_at(self.policy.claim_window, self.policy.time_zone)
         return DeadlineReminderEmail(
             **self._deadline(),
-            steps=tuple(STEP_WORDS[kind] for kind in unfinished if kind in STEP_WORDS),
+            steps=tuple(gettext(STEP_WORDS[kind]) for kind in unfinished if kind in STEP_WORDS),
             opening=self._words(opening) if opening and claim.now < opening else None,
             stop_url=f"{self.public_url}/reminders/{token}",
         )

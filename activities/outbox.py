@@ -11,6 +11,7 @@ from activities.mail import Postman
 from activities.notices import NoticeWriter, NotWantedError, WrittenEmail
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError
+from config.languages import written_in
 from documents.notices import AuditCheckpointEmail, SignInEmail
 from domain.notices import NoticePurpose
 from domain.signed_notes import Checkpoint
@@ -70,7 +71,8 @@ class Outbox:
         with self._engine.begin() as connection:
             written = self._write(connection, row)
             emails.note_recipient(connection, row["id"], written.address)
-        self._postman.send(written.email, row["id"], (written.name, written.address), row["created_at"])
+        with written_in(written.language):
+            self._postman.send(written.email, row["id"], (written.name, written.address), row["created_at"])
 
     def _write(self, connection: Connection, row: RowMapping) -> WrittenEmail:
         if row["purpose"] == NoticePurpose.SIGN_IN_LINK:
@@ -94,7 +96,7 @@ class Outbox:
             provider_name="Laurel",
             product_name="Laurel",
         )
-        return WrittenEmail(email, "", row["recipient"])
+        return WrittenEmail(email, "", row["recipient"], link["language"])
 
     def _drop(self, row: RowMapping, reason: str) -> None:
         logger.info("e-mail not wanted any more", email_id=row["id"], purpose=row["purpose"], reason=reason)

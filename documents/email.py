@@ -14,8 +14,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from config.languages import current_language, gettext, ngettext
 from documents.notices import DeadlineReminderEmail, Email
-from documents.wording import day_words
+from documents.wording import local_day_words
 
 _TEMPLATES = Path(__file__).parent / "templates" / "email"
 _MESSAGE_ID_PARTS = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
@@ -45,7 +46,9 @@ def message_id_for(email_id: str, domain: str) -> str:
 
 
 def compose(email: Email, envelope: Envelope) -> EmailMessage:
-    """Return the e-mail with a text and an HTML part. Equal arguments give equal bytes.
+    """Return the e-mail with a text and an HTML part, in the present language (``config.languages.written_in``).
+
+    Equal arguments in one language give equal bytes.
 
     Raises:
         ValueError: An address is not exactly one address, a header would break over a line, or ``sent_at`` is naive.
@@ -58,6 +61,7 @@ def compose(email: Email, envelope: Envelope) -> EmailMessage:
     message["Subject"] = _subject(email)
     message["Date"] = format_datetime(envelope.sent_at)
     message["Message-ID"] = envelope.message_id
+    message["Content-Language"] = current_language()
     # RFC 3834: no out-of-office reply should answer a machine.
     message["Auto-Submitted"] = "auto-generated"
     if isinstance(email, DeadlineReminderEmail):
@@ -88,7 +92,7 @@ def _subject(email: Email) -> str:
 def _render(email: Email, part: str) -> str:
     template = _environment().get_template(f"{email.purpose}/{part}")
     subject = "" if part == "subject.txt" else _subject(email)
-    return template.render(asdict(email), subject=subject)
+    return template.render(asdict(email), subject=subject, language=current_language())
 
 
 @cache
@@ -99,6 +103,8 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
-    environment.filters["day"] = day_words
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    environment.filters["day"] = local_day_words
     return environment

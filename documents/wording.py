@@ -1,4 +1,7 @@
-"""How certificates and e-mails write dates, amounts and steps, whatever the locale of the machine."""
+"""How certificates and e-mails write dates, amounts and steps, whatever the locale of the machine.
+
+Certificates and transcripts are in the language of the record, which is English; e-mails are in their reader's.
+"""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -6,30 +9,35 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
+
+from config.languages import current_language, gettext, locale_of
+from config.languages import marked as _
 from documents.models import CreditDetails
 from domain.corrections import RevocationClass
 from domain.progress import StepKind
 
-# What a learner does in each step. Nobody does anything for the claim window or the certificate.
+# What a learner does in each step; translated where it is shown. Nobody does anything for the claim window or the
+# certificate.
 STEP_WORDS: Final[Mapping[StepKind, str]] = {
-    StepKind.PARTICIPATION: "Confirm that you took part.",
-    StepKind.STATEMENT: "Choose your statement of credit.",
-    StepKind.DISCLOSURES: "Read and acknowledge the disclosures.",
-    StepKind.CONTENT: "Complete the content.",
-    StepKind.POST_TEST: "Pass the post-test.",
-    StepKind.EVALUATION: "Complete the evaluation.",
-    StepKind.SESSIONS: "Enter the sessions that you attended.",
-    StepKind.CREDIT: "Claim your credit.",
-    StepKind.FINALIZATION: "Make your statement final.",
+    StepKind.PARTICIPATION: _("Confirm that you took part."),
+    StepKind.STATEMENT: _("Choose your statement of credit."),
+    StepKind.DISCLOSURES: _("Read and acknowledge the disclosures."),
+    StepKind.CONTENT: _("Complete the content."),
+    StepKind.POST_TEST: _("Pass the post-test."),
+    StepKind.EVALUATION: _("Complete the evaluation."),
+    StepKind.SESSIONS: _("Enter the sessions that you attended."),
+    StepKind.CREDIT: _("Claim your credit."),
+    StepKind.FINALIZATION: _("Make your statement final."),
 }
 
-# Why a certificate was revoked, as anyone may read it.
+# Why a certificate was revoked, as anyone may read it; translated where it is shown.
 REVOCATION_WORDS: Final[Mapping[RevocationClass, str]] = {
-    RevocationClass.ISSUED_IN_ERROR: "It was issued in error.",
-    RevocationClass.PARTICIPATION_NOT_VERIFIED: "Participation could not be verified.",
-    RevocationClass.DUPLICATE: "The same credit was awarded twice.",
-    RevocationClass.MISCONDUCT: "The rules of the activity were not kept.",
-    RevocationClass.REQUESTED: "The learner asked for it.",
+    RevocationClass.ISSUED_IN_ERROR: _("It was issued in error."),
+    RevocationClass.PARTICIPATION_NOT_VERIFIED: _("Participation could not be verified."),
+    RevocationClass.DUPLICATE: _("The same credit was awarded twice."),
+    RevocationClass.MISCONDUCT: _("The rules of the activity were not kept."),
+    RevocationClass.REQUESTED: _("The learner asked for it."),
 }
 
 _MONTHS = (
@@ -51,13 +59,18 @@ def credit_line(credit: CreditDetails) -> str:
 
 
 def credit_word(acronym: str) -> str:
-    """Return what a provider calls its credit: "CE credit", "CPE credit"."""
-    return f"{acronym} credit".lstrip()
+    """Return what a provider calls its credit, in the present language: "CE credit", "CPE credit"."""
+    return gettext("{acronym} credit").format(acronym=acronym).strip()
 
 
 def day_words(day: date) -> str:
     """Return a date that nobody on either side of the Atlantic misreads: "May 3, 2026"."""
     return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}"
+
+
+def local_day_words(day: date) -> str:
+    """Return a date as it is written out in the present language: "May 3, 2026", "3 de mayo de 2026"."""
+    return str(format_date(day, "long", locale=locale_of(current_language())))
 
 
 def day_range_words(first: date | None, last: date | None) -> str | None:
@@ -73,7 +86,7 @@ def day_range_words(first: date | None, last: date | None) -> str | None:
 
 
 def moment_words(at: datetime, time_zone: str, own_time_zone: str | None = None) -> str:
-    """Return a time with city and offset: "May 3, 2026, 23:59 (Chicago, UTC-5)".
+    """Return a time with city and offset, in the present language: "May 3, 2026, 23:59 (Chicago, UTC-5)".
 
     A reader whose own zone shows another time then is told theirs, too: "..., for you May 4, 2026, 06:59 (Berlin,
     UTC+2)".
@@ -82,14 +95,16 @@ def moment_words(at: datetime, time_zone: str, own_time_zone: str | None = None)
     local = at.astimezone(ZoneInfo(time_zone))
     if own_time_zone is None or own is None or own.utcoffset() == local.utcoffset():
         return _local_words(local, time_zone)
-    return f"{_local_words(local, time_zone)}, for you {_local_words(own, own_time_zone)}"
+    return gettext("{moment}, for you {own_moment}").format(
+        moment=_local_words(local, time_zone), own_moment=_local_words(own, own_time_zone)
+    )
 
 
 def _local_words(local: datetime, time_zone: str) -> str:
     city = time_zone.rpartition("/")[2].replace("_", " ")
     offset = _offset_words(local)
     place = offset if city == "UTC" else f"{city}, {offset}"
-    return f"{day_words(local.date())}, {local:%H:%M} ({place})"
+    return f"{local_day_words(local.date())}, {local:%H:%M} ({place})"
 
 
 def _offset_words(local: datetime) -> str:

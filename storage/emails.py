@@ -41,6 +41,7 @@ def award_email(connection: Connection, claim_id: str) -> RowMapping | None:
                 AwardRow.version_id,
                 CertificateRow.data,
                 AccountRow.email.label("address"),
+                AccountRow.language,
                 revoked.label("is_reinstated"),
             )
             .join(CertificateRow, CertificateRow.id == OutgoingEmailRow.subject_id)
@@ -145,8 +146,13 @@ _TAKE: Final = text(
 
 
 def sign_in_link(connection: Connection, link_id: str) -> RowMapping | None:
-    """What a sign-in e-mail carries: ``token``, until that is forgotten, and ``expires_at``; None when it is gone."""
-    query = select(SignInLinkRow.token, SignInLinkRow.expires_at).where(SignInLinkRow.id == link_id)
+    """What a sign-in e-mail carries: ``token``, until that is forgotten, and ``expires_at``; None when it is gone.
+
+    ``language`` is the one that was chosen under the account, or in which the link was asked for.
+    """
+    chosen = select(AccountRow.language).where(func.lower(AccountRow.email) == func.lower(SignInLinkRow.email))
+    language = func.coalesce(chosen.limit(1).scalar_subquery(), SignInLinkRow.language).label("language")
+    query = select(SignInLinkRow.token, SignInLinkRow.expires_at, language).where(SignInLinkRow.id == link_id)
     return connection.execute(query).mappings().one_or_none()
 
 

@@ -22,7 +22,8 @@ _A_DAY: Final = timedelta(days=1)
 class ClaimOfNotice:
     """What decides about a claim's notices and stands in them, as the record has it now.
 
-    The reader is the learner, or into whom they were merged; ``address`` is None when that account is closed.
+    The reader is the learner, or into whom they were merged; ``address`` is None when that account is closed, and
+    ``language`` until one was chosen.
     """
 
     learner_id: str
@@ -32,6 +33,7 @@ class ClaimOfNotice:
     facts: ClaimFacts
     name: str
     address: str | None
+    language: str | None
     time_zone: str | None
     wants_reminders: bool
     now: datetime
@@ -42,7 +44,8 @@ _CLAIM_OF_NOTICE: Final = text(
     SELECT c.*, l.profession, l.given_name, l.family_name, l.credentials, clock_timestamp() AS now,
            {PARTS_OF_FACTS}
            (SELECT json_agg(t ORDER BY t.number) FROM attempts t WHERE t.claim_id = c.id) AS attempts,
-           concat_ws(' ', l.given_name, l.family_name) AS name, l.time_zone, l.wants_reminders, m.email AS address
+           concat_ws(' ', l.given_name, l.family_name) AS name, l.time_zone, l.wants_reminders, m.email AS address,
+           m.language
       FROM claims c
            {PERSON_OF_CLAIM}
       LEFT JOIN accounts m ON m.id = l.account_id AND m.deactivated_at IS NULL
@@ -64,6 +67,7 @@ def claim_of_notice(connection: Connection, claim_id: str) -> ClaimOfNotice | No
         facts=facts_of(row, row["attempts"] or []),
         name=row["name"],
         address=row["address"],
+        language=row["language"],
         time_zone=row["time_zone"],
         wants_reminders=row["wants_reminders"],
         now=row["now"],

@@ -80,11 +80,13 @@ async def request_link(
     links_per_hour: int,
     *,
     asked_by: str | None = None,
+    language: str | None = None,
 ) -> bool:
     """Store a link and queue its mail; False when this address has had its links for the hour.
 
     Known and unknown addresses take the same path, so that nothing tells them apart. ``asked_by`` is the account that
-    is not needed any more once the link is used (see ``use_link``).
+    is not needed any more once the link is used (see ``use_link``); ``language`` is the one that its mail is in, unless
+    the address has an account with another.
     """
     recent = await connection.scalar(
         select(func.count())
@@ -106,6 +108,7 @@ async def request_link(
             email=email,
             expires_at=expires_at,
             asked_by=asked_by,
+            language=language,
         )
     )
     await connection.execute(

@@ -19,7 +19,7 @@ from api.v1.bodies import Body, Credentials, Key, Name, TimeZone
 from api.v1.envelope import Envelope, envelope
 from api.v1.once import answer_once
 from api.v1.steps import json_response
-from config.languages import LANGUAGES
+from config.languages import LANGUAGES, current_language
 from domain.identifiers import IDENTIFIERS
 from domain.people import (
     ALWAYS_REQUIRED,
@@ -242,5 +242,6 @@ async def _send_link_to_match(
         settings.sign_in_link_life,
         settings.sign_in_links_per_hour,
         asked_by=principal.account_id,
+        language=current_language(),
     )
     return True

@@ -19,6 +19,7 @@ from api.v1.bodies import LinkRequest, SessionRequest
 from api.v1.envelope import KeyHeader, checked_key, fingerprint
 from api.v1.steps import json_response
 from api.views import time_json
+from config.languages import current_language
 from domain.devices import device_of
 from storage import intake, login_sessions, people
 from storage.intake import IdempotencyKey, KeyReusedError
@@ -69,7 +70,14 @@ async def request_link(request: Request, services: Services, email: str, key: Id
     async def store(connection: AsyncConnection) -> None:
         if key is not None and await intake.begin_answer(connection, key) is not None:
             return
-        await people.request_link(connection, email, token, settings.sign_in_link_life, settings.sign_in_links_per_hour)
+        await people.request_link(
+            connection,
+            email,
+            token,
+            settings.sign_in_link_life,
+            settings.sign_in_links_per_hour,
+            language=current_language(),
+        )
 
     try:
         await services.database.transaction(store)

@@ -88,6 +88,7 @@ class SignInLinkRow(Base):
     """A link that was asked for; the token itself is kept only until its mail has been sent.
 
     ``asked_by`` is the account without a profile that looked this address's learner up, if that is where it came from.
+    ``language`` is the one that its page was read in.
     """
 
     __tablename__ = "sign_in_links"
@@ -98,6 +99,7 @@ class SignInLinkRow(Base):
     token: Mapped[str | None]
     email: Mapped[str]
     asked_by: Mapped[str | None]
+    language: Mapped[str | None]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
