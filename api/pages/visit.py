@@ -144,7 +144,7 @@ class Visit:
     def page(
         self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
     ) -> Response:
-        """Render a page of this site for whoever is there."""
+        """Render a page of this site for whoever is there; ``values`` may call the section of the menu otherwise."""
         notice = self.request.cookies.get(NOTICE_COOKIE)
         response = page(
             template,
@@ -153,9 +153,8 @@ class Visit:
             principal=self.principal,
             is_signed_in=self.principal is not None,
             path=self._shown_path(),
-            section=self._section(),
             notice=notice,
-            **values,
+            **{"section": self._section(), **values},
         )
         if notice:
             self.forget_cookie(response, NOTICE_COOKIE)

@@ -6,11 +6,12 @@ Playwright downloads nothing: it drives the browser that is installed (``bin/set
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Request, Response, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, Response, async_playwright, expect
 
 from api.pages.visit import SESSION_COOKIE
 from cli.local import LocalStack
@@ -18,6 +19,8 @@ from tests.browser.frontend import Frontend
 from tests.e2e.people import Person
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+# For busy machines: what a page waits for comes in a moment on quiet ones.
+PATIENCE_MILLISECONDS = 15_000
 INSTALL = "no Chromium was found; install it: apt-get install chromium (or run bin/setup --dev)"
 
 
@@ -35,6 +38,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     """One browser for the whole run; each test has contexts of its own."""
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     async with async_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
         browser = await playwright.chromium.launch(executable_path=chromium, args=arguments)
@@ -82,7 +86,7 @@ class Desk:
             locale="en-US",
             timezone_id="UTC",
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
         self._contexts.append(context)
         if person is not None:
             await context.add_cookies([{"name": SESSION_COOKIE, "value": person.token, "url": self.api_url}])
@@ -112,11 +116,21 @@ class Desk:
             await context.close()
 
 
-@pytest.fixture
-async def desk(browser: Browser, stack: LocalStack, frontend: Frontend) -> AsyncIterator[Desk]:
-    """Windows for one test, which fails on whatever no page may do: errors of any kind, and asking other hosts."""
-    desk = Desk(browser, stack.urls["api"])
+@asynccontextmanager
+async def sitting(browser: Browser, *addresses: str) -> AsyncIterator[Desk]:
+    """Windows on the first of these addresses.
+
+    The test fails on whatever no page may do: errors of any kind, and asking others than these addresses.
+    """
+    desk = Desk(browser, addresses[0])
     yield desk
     await desk.close()
     assert desk.unexpected_errors == []
-    assert desk.hosts <= {urlsplit(address).netloc for address in (stack.urls["api"], frontend.origin)}
+    assert desk.hosts <= {urlsplit(address).netloc for address in addresses}
+
+
+@pytest.fixture
+async def desk(browser: Browser, stack: LocalStack, frontend: Frontend) -> AsyncIterator[Desk]:
+    """Windows for one test."""
+    async with sitting(browser, stack.urls["api"], frontend.origin) as desk:
+        yield desk

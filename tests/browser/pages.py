@@ -26,15 +26,13 @@ def claim_id(page: Page) -> str:
 
 
 async def press(page: Page, name: str) -> None:
-    """Press the button with this name, and be where it leads."""
+    """Press the button with this name."""
     await page.get_by_role("button", name=name, exact=True).click()
-    await page.wait_for_load_state()
 
 
 async def follow(page: Page, name: str) -> None:
     """Follow the link with this name."""
     await page.get_by_role("link", name=name, exact=True).first.click()
-    await page.wait_for_load_state()
 
 
 async def expect_next(page: Page, heading: str) -> None:
@@ -50,6 +48,7 @@ async def expect_step(page: Page, step: str, state: str) -> None:
 
 async def respond(page: Page, text: str = "I will measure at home before I treat.") -> None:
     """Answer each question of an evaluation with its first option, or with a text."""
+    await page.locator(".questions").wait_for()
     for group in await page.locator(".questions fieldset").all():
         await group.get_by_role("radio").first.check()
     for field in await page.locator(".questions textarea").all():

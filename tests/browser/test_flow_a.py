@@ -68,9 +68,8 @@ async def test_a_newcomer_follows_the_link_with_the_code_and_leaves_with_a_certi
     await choose_type(page)
     await choose_amount(page)
     # 8: the certificate is there at once, to print, or as a link by mail.
-    claim = claim_id(page)
     await follow(page, "View certificate")
-    await print_and_have_it_sent(page, person, claim)
+    await print_and_have_it_sent(page, person)
 
 
 async def create_profile(page: Page) -> None:
@@ -78,7 +77,7 @@ async def create_profile(page: Page) -> None:
     await expect(page.locator('label[for="credentials"]')).to_have_class("required")
     await press(page, "Create account")
     await expect(page).to_have_url(re.compile("/profile/create$"))
-    assert await page.locator("input:invalid").count() == 3
+    await expect(page.locator("input:invalid")).to_have_count(3)
     await page.get_by_label("First name").fill("Priya")
     await page.get_by_label("Last name").fill("Nair")
     await page.get_by_label("Credentials").fill("PharmD")
@@ -102,6 +101,7 @@ async def choose_type(page: Page) -> None:
     """Line 6: of the types of credit only those of the profession; with what the registry of this one needs."""
     await expect_next(page, "Choose the type of credit")
     offered = page.locator("#next").get_by_role("radio")
+    await expect(offered).to_have_count(2)
     codes = [await each.get_attribute("value") for each in await offered.all()]
     assert codes == ["acpe_contact_hours", "participation"]
     await offered.first.check()
@@ -133,10 +133,11 @@ async def choose_amount(page: Page) -> None:
     await attest(page, "0.75")
 
 
-async def print_and_have_it_sent(page: Page, person: Person, claim: str) -> None:
+async def print_and_have_it_sent(page: Page, person: Person) -> None:
     code = await page.locator("dd code").inner_text()
     await press(page, "Send me a link")
     await expect(page.get_by_role("status")).to_contain_text("e-mail")
+    claim = claim_id(page)
     mail = person.wait_for_mail(lambda message: message["subject"].startswith("Your certificate:"))
     assert re.search(rf"/claims/{claim}/certificate\s", mail["text"])
     await page.goto(f"/claims/{claim}/certificate")

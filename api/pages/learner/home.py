@@ -72,7 +72,7 @@ async def show_home(visit: Visitor, polls: int = 0) -> Response:
     available = [each for each in offered if each["claim"] is None]
     home = home_of(claims, available, profile["time_zone"])
     next_poll = polls + 1 if 0 <= polls < _MOST_POLLS else None
-    page = visit.page("learner/home.html", home=home, next_poll=next_poll)
+    page = visit.page("learner/home.html", home=home, next_poll=next_poll, section=home.acronym)
     return visit.remember_section(page, home.acronym)
 
 
