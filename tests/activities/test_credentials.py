@@ -142,7 +142,16 @@ def test_the_next_version_is_the_same_credential_issued_later(
     first = certificate_of(claim)
     before = json.loads(activities.credentials.signed(first["id"]).content)
     second = {**first, "id": new_id("crt"), "version": 2, "verification_code": verification_code(), "state": "reserved"}
-    second["data"] = {**first["data"], "version": 2, "learner_name": "Alice Moreau-Klein"}
+    second["data"] = {
+        **first["data"],
+        "certificate_id": second["id"],
+        "verification_code": second["verification_code"],
+        "verification_url": first["data"]["verification_url"].replace(
+            first["verification_code"], second["verification_code"]
+        ),
+        "version": 2,
+        "learner_name": "Alice Moreau-Klein",
+    }
     with engine.begin() as connection:
         ended = update(CertificateRow).where(CertificateRow.id == first["id"])
         connection.execute(ended.values(state="superseded"))
