@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from config.languages import gettext as _
+from config.languages import ngettext
 from domain import credit
 from domain.assessments import MAXIMUM_TEXT_LENGTH
 from domain.claiming import claimable_units, is_whole_only, missing_in_profile
@@ -241,37 +243,48 @@ def requirement_json(requirement: Requirement) -> Json:
 
 
 def requirement_words(requirement: Requirement) -> str:
-    """A requirement as a sentence for learners; the passing score is known before the start (R-AMA-8)."""
+    """A requirement as a sentence for learners, in the present language.
+
+    The passing score is known before the start (R-AMA-8).
+    """
     match requirement:
         case PostTest():
             return _post_test_words(requirement)
         case Evaluation(asked=EvaluationTime.PER_SESSION):
-            return f"Evaluate each session you claim ({_counted(len(requirement.questions), 'question')})."
+            return _("Evaluate each session you claim ({count}).").format(count=_questions(requirement))
         case Evaluation():
-            return f"Complete the evaluation ({_counted(len(requirement.questions), 'question')})."
+            return _("Complete the evaluation ({count}).").format(count=_questions(requirement))
         case Content():
-            return f"Complete the content ({_counted(len(requirement.items), 'item')})."
+            items = len(requirement.items)
+            return ngettext(
+                "Complete the content ({count} item).", "Complete the content ({count} items).", items
+            ).format(count=items)
         case Disclosures():
-            return f"Read the disclosures ({_counted(len(requirement.pages), 'page')})."
+            pages = len(requirement.pages)
+            return ngettext(
+                "Read the disclosures ({count} page).", "Read the disclosures ({count} pages).", pages
+            ).format(count=pages)
         case Statement():
-            return "Choose the statement of credit that you seek."
+            return _("Choose the statement of credit that you seek.")
         case Finalization():
-            return "Make your statement final."
+            return _("Make your statement final.")
         case Participation():  # pragma: no branch -- mypy proves that no other case is left
-            return "State how you took part." if requirement.options else "Prove that you took part."
+            return _("State how you took part.") if requirement.options else _("Prove that you took part.")
 
 
 def _post_test_words(post_test: PostTest) -> str:
     match post_test.attempts_allowed:
         case None:
-            tries = "as often as you like"
+            tries = _("as often as you like")
         case 1:
-            tries = "in one attempt"
+            tries = _("in one attempt")
         case _:
-            tries = f"in at most {post_test.attempts_allowed} attempts"
-    questions = _counted(len(post_test.questions), "question")
-    return f"Pass the post-test ({questions}) with at least {post_test.passing_percent} %, {tries}."
+            tries = _("in at most {count} attempts").format(count=post_test.attempts_allowed)
+    return _("Pass the post-test ({count}) with at least {percent} %, {tries}.").format(
+        count=_questions(post_test), percent=post_test.passing_percent, tries=tries
+    )
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _questions(asked: PostTest | Evaluation) -> str:
+    count = len(asked.questions)
+    return ngettext("{count} question", "{count} questions", count).format(count=count)

@@ -7,12 +7,13 @@ from typing import Any, Final
 from api.sentences import sentence
 from api.services import Services
 from api.views import time_json
+from config.languages import gettext, marked
 from domain.replay import COLUMNS
 from storage import history
 from storage.history import AccountName, TrailEntry
 
 _SYSTEM: Final = "laurel"
-_GONE: Final = "What was entered here was removed at the end of its retention."
+_GONE: Final = marked("What was entered here was removed at the end of its retention.")
 # What an entry says of the claim's row beside the fact itself; staff and auditors read it in full.
 _OF_THE_ROW: Final = frozenset(COLUMNS) - {"credit_type", "due_at", "participation", "statement"}
 # What staff write is for the office; whoever asks for more time is told why they get it, or why not.
@@ -108,7 +109,7 @@ def _time(value: Any) -> Any:
 
 def _text(entry: TrailEntry, time_zone: str) -> str:
     if entry.body is None:
-        return _GONE
+        return gettext(_GONE)
     return sentence(entry.body["event"], entry.body.get("after", {}), time_zone)
 
 

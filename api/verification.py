@@ -12,6 +12,8 @@ from api.limits import Limit
 from api.sentences import REVOKED
 from api.services import Services
 from api.views import time_json
+from config.languages import gettext
+from config.languages import marked as _
 from domain.corrections import AwardState
 from domain.identities import normalize_code
 from domain.verification import VerificationStatus, find_sha256, verification_status
@@ -22,8 +24,8 @@ _LOOK_UPS: Final = Limit("verification", 30)
 # More than any code or line of a hash has, so that nothing long is searched through.
 _MAXIMUM_LENGTH: Final = 400
 
-_UNKNOWN: Final = "There is no certificate with this code."
-_UNKNOWN_FILE: Final = "This file is no certificate that was issued here, or it was changed since."
+_UNKNOWN: Final = _("There is no certificate with this code.")
+_UNKNOWN_FILE: Final = _("This file is no certificate that was issued here, or it was changed since.")
 
 Find = Callable[[AsyncConnection], Awaitable[IssuedCertificate | None]]
 
@@ -64,7 +66,7 @@ async def _look_up(request: Request, services: Services, find: Find | None) -> I
 
 
 def _unknown(message: str) -> dict[str, Any]:
-    return {"status": VerificationStatus.UNKNOWN, "message": message}
+    return {"status": VerificationStatus.UNKNOWN, "message": gettext(message)}
 
 
 def _verification(found: IssuedCertificate, services: Services) -> dict[str, Any]:
@@ -102,15 +104,17 @@ def _name(found: IssuedCertificate) -> str | None:
 
 def _message(status: VerificationStatus, found: IssuedCertificate) -> str:
     if status is VerificationStatus.VALID:
-        return "This certificate is valid."
+        return gettext("This certificate is valid.")
     if status is VerificationStatus.REVOKED:
         why = found.revocation_class
-        return f"This certificate was revoked{f': {REVOKED[why]}' if why else ''}."
+        if why is None:
+            return gettext("This certificate was revoked.")
+        return gettext("This certificate was revoked: {reason}.").format(reason=gettext(REVOKED[why]))
     if not found.is_newest:
-        return "This certificate was replaced by a newer version."
+        return gettext("This certificate was replaced by a newer version.")
     if found.newest_award_state == AwardState.MERGED:
-        return "This certificate counts no more: the same credit is certified by another one."
-    return "This certificate was replaced. The newer version is being made."
+        return gettext("This certificate counts no more: the same credit is certified by another one.")
+    return gettext("This certificate was replaced. The newer version is being made.")
 
 
 def _printed(found: IssuedCertificate) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def preferred_language(accept_language: str) -> str:
 
 
 _ACCENTED: Final = str.maketrans("aceginosuyACEGINOSUY", "åçéĝîñöšüýÅÇÉĜÎÑÖŠÜÝ")
-_PLACEHOLDER: Final = re.compile(r"(%\(\w+\)s|{\w+})")
+_PLACEHOLDER: Final = re.compile(r"(%\(\w+\)s|{\w+}|<[^>]+>|&\w+;)")
 
 
 class _PseudoTranslations(NullTranslations):

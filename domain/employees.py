@@ -28,12 +28,21 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class ListMistake:
-    """One mistake: the line on which it is, its column if it is in one, a code, and what would be right."""
+    """One mistake: the line on which it is, its column if it is in one, a code, and what would be right.
+
+    ``words`` name with ``{first}`` the line ``first``.
+    """
 
     line: int
     column: str
     code: str
-    message: str
+    words: str
+    first: int | None = None
+
+    @property
+    def message(self) -> str:
+        """What would be right, in one sentence."""
+        return self.words.format(first=self.first)
 
     @property
     def place(self) -> str:
@@ -49,7 +58,10 @@ class EmployeeListError(ValueError):
         super().__init__("\n".join(f"{each.place} {each.message}" for each in self.mistakes))
 
 
-_WORDS: Final = {
+MISTAKES: Final = {
+    "list_empty": "is the only one: nobody is on the list",
+    "column_repeated": "is there twice",
+    "column_missing": "is missing: the first row names the columns, such as Employee ID, First name, Last name, E-mail",
     "employee_id_format": "is letters and digits, with . / or - between them",
     "employee_id_repeated": "is on the list already, on line {first}",
     "name_empty": "is empty",
@@ -59,6 +71,7 @@ _WORDS: Final = {
     "email_too_long": "is too long",
     "email_format": "is no plain address such as ada@hospital.example",
 }
+"""What is wrong in a list, by code, after the place where it is."""
 
 
 def read_employees(raw: bytes) -> tuple[Employee, ...]:
@@ -74,7 +87,7 @@ def read_employees(raw: bytes) -> tuple[Employee, ...]:
     if mistakes:
         raise EmployeeListError(mistakes)
     if not records:
-        raise EmployeeListError([ListMistake(header.line, "", "list_empty", "is the only one: nobody is on the list")])
+        raise EmployeeListError([_mistake(header.line, "", "list_empty")])
     return _employees(columns, records)
 
 
@@ -84,12 +97,11 @@ def _columns_of(header: Record) -> tuple[Mapping[str, int], list[ListMistake]]:
     for at, cell in enumerate(header.cells):
         column = EMPLOYEE_ID if cell.strip().casefold() == _PLAIN_ID else column_of(cell)
         if column in columns:
-            mistakes.append(ListMistake(header.line, column, "column_repeated", "is there twice"))
+            mistakes.append(_mistake(header.line, column, "column_repeated"))
         elif column in _COLUMNS:
             columns[column] = at
     if EMPLOYEE_ID not in columns:
-        message = "is missing: the first row names the columns, such as Employee ID, First name, Last name, E-mail"
-        mistakes.append(ListMistake(header.line, EMPLOYEE_ID, "column_missing", message))
+        mistakes.append(_mistake(header.line, EMPLOYEE_ID, "column_missing"))
     return columns, mistakes
 
 
@@ -144,5 +156,5 @@ def _read(column: str, cell: str) -> str | None:
     return email_address(cell) if column == EMAIL else clean_name(cell)
 
 
-def _mistake(line: int, column: str, code: str, **values: int) -> ListMistake:
-    return ListMistake(line, column, code, _WORDS[code].format(**values))
+def _mistake(line: int, column: str, code: str, first: int | None = None) -> ListMistake:
+    return ListMistake(line, column, code, MISTAKES[code], first)

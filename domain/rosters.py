@@ -71,10 +71,10 @@ class RowCode(StrEnum):
     @property
     def words(self) -> str:
         """What is wrong and what would be right, in one sentence for staff."""
-        return _WORDS[self]
+        return ROW_MISTAKES[self]
 
 
-_WORDS: Final = {
+ROW_MISTAKES: Final = {
     RowCode.NAME_MISSING: "The row has no name; it is applied without.",
     RowCode.ROW_REPEATED: "The row says the same as an earlier one; it counts once.",
     RowCode.NO_KEY: "The row has no badge id, group id, e-mail address or other number to find somebody by.",
@@ -135,6 +135,14 @@ class RosterLine:
         return replace(self, problems=(*self.problems, problem))
 
 
+MISTAKES: Final = {
+    "no_rows": "there is no row below the header",
+    "header_unknown": f"the first row must name the columns, at least one of {', '.join(_KEY_LABELS)}",
+    "column_repeated": "two columns of the header mean the same",
+}
+"""Why a file is no roster although it is a table, by code."""
+
+
 class RosterError(ValueError):
     """The file cannot be read as a roster: a code, a sentence, and the line and column where that is known."""
 
@@ -170,7 +178,7 @@ def read_roster(raw: bytes) -> Roster:
     header, *records = table.records
     columns = _columns_of(header)
     if not records:
-        raise RosterError("no_rows", "there is no row below the header", header.line)
+        raise RosterError("no_rows", MISTAKES["no_rows"], header.line)
     return Roster(
         encoding=table.encoding,
         separator=table.separator,
@@ -186,12 +194,12 @@ def _columns_of(header: Record) -> Sequence[str | None]:
     if not set(known) - NAMES:
         raise RosterError(
             "header_unknown",
-            f"the first row must name the columns, at least one of {', '.join(_KEY_LABELS)}",
+            MISTAKES["header_unknown"],
             header.line,
         )
     repeated = next((column for column in known if known.count(column) > 1), None)
     if repeated is not None:
-        raise RosterError("column_repeated", "two columns of the header mean the same", header.line, repeated)
+        raise RosterError("column_repeated", MISTAKES["column_repeated"], header.line, repeated)
     return columns
 
 

@@ -45,7 +45,7 @@ class TableMistake(StrEnum):
     QUOTES = "quotes"
 
 
-_WORDS: Final = {
+MISTAKES: Final = {
     TableMistake.EMPTY: "the file is empty",
     TableMistake.TOO_LARGE: f"the file is larger than {MAXIMUM_BYTES // 1024**2} MiB; split it",
     TableMistake.TOO_MANY_ROWS: f"the file has more than {MAXIMUM_RECORDS:,} rows; split it",
@@ -60,7 +60,7 @@ class TableError(ValueError):
     """The file cannot be read as a table; ``line`` is where, if that is known."""
 
     def __init__(self, mistake: TableMistake, line: int | None = None) -> None:
-        super().__init__(_WORDS[mistake])
+        super().__init__(MISTAKES[mistake])
         self.mistake = mistake
         self.line = line
 

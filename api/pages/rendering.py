@@ -11,7 +11,15 @@ from starlette.responses import HTMLResponse, Response
 
 from api.formats import clock, day, moment, units
 from api.pages.staff import words as office_words
-from api.pages.wording import EVENT_GROUPS, EVENT_WORDS, FORMAT_WORDS, STAGE_WORDS, STATE_WORDS, profile_words
+from api.pages.wording import (
+    EVENT_GROUPS,
+    EVENT_WORDS,
+    FORMAT_WORDS,
+    PROFESSION_WORDS,
+    STAGE_WORDS,
+    STATE_WORDS,
+    profile_words,
+)
 from api.problems import ProblemError, error_response
 from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
@@ -87,6 +95,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(gettext, ngettext, newstyle=True, pgettext=pgettext)  # type: ignore[attr-defined]  # added by the extension
     environment.filters.update(clock=clock, day=day, moment=moment, units=units, profile_words=profile_words)
     environment.globals.update(
@@ -96,6 +105,7 @@ def _environment() -> Environment:
         office_roles=OFFICE_ROLES,
         auditing_roles=AUDITING_ROLES,
         office_words=office_words,
+        profession_words=PROFESSION_WORDS,
         staff_roles=STAFF_ROLES,
         stage_words=STAGE_WORDS,
         state_words=STATE_WORDS,

@@ -17,6 +17,7 @@ from api.v1.envelope import Envelope, envelope
 from api.v1.once import Work, answer_once
 from api.v1.steps import json_response, own_claim
 from api.verification import verify_code, verify_file
+from config.languages import gettext, marked
 from domain.verification import VerificationStatus
 from storage import notices, queries
 from storage.queries import ClaimView, StoredDocument
@@ -25,7 +26,7 @@ router = APIRouter(tags=["certificates"], responses=answers.PROBLEMS)
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
-LINK_SENT: Final = "A link to your certificate is on its way to your e-mail address."
+LINK_SENT: Final = marked("A link to your certificate is on its way to your e-mail address.")
 PDF: Final[answers.Responses] = {
     200: {"description": "The certificate.", "content": {"application/pdf": {}}},
     304: {"description": "You have it already."},
@@ -113,7 +114,7 @@ async def sending_of_link(services: Services, view: ClaimView) -> Work:
         wait = await connection.run_sync(notices.queue_certificate_link, view.id)
         if wait:
             raise ProblemError("rate_limited", headers={"Retry-After": str(math.ceil(wait.total_seconds()))})
-        return {"message": LINK_SENT}
+        return {"message": gettext(LINK_SENT)}
 
     return queue
 

@@ -20,6 +20,7 @@ from api.v1 import answers
 from api.v1.envelope import Envelope, envelope, fingerprint
 from api.v1.once import answer_once
 from api.v1.steps import json_response
+from config.languages import gettext
 from domain.employees import Employee, EmployeeListError, read_employees
 from domain.tabular import MAXIMUM_BYTES
 from storage import employees, history
@@ -97,5 +98,7 @@ async def _read(content: bytes) -> tuple[Employee, ...]:
         # A large list takes a second to read; other requests go on meanwhile.
         return await asyncio.to_thread(read_employees, content)
     except EmployeeListError as error:
-        errors = [FieldError(each.place, each.code, each.message) for each in error.mistakes]
+        errors = [
+            FieldError(each.place, each.code, gettext(each.words).format(first=each.first)) for each in error.mistakes
+        ]
         raise ProblemError("employees_invalid", errors=errors) from None

@@ -19,7 +19,7 @@ from api.v1.bodies import Body, Credentials, Key, Name, TimeZone
 from api.v1.envelope import Envelope, envelope
 from api.v1.once import answer_once
 from api.v1.steps import json_response
-from config.languages import LANGUAGES, current_language
+from config.languages import LANGUAGES, current_language, gettext, marked
 from domain.identifiers import IDENTIFIERS
 from domain.people import (
     ALWAYS_REQUIRED,
@@ -48,8 +48,10 @@ _EMPLOYEE_IDS: Final = Limit("employee_ids", 20, 3600)
 _HAS_PROFILE: Final[answers.Responses] = {409: {**answers.TAKEN[409], "description": "I have a profile already."}}
 
 _WORDS: Final = {
-    "account_found": "You have an account already. A link to sign in is on its way to the address that it is under.",
-    "no_match": "No account was found. Go on and create your profile.",
+    "account_found": marked(
+        "You have an account already. A link to sign in is on its way to the address that it is under."
+    ),
+    "no_match": marked("No account was found. Go on and create your profile."),
 }
 
 
@@ -217,7 +219,7 @@ async def look_up(
         await people.record_act(
             connection, principal.learner_id, act, principal.account_id, {}, request_id=head.request_id
         )
-        return {"result": result, "message": _WORDS[result]}
+        return {"result": result, "message": gettext(_WORDS[result])}
 
     return await answer_once(services, head.key, find)
 

@@ -17,6 +17,7 @@ from api.sentences import REASON_CODES, REQUIREMENTS
 from api.v1 import answers
 from api.v1.bodies import Body, Day, ExtensionRequest, Reason, ReasonRequest
 from api.v1.steps import ApproverDesk, Desk, StaffDesk, any_claim
+from config.languages import marked
 from domain.office import KIND_OF_ACTION, OperatorAction, may_act, possible_actions, waivable
 from domain.policy import CEActivityPolicy
 from domain.reasons import (
@@ -191,7 +192,7 @@ async def claim_of_another(desk: Desk, claim_id: str) -> ClaimView:
     return view
 
 
-_OTHERWISE: Final = {"other": "another reason"}
+_OTHERWISE: Final = {"other": marked("another reason")}
 
 
 def operator_actions_json(view: ClaimView, policy: CEActivityPolicy, principal: Principal) -> list[dict[str, Any]]:

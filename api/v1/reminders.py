@@ -17,6 +17,7 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.bodies import Body, Token
 from api.v1.steps import json_response, own_claim
+from config.languages import gettext
 from storage import people, reminder_links
 from storage.acts import Actor
 
@@ -76,7 +77,9 @@ async def download_deadline(claim_id: str, principal: SignedIn, services: Servic
     entry = CalendarEntry(
         uid=f"{view.id}@{urlsplit(public_url).hostname}",
         at=due_at,
-        summary=f"Claim {policy.provider.acronym} credit: {policy.title}",
+        summary=gettext("Claim {acronym} credit: {title}").format(
+            acronym=policy.provider.acronym, title=policy.title
+        ),
         url=f"{public_url}/claims/{view.id}",
     )
     headers = {"Content-Disposition": f'attachment; filename="{view.ce_activity}.ics"', "Cache-Control": "no-store"}

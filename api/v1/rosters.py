@@ -22,6 +22,7 @@ from api.v1.envelope import fingerprint
 from api.v1.once import answer_once
 from api.v1.steps import StaffDesk, json_response
 from api.views import time_json
+from config.languages import gettext
 from domain.identities import is_id, new_id
 from domain.roster_changes import Outcome
 from domain.rosters import Roster, RosterError, RowProblem, read_roster
@@ -190,7 +191,8 @@ async def _read(file: UploadedFile) -> Roster:
         # A large roster takes a second to read; other requests go on meanwhile.
         return await asyncio.to_thread(read_roster, file.content)
     except RosterError as error:
-        raise ProblemError("roster_invalid", errors=[FieldError(error.place, error.code, str(error))]) from None
+        mistake = FieldError(error.place, error.code, gettext(str(error)))
+        raise ProblemError("roster_invalid", errors=[mistake]) from None
 
 
 @router.get("/ce-activities/{slug}/rosters", response_model=RosterList)
@@ -315,7 +317,7 @@ def _problem_json(problem: RowProblem) -> dict[str, Any]:
     return {
         "code": problem.code,
         "column": problem.column,
-        "message": problem.code.words,
+        "message": gettext(problem.code.words),
         "is_warning": problem.code.is_warning,
         "lines": list(problem.lines),
     }

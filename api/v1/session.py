@@ -19,7 +19,7 @@ from api.v1.bodies import LinkRequest, SessionRequest
 from api.v1.envelope import KeyHeader, checked_key, fingerprint
 from api.v1.steps import json_response
 from api.views import time_json
-from config.languages import current_language
+from config.languages import current_language, gettext, marked
 from domain.devices import device_of
 from storage import intake, login_sessions, people
 from storage.intake import IdempotencyKey, KeyReusedError
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/session", tags=["session"], responses=answers.PRO
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
-LINK_SENT: Final = "If this address can receive mail, a link to sign in is on its way."
+LINK_SENT: Final = marked("If this address can receive mail, a link to sign in is on its way.")
 # Several times what one address may ask for, because a whole hospital may share one.
 _LINKS_PER_CLIENT: Final = 10
 
@@ -49,7 +49,7 @@ async def send_link(
     """Ask for a link by e-mail. The answer is the same for every address, known or not."""
     key = checked_key(idempotency_key)
     await request_link(request, services, body.email, link_key(key, body.email, request))
-    return json_response({"message": LINK_SENT}, 202)
+    return json_response({"message": gettext(LINK_SENT)}, 202)
 
 
 def link_key(key: str | None, email: str, request: Request) -> IdempotencyKey | None:

@@ -23,6 +23,7 @@ router = APIRouter(prefix="/staff", include_in_schema=False)
 Json = Mapping[str, Any]
 _PDF: Final = "application/pdf"
 _TYPED: Final = ("name", "provider", "credit_type", "html", "css", "reason")
+PAPER_WORDS: Final = {Paper.LETTER: marked("Letter"), Paper.A4: "A4"}
 SAMPLE_WORDS: Final = {
     Sample.ORDINARY: marked("An ordinary certificate"),
     Sample.LONG: marked("Long names and statements"),
@@ -50,7 +51,7 @@ class TemplateForm:
     typed: Mapping[str, str]
     mistakes: Sequence[str]
     samples: Sequence[tuple[str, str]]
-    papers: Sequence[str]
+    papers: Mapping[str, str]
     credit_types: Sequence[tuple[str, str]]
 
 
@@ -130,7 +131,7 @@ def _form_page(
         typed=typed,
         mistakes=_mistakes(problem) if problem else (),
         samples=_samples(),
-        papers=[str(paper) for paper in Paper],
+        papers={str(paper): _(words) for paper, words in PAPER_WORDS.items()},
         credit_types=CREDIT_TYPES,
     )
     status = problem.status if problem else 200

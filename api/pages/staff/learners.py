@@ -9,11 +9,10 @@ from starlette.responses import Response
 
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
 from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
-from api.pages.wording import profile_words
+from api.pages.wording import PROFESSION_WORDS, profile_words
 from config.languages import gettext as _
 from domain import credit
 from domain.identifiers import IDENTIFIERS
-from domain.policy import Profession
 from domain.roles import STAFF_ROLES
 
 router = APIRouter(include_in_schema=False)
@@ -166,7 +165,7 @@ async def _edit(visit: Visit, learner_id: str, errors: Mapping[str, str], typed:
         (kind, _(each.label), each.example, typed.get(kind, learner["identifiers"].get(kind, "")))
         for kind, each in IDENTIFIERS.items()
     ]
-    professions = [(str(each), each.replace("_", " ").capitalize()) for each in Profession]
+    professions = [(str(each), _(words)) for each, words in PROFESSION_WORDS.items()]
     view = EditPage(learner, name_of(learner), identifiers, professions, errors, typed)
     return visit.page("staff/learners/edit.html", status=422 if errors else 200, view=view)
 

@@ -137,7 +137,7 @@ async def _roster_page(
         roster=roster,
         ce_activity=ce_activity,
         rows=rows["data"],
-        column_words={column: LABELS.get(column, column) for column in roster["columns"]},
+        column_words={column: _(LABELS.get(column, column)) for column in roster["columns"]},
         show=show,
         next_page=f"{staff_address('rosters', roster_id)}?{query}" if rows["has_more"] else None,
         error=problem_words(problem.document, "UTC") if problem else None,
