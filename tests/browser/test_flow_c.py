@@ -5,13 +5,14 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from cli.demo import STORY
 from cli.learner import Json
 from tests.browser.conftest import Desk
 from tests.browser.keyboard import choose, enter, go_to, tick, type_into
 from tests.browser.pages import answer, expect_next, expect_step, follow, press
 from tests.claims import right_answers, wrong_answers
 from tests.e2e.office import Office, own_example
-from tests.e2e.people import POLICY, STORY, Person
+from tests.e2e.people import POLICY, Person
 
 GRADING_SECONDS = 5
 
