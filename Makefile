@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check coverage bench format lock openapi
+.PHONY: help demo up test check coverage bench format lock openapi screenshots
 
 # Three groups of folders run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
@@ -38,6 +38,10 @@ bench: ## Set up and measure: claims per second against the floor, latency, a la
 openapi: ## Set up and write the description of the API for typed clients (docs/openapi.json)
 	@bin/setup
 	.venv/bin/laurel openapi > docs/openapi.json
+
+screenshots: ## Set up and take the pictures of docs/pages.md from the running demo, or one of its own (ARGS=<its data folder>)
+	@bin/setup --dev
+	.venv/bin/python -m tests.browser.screenshots $(ARGS)
 
 format: ## Set up and format the code
 	@bin/setup --dev
