@@ -7,7 +7,7 @@ test: export PYTEST_ADDOPTS := -n 3 --dist loadgroup
 coverage: export PYTEST_ADDOPTS := -n 2
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Set up, start everything and drive one claim to its certificate (ARGS="--flow b --once --fast")
 	@bin/setup && .venv/bin/laurel demo $(ARGS)
