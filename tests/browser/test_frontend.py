@@ -2,12 +2,24 @@
 
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Page, expect
 
+from cli.demo import STORY
 from tests.browser.conftest import Desk
 from tests.browser.frontend import Frontend
 from tests.claims import right_answers
+from tests.e2e.office import Office, own_example, own_slug
 from tests.e2e.people import POLICY, SIGN_IN_LINK, Person, Town
+
+
+@pytest.fixture(scope="module")
+def title(office: Office) -> str:
+    """The title of a course that nothing else in the stack is called."""
+    title = own_slug("Hypertension")
+    text = own_example(STORY).replace("grading_seconds: 30", "grading_seconds: 2")
+    office.publish(text.replace("\ntitle: Managing Hypertension in Primary Care\n", f"\ntitle: {title}\n"))
+    return title
 
 
 async def signed_in(page: Page, person: Person, frontend: Frontend) -> None:
@@ -33,7 +45,7 @@ async def answer_questions(page: Page, form: str) -> None:
 
 
 async def test_a_page_on_another_origin_drives_a_claim_from_signing_in_to_the_certificate(
-    desk: Desk, town: Town, frontend: Frontend
+    desk: Desk, town: Town, frontend: Frontend, title: str
 ) -> None:
     page = await desk.window()
     await signed_in(page, town.newcomer(), frontend)
@@ -41,7 +53,7 @@ async def test_a_page_on_another_origin_drives_a_claim_from_signing_in_to_the_ce
     await page.get_by_label("Family name").fill("Moreau")
     await page.get_by_label("Profession").select_option("physician")
     await page.get_by_role("button", name="Save").click()
-    await page.get_by_role("button", name=f"Claim credit for {POLICY.title}").click()
+    await page.get_by_role("button", name=f"Claim credit for {title}").click()
 
     await page.get_by_role("group", name="You took part").get_by_role("radio").first.check()
     await page.get_by_role("button", name="How you took part").click()
@@ -78,13 +90,13 @@ async def test_a_page_on_another_origin_drives_a_claim_from_signing_in_to_the_ce
 
 
 async def test_a_session_that_ended_elsewhere_leads_back_to_signing_in(
-    desk: Desk, town: Town, frontend: Frontend
+    desk: Desk, town: Town, frontend: Frontend, title: str
 ) -> None:
     page, person = await desk.window(), town.learner()
     await signed_in(page, town.newcomer(person.email), frontend)
-    await page.get_by_role("button", name=f"Claim credit for {POLICY.title}").wait_for()
+    await page.get_by_role("button", name=f"Claim credit for {title}").wait_for()
     assert person.send("DELETE", "/v1/me/sessions").status_code == 204
-    await page.get_by_role("button", name=f"Claim credit for {POLICY.title}").click()
+    await page.get_by_role("button", name=f"Claim credit for {title}").click()
     await page.get_by_role("button", name="Send me a link").wait_for()
     await expect(page.locator("#problem")).to_contain_text("Not signed in")
 

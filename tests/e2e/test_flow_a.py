@@ -342,7 +342,7 @@ def test_a9_after_the_deadline_every_step_says_so_and_what_is_left_is_to_ask_for
         assert [each["action"] for each in answer.json()["next_actions"]] == ["request_extension"]
     assert {step["reason"] for step in claim["progress"]["steps"]} == {"deadline_passed"}
     mail = pharmacist.wait_for_mail(lambda message: message["subject"].startswith("Your claim of CPE credit is closed"))
-    assert f"/ce-activities/{past}" in mail["text"]
+    assert f"/claims/{claim['id']}" in mail["text"]
 
 
 def questions_of(person: Person, slug: str) -> list[Json]:
