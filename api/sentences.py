@@ -10,11 +10,14 @@ from typing import Any, Final
 
 from api.formats import day, moment
 from api.problems import refusal_kind
+from config.keys import KeyPurpose
 from config.languages import gettext
 from domain import credit
 from domain.claims import Attention
 from domain.corrections import CorrectionKind, RevocationClass
 from domain.credit import CertificateWording, CreditRule
+from domain.office import OperatorAction
+from domain.platform_events import EventState
 from domain.reasons import (
     DenialReason,
     HoldReason,
@@ -25,6 +28,8 @@ from domain.reasons import (
     WithdrawalReason,
 )
 from domain.refusals import RefusalCode
+from domain.roles import Role
+from storage.definitions import DefinitionStatus
 
 _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "opening.accepted": ("The claim was opened.",),
@@ -293,11 +298,30 @@ _CODES: Final[Mapping[str, Mapping[str, str]]] = {
     "reason_code": REASON_CODES,
     "requirement": REQUIREMENTS,
 }
-
-
+# Codes that are read as they are written, in a language in which they are words.
+_READ_AS_WRITTEN: Final[Mapping[str, Mapping[str, str]]] = {
+    name: {str(code): str(code).replace("_", " ") for code in codes}
+    for name, codes in {
+        "action": OperatorAction,
+        "fields": (
+            "given_name",
+            "family_name",
+            "credentials",
+            "profession",
+            "time_zone",
+            "language",
+            "wants_reminders",
+            "shows_name",
+        ),
+        "purpose": KeyPurpose,
+        "role": Role,
+        "state": EventState,
+        "status": DefinitionStatus,
+    }.items()
+}
 _YES_OR_NO: Final = ("no", "yes")
 _TRUTH: Final[Mapping[str, tuple[str, str]]] = {"has_passed": ("not passed", "passed")}
-TOLD: Final = (WORDS, _OF_PARTICIPATION, _STEPS, _LIMITS, _CODES, _YES_OR_NO, _TRUTH)
+TOLD: Final = (WORDS, _OF_PARTICIPATION, _STEPS, _LIMITS, _CODES, _READ_AS_WRITTEN, _YES_OR_NO, _TRUTH)
 """Every sentence and every word that a history is told with, for its translation."""
 
 
@@ -346,7 +370,7 @@ def _spoken(values: Mapping[str, Any], time_zone: str) -> dict[str, str]:
 
 def _said(name: str, value: Any, time_zone: str) -> str | None:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return ", ".join(each.replace("_", " ") for each in value)
+        return ", ".join(gettext(each.replace("_", " ")) for each in value)
     if isinstance(value, bool):
         return gettext(_TRUTH.get(name, _YES_OR_NO)[value])
     if not isinstance(value, str | int):
@@ -357,8 +381,8 @@ def _said(name: str, value: Any, time_zone: str) -> str | None:
     if name == "credit_type":
         rule = _rule(value)
         return rule.name if rule else str(value)
-    if name in ("fields", "sessions"):
-        return str(value).replace(",", ", ").replace("_", " ")
+    if name in _READ_AS_WRITTEN or name == "sessions":
+        return ", ".join(gettext(each.replace("_", " ")) for each in str(value).split(","))
     try:
         if name.endswith("_at"):
             return moment(str(value), time_zone)

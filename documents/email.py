@@ -61,7 +61,6 @@ def compose(email: Email, envelope: Envelope) -> EmailMessage:
     message["Subject"] = _subject(email)
     message["Date"] = format_datetime(envelope.sent_at)
     message["Message-ID"] = envelope.message_id
-    message["Content-Language"] = current_language()
     # RFC 3834: no out-of-office reply should answer a machine.
     message["Auto-Submitted"] = "auto-generated"
     if isinstance(email, DeadlineReminderEmail):
@@ -71,6 +70,8 @@ def compose(email: Email, envelope: Envelope) -> EmailMessage:
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(_render(email, "body.txt"))
     message.add_alternative(_render(email, "body.html"), subtype="html")
+    # Set last: making parts of a message takes along what describes content.
+    message["Content-Language"] = current_language()
     # The library draws a random boundary; ours follows from the Message-ID, so that a retry sends the same bytes.
     message.set_boundary(f"=_{sha256(envelope.message_id.encode()).hexdigest()[:32]}")
     return message

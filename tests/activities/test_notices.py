@@ -121,6 +121,34 @@ def text_of(message: EmailMessage) -> str:
     return str(body.get_content()).replace("\r\n", "\n")
 
 
+def reads_spanish(claim: TestClaim) -> None:
+    with claim.engine.begin() as connection:
+        connection.execute(update(AccountRow).where(AccountRow.email == claim.email).values(language="es"))
+
+
+def test_a_notice_is_in_the_language_that_its_learner_chose(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(2), time_zone=CHICAGO), activities, Stage.AWAITING_EVALUATION)
+    reads_spanish(claim)
+    body = text_of(notices.sent(claim, NoticePurpose.DEADLINE_REMINDER, occasion_of(claim)))
+    assert "Hola, Alice Moreau:" in body
+    assert "- Complete la evaluación.\n- Solicite su crédito.\n" in body
+    assert f"Escriba a {claim.policy.contact}." in body
+
+
+def test_the_mail_about_an_award_is_in_the_language_that_its_learner_chose(
+    new_claim: NewClaim, activities: Activities, mail: KeptMail
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.COMPLETED)
+    reads_spanish(claim)
+    activities.certificates.issue_certificate(ClaimRef(claim.claim_id))
+    activities.mail.send_award_email(ClaimRef(claim.claim_id))
+    [message] = mail.to(claim.email)
+    assert "Felicitaciones." in text_of(message)
+    assert "AMA PRA Category 1" in text_of(message)
+
+
 def test_a_reminder_says_what_is_left_to_do_and_until_when(
     new_claim: NewClaim, activities: Activities, notices: Notices
 ) -> None:

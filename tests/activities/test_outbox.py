@@ -18,7 +18,8 @@ from activities.outbox import Outbox
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError
 from domain.identities import new_id
-from storage.tables import OutgoingEmailRow, SignInLinkRow
+from domain.roles import Role
+from storage.tables import AccountRow, OutgoingEmailRow, SignInLinkRow
 from tests.claims import KeptMail
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ class Link:
 def ask(engine: Engine) -> Callable[..., Link]:
     """Ask for a link, as the API does; it is the first that is due."""
 
-    def ask(minutes: float = 10, email: str | None = None) -> Link:
+    def ask(minutes: float = 10, email: str | None = None, language: str | None = None) -> Link:
         link_id, token = new_id("lnk"), new_id("tok")
         link = Link(engine, link_id, email or f"{link_id}@learners.example", token)
         email_row = {"id": new_id("eml"), "purpose": "sign_in_link", "subject_id": link_id, "recipient": link.email}
@@ -66,6 +67,7 @@ def ask(engine: Engine) -> Callable[..., Link]:
                     token=token,
                     token_hash=sha256(token.encode()).digest(),
                     email=link.email,
+                    language=language,
                     expires_at=datetime.now(UTC) + timedelta(minutes=minutes),
                 )
             )
@@ -93,6 +95,21 @@ def test_a_link_is_sent_once_and_its_token_forgotten(ask: Callable[..., Link], o
     while outbox.send_next():
         pass
     assert len(mail.to(link.email)) == 1
+
+
+def test_a_link_is_sent_in_the_language_of_its_account_or_else_of_the_page_that_it_was_asked_on(
+    ask: Callable[..., Link], outbox: Outbox, mail: KeptMail, engine: Engine
+) -> None:
+    stranger, known = ask(language="es"), ask(language="en")
+    account = {"id": new_id("acc"), "email": known.email.upper(), "role": Role.LEARNER, "language": "es"}
+    with engine.begin() as connection:
+        connection.execute(insert(AccountRow).values(**account))
+    while outbox.send_next():
+        pass
+    for link in (stranger, known):
+        [message] = mail.to(link.email)
+        assert message["Subject"] == "Su enlace para iniciar sesión en Laurel"
+        assert message["Content-Language"] == "es"
 
 
 def test_an_expired_link_is_not_sent_and_its_token_forgotten(
