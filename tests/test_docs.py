@@ -13,7 +13,6 @@ import pytest
 import typer
 from typer.main import get_command
 
-from api.app import create_app
 from api.problems import PROBLEMS
 from cli.main import app as command_line
 from config.settings import Settings
@@ -28,6 +27,7 @@ from domain.roles import Role
 from domain.submissions import STAFF_KINDS, SubmissionKind
 from storage.definitions import DefinitionStatus, read_definition
 from storage.tables import PERSONAL_DATA, Base
+from tests.description import DESCRIPTION
 from workflows import explain
 from workflows.contract import SEARCH_ATTRIBUTES, SIGNAL_OF_KIND
 
@@ -65,7 +65,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 @cache
 def real_routes() -> dict[str, Any]:
-    paths = create_app(Settings(_env_file=None)).openapi()["paths"]
+    paths = DESCRIPTION["paths"]
     return {f"{method.upper()} {path}": described for path, each in paths.items() for method, described in each.items()}
 
 

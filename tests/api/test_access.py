@@ -8,18 +8,18 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from api.app import create_app
 from api.auth import ACCESS, undeclared
 from config.settings import Settings
 from domain.identities import new_id
 from domain.roles import APPROVING_ROLES, AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES, Role
 from tests.api.conftest import LedgerTemporal, Person, definition_text, running, sign_in
 from tests.claims import example_policy, full_responses, right_answers
+from tests.description import DESCRIPTION
 
 POLICY = example_policy()
 OPERATIONS = sorted(
     (method.upper(), path)
-    for path, operations in create_app(Settings(_env_file=None)).openapi()["paths"].items()
+    for path, operations in DESCRIPTION["paths"].items()
     for method in operations
 )
 PUBLIC = {

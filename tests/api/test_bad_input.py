@@ -10,7 +10,6 @@ import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
-from api.app import create_app
 from api.gate import MAXIMUM_DEPTH, parse_json
 from api.policies import Policies
 from api.problems import ProblemError
@@ -18,12 +17,12 @@ from config.settings import Settings
 from domain.identities import new_id
 from domain.policy import CEActivityPolicy
 from tests.api.conftest import LedgerTemporal, Person, definition_text, running
+from tests.description import DESCRIPTION
 
 CANARY = "canary-7f3a"
 TABLES = ("accounts", "learners", "learner_identifiers", "sign_in_links", "outgoing_emails", "submissions", "claims",
           "idempotency_keys", "ce_activities", "ce_activity_versions")  # fmt: skip
 
-DESCRIPTION = create_app(Settings(_env_file=None)).openapi()
 WITH_BODY = sorted(
     (method.upper(), path)
     for path, operations in DESCRIPTION["paths"].items()

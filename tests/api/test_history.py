@@ -14,7 +14,6 @@ from sqlalchemy import Engine, make_url, text
 
 from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimStep
-from api.app import create_app
 from cli.local.postgres import EmbeddedPostgres
 from config.settings import Settings
 from domain.identities import new_id
@@ -27,15 +26,16 @@ from tests.api.conftest import LedgerTemporal, Person, running, sign_in
 from tests.api.records import merge
 from tests.api.test_access import address_of
 from tests.api.test_claim_over_http import awarded, opened
+from tests.description import DESCRIPTION
 
 READS = sorted(
     path
-    for path, operations in create_app(Settings(_env_file=None)).openapi()["paths"].items()
+    for path, operations in DESCRIPTION["paths"].items()
     if path.startswith("/v1/staff/") and "get" in operations
 )
 WRITES = sorted(
     (method.upper(), path)
-    for path, operations in create_app(Settings(_env_file=None)).openapi()["paths"].items()
+    for path, operations in DESCRIPTION["paths"].items()
     if path.startswith("/v1/staff/")
     for method in operations
     # A preview changes nothing.
