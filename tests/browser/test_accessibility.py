@@ -114,7 +114,6 @@ MOMENTS: Final = {
     "an action on many claims": ("office", "/staff/bulk?claim={held}&action=release"),
     "the evaluation of an activity": ("office", "/staff/ce-activities/{slug}/edit/evaluation"),
     "credit of an activity": ("office", "/staff/ce-activities/{slug}/edit/credit"),
-    "the sessions of a meeting": ("office", "/staff/ce-activities/{sessions_of}/edit/sessions"),
 }
 """What else there is to see, or what pages look like at other moments: who sees it, and its address."""
 
