@@ -52,7 +52,7 @@ PHYSICIANS: Final = {
 }
 """How far they come in the online course: some are held by the office, one asks for more time."""
 
-DESK: Final = (1280, 800)
+DESK: Final = (1280, 900)
 PHONE: Final = (390, 800)
 
 
