@@ -111,6 +111,17 @@ def forgotten(html: str) -> set[str]:
     return {said for said in plain if LEFT.search(DATA.sub(" ", said))}
 
 
+def test_a_forgotten_sentence_is_found_wherever_it_is_said_and_data_is_not() -> None:
+    assert forgotten("<p>Hello <b>there</b></p>") == {"Hello", "there"}
+    assert forgotten('<img alt="A picture"><input type="submit" value="Send"><a aria-label="Close">X</a>') == {
+        "A picture", "Send", "Close",
+    }  # fmt: skip
+    assert forgotten("<p>⟦Rétürñéd: it was too late⟧</p>") == {"⟦Rétürñéd: it was too late⟧"}
+    assert (
+        forgotten('<p>⟦Šåvéd⟧ <code>saved</code> <b lang="es">Guardar</b> 30 Nov 2026, clm_1, a@b.example</p>') == set()
+    )
+
+
 def greek(value: Any) -> Any:
     """The same definition with Greek words."""
     if is_dataclass(value) and not isinstance(value, type):
