@@ -64,7 +64,8 @@ def page(
     template: str, *, status: int = 200, headers: dict[str, str] | None = None, block: str | None = None, **values: Any
 ) -> Response:
     """Render a template as a page, or only one of its blocks to replace that part of a page that is shown."""
-    values = {"principal": None, "is_signed_in": False, "path": "", "section": None, "notice": None, **values}
+    nobody = {"principal": None, "is_signed_in": False, "path": "", "back": "/", "section": None, "notice": None}
+    values = {**nobody, **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
     loaded = _environment().get_template(template)
     html = loaded.render(view) if block is None else "".join(loaded.blocks[block](loaded.new_context(view)))

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 from fastapi import Depends
@@ -43,6 +43,8 @@ _LOCAL_PATH: Final = re.compile(
     r"/(?:(?:ce-activities|claims|wallet|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?"
 )
 _PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
+PLAIN_ADDRESS: Final = re.compile(r"/(?:[a-zA-Z0-9_.-][a-zA-Z0-9/_.-]{0,199})?(?:\?[a-zA-Z0-9=&%_.,+-]{0,400})?")
+"""An address of this site that may be led back to; one that begins with two slashes would be another site's."""
 _ACRONYM: Final = re.compile(r"[A-Za-z]{2,12}")
 _NOTICE_SECONDS: Final = 60
 _SECTION_SECONDS: Final = 365 * 86_400
@@ -153,6 +155,7 @@ class Visit:
             principal=self.principal,
             is_signed_in=self.principal is not None,
             path=self._shown_path(),
+            back=self._way_back(),
             notice=notice,
             **{"section": self._section(), **values},
         )
@@ -177,6 +180,11 @@ class Visit:
         """The page's own address, unless somebody typed something else into it."""
         path = self.request.url.path
         return path if _PLAIN_PATH.fullmatch(path) else "/"
+
+    def _way_back(self) -> str:
+        """Where this page can be asked for again: for a form that is shown again, where it was filled in."""
+        came_from = "" if self.request.method in _SAFE else urlsplit(self.request.headers.get("referer", "")).path
+        return came_from if _PLAIN_PATH.fullmatch(came_from) else self._shown_path()
 
     def redirect(self, path: str, notice: str | None = None) -> Response:
         """Lead on after a form was taken; ``notice`` is a code of ``rendering.NOTICES`` that is said there once."""
@@ -352,7 +360,9 @@ async def visitor(request: Request, services: ServicesOf) -> Visit:
         refuse_cross_site(request, services.settings.public_url)
     chosen = request.cookies.get(LANGUAGE_COOKIE) or (principal.language if principal else None)
     set_language(chosen or preferred_language(request.headers.get("accept-language", "")))
-    return Visit(request, services, principal)
+    # For the page of a problem: whoever is signed in stays so there.
+    request.state.visit = visit = Visit(request, services, principal)
+    return visit
 
 
 async def reader(visit: Annotated[Visit, Depends(visitor)]) -> Visit:
@@ -370,7 +380,7 @@ Reader = Annotated[Visit, Depends(reader)]
 async def show_problem(request: Request, error: Exception) -> Response:
     """What the API refused, as a page."""
     assert isinstance(error, ApiProblem)  # noqa: S101  # registered for this class only
-    visit = Visit(request, request.app.state.services, None)
+    visit: Visit = getattr(request.state, "visit", None) or Visit(request, request.app.state.services, None)
     if error.status == HTTPStatus.UNAUTHORIZED:
         return await lead_to_sign_in(request, error)
     headers = {name: error.headers[name] for name in ("retry-after",) if name in error.headers}

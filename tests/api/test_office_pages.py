@@ -72,7 +72,9 @@ PAGES = ("/staff", "/staff/claims", "/staff/stuck", "/staff/emails", "/staff/wor
 
 @pytest.mark.parametrize("path", [*PAGES, "/staff/bulk?stage=grading"])
 async def test_the_offices_pages_are_for_the_office(path: str, learner: Person) -> None:
-    assert (await Browser(learner).get(path)).status_code == 403
+    refused = await Browser(learner).get(path)
+    assert refused.status_code == 403
+    assert "Sign out" in refused.text
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -69,6 +69,8 @@ async def test_a_link_that_nobody_has_stops_nothing(client: httpx2.AsyncClient) 
     [
         ("/help", "/help"),
         ("/ce-activities/some-course", "/ce-activities/some-course"),
+        ("/ce-activities/some-course?code=RX-1", "/ce-activities/some-course?code=RX-1"),
+        ("/?next=//evil.example", "/"),
         ("//evil.example", "/"),
         ("/\\evil.example", "/"),
         ("https://evil.example", "/"),
@@ -80,6 +82,25 @@ async def test_choosing_a_language_leads_back_within_this_site(
 ) -> None:
     chosen = await client.post("/language", data={"language": "es", "back": back})
     assert (chosen.status_code, chosen.headers["location"]) == (303, leads_to)
+
+
+async def test_choosing_a_language_keeps_the_code_that_a_page_was_opened_with(client: httpx2.AsyncClient) -> None:
+    page = "/ce-activities/some-course"
+    leads_to = []
+    for query in ("?code=RX-1", "?code=<script>", ""):
+        headers = {"Referer": f"http://laurel.example{page}{query}"}
+        chosen = await client.post("/language", data={"language": "es", "back": page}, headers=headers)
+        leads_to.append(chosen.headers["location"])
+    assert leads_to == [f"{page}?code=RX-1", "/", page]
+
+
+async def test_choosing_a_language_beside_a_refused_form_leads_to_where_it_was_filled_in(
+    client: httpx2.AsyncClient,
+) -> None:
+    headers = {"Referer": "http://laurel.example/sign-in"}
+    refused = await client.post("/sign-in/links", data={"email": "nobody"}, headers=headers)
+    assert refused.status_code == 422
+    assert 'name="back" value="/sign-in"' in refused.text
 
 
 async def test_a_language_that_there_is_not_changes_nothing(client: httpx2.AsyncClient) -> None:

@@ -1,20 +1,16 @@
 """Where a stranger begins, help, the accessibility statement, and the choice of a language."""
 
-import re
 from dataclasses import dataclass
-from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.visit import LANGUAGE_COOKIE, LANGUAGE_SECONDS, Visit, Visitor
+from api.pages.visit import LANGUAGE_COOKIE, LANGUAGE_SECONDS, PLAIN_ADDRESS, Visit, Visitor
 from config.languages import LANGUAGES
 from domain.identities import is_id
 
 router = APIRouter(include_in_schema=False)
-
-# A page of this site: an address that begins with two slashes would be another one's.
-_BACK: Final = re.compile(r"/(?:[a-zA-Z0-9_.-][a-zA-Z0-9/_.-]{0,199})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,11 @@ async def choose_language(visit: Visitor) -> Response:
     """Read these pages in another language, from now on and, for those who are signed in, on every device."""
     form = await visit.form()
     language, back = form.text("language"), form.text("back")
-    response = visit.redirect(back if _BACK.fullmatch(back) else "/")
+    came_from = urlsplit(visit.request.headers.get("referer", ""))
+    # Browsers say with which code, filter or link the page was open; the page itself repeats nothing that was typed.
+    if came_from.query and came_from.path == back:
+        back = f"{back}?{came_from.query}"
+    response = visit.redirect(back if PLAIN_ADDRESS.fullmatch(back) else "/")
     if language in LANGUAGES:
         if visit.principal is not None:
             await visit.send("PATCH", "/v1/me", {"language": language})
