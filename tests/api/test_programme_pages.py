@@ -112,8 +112,19 @@ async def test_a_new_activity_is_saved_as_a_draft_from_the_form(browser: Browser
     assert (shown["status"], shown["title"]) == ("draft", "Grand rounds")
     page = (await browser.get(f"{PAGES}/{slug}")).text
     assert "Learners cannot see this activity until it is published." in page
-    again = await browser.get(f"{PAGES}/new")
-    assert 'value="Example University"' in again.text
+
+
+async def test_a_new_activity_never_takes_over_words_of_one_provider_among_several(browser: Browser) -> None:
+    for name in ("Example University", "Example Hospital"):
+        theirs = {
+            "provider.name": name,
+            "credit.0.designation_statement": STATEMENT.replace("Example University", name),
+        }
+        saved = await browser.post(f"{PAGES}/new", {**NEW, **theirs, "slug": new_slug()})
+        assert saved.status_code == 303
+    page = (await browser.get(f"{PAGES}/new")).text
+    assert 'name="provider.name" value=""' in page
+    assert "is accredited" not in page
 
 
 async def test_mistakes_are_told_beside_their_fields_and_nothing_typed_is_lost(browser: Browser) -> None:

@@ -92,7 +92,7 @@ _QUESTION: Final = (
 NEW: Final = Section(
     "new",
     _("New activity"),
-    _("It is saved as a draft, which nobody but the office sees. Everything can be changed afterwards."),
+    _("It is saved as a draft, which nobody but the office sees. Everything but its name in addresses can be changed."),
     (
         _TITLE,
         Field(

@@ -287,7 +287,7 @@ def errors_of_form(
         path = _path_of(str(error["pointer"]))
         name = nearest(path.removeprefix(within), labels) if path.startswith(within) else None
         label = (labels[name] if name else elsewhere(path)) or gettext("The definition")
-        words = f"{label} {error['message']}."
+        words = f"{label} {str(error['message']).removesuffix('.')}."
         here = name or "definition"
         told[here] = f"{told[here]} {words}" if here in told else words
     return told

@@ -74,10 +74,10 @@ class YamlForm:
 
 @router.get("/new")
 async def show_new(visit: Reader) -> Response:
-    """The form for a new CE activity; the provider is the newest one's."""
-    newest = (await visit.get(_PROGRAMME, limit=1))["data"]
+    """The form for a new CE activity; an office with one provider need not describe it again."""
+    newest = (await visit.get(_PROGRAMME))["data"]
     values: Json = {}
-    if newest:
+    if len({each["provider"] for each in newest}) == 1:
         definition = (await visit.get(api_address("ce-activities", newest[0]["slug"])))["definition"]
         values = {name: definition[name] for name in ("provider", "time_zone", "contact")}
     return _new_page(visit, values)
