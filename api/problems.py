@@ -67,7 +67,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "request_invalid": ProblemKind(400, "The request cannot be read", "Check the request and send it again."),
     "not_signed_in": ProblemKind(401, "Not signed in", "Sign in, then send the access token as a bearer token."),
     "link_invalid": ProblemKind(
-        401, "This sign-in link does not work", "It was used before, or it is too old. Ask for a new one."
+        401, "This sign-in link does not work", "The link was used before, or it is too old. Ask for a new one."
     ),
     "signature_invalid": ProblemKind(
         401, "The event is not signed", "Sign it as Standard Webhooks says, with a secret of this integration."

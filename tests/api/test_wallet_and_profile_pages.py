@@ -233,7 +233,7 @@ async def test_a_profile_is_changed_and_what_was_not_shown_stays(learner: Person
         ({"family_name": ""}, "family_name", "Fill this in."),
         ({"given_name": "\u202eAda"}, "given_name", "Some of these characters cannot be stored."),
         ({"time_zone": "Chicago"}, "time_zone", "Choose one of the time zones."),
-        ({"npi": "12"}, "npi", "This does not look like such a number."),
+        ({"npi": "12"}, "npi", "NPI: This does not look like such a number."),
         ({"profession": ""}, "profession", "Fill this in."),
         ({"profession": "wizard"}, "profession", "Check this field."),
     ],

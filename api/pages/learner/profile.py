@@ -76,6 +76,12 @@ class LookUpPage:
     result: str = ""
     errors: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def employee_id_hint(self) -> str:
+        """What such a number looks like, and what those write who have none."""
+        example = _("Example: %(example)s") % {"example": IDENTIFIERS["employee_id"].example}
+        return f"{example} · {_('NA if you are not an employee')}"
+
 
 @router.get("/profile")
 async def show_profile(visit: Reader, needs: str = "", back: str = "") -> Response:
@@ -180,7 +186,7 @@ def _wrong(problem: ApiProblem, typed: Mapping[str, str]) -> dict[str, str]:
         return {"employee_id": field_words("employee_id_unknown")}
     if not errors:
         errors = {
-            kind: field_words("identifier_format")
+            kind: f"{profile_words(kind)}: {field_words('identifier_format')}"
             for kind, value in typed.items()
             if value and kind in IDENTIFIERS and not _is_writable(kind, value)
         }
