@@ -11,6 +11,7 @@ from api.sentences import REQUIREMENTS
 from api.v1 import answers
 from api.v1.operator_actions import reason_codes_json
 from api.v1.steps import json_response
+from config.languages import gettext
 from domain.office import KIND_OF_ACTION, OperatorAction, may_act
 from domain.submissions import REASONS, fields_of
 
@@ -42,7 +43,7 @@ async def list_bulk_forms(principal: Office) -> Response:
 def _form(action: OperatorAction) -> dict[str, Any]:
     kind = KIND_OF_ACTION[action]
     reasons = REASONS.get(kind)
-    requirements = [{"code": code, "label": words} for code, words in REQUIREMENTS.items()]
+    requirements = [{"code": code, "label": gettext(words)} for code, words in REQUIREMENTS.items()]
     return {
         "action": action,
         "reason_codes": reason_codes_json(reasons) if reasons else None,

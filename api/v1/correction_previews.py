@@ -14,6 +14,7 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.corrections import CorrectionRequest, needs_approval
 from api.v1.steps import any_claim, json_response
+from config.languages import gettext
 from domain import credit
 from domain.claiming import correct
 from domain.claims import ClaimFacts, Stage
@@ -130,4 +131,9 @@ def _standing_json(facts: ClaimFacts, name: tuple[str, str], units: Decimal) -> 
 
 def _refusal_json(refused: Refused) -> dict[str, Any]:
     words = refusal_kind(refused.code)
-    return {"code": refused.code, "title": words.title, "detail": words.detail, "details": dict(refused.details)}
+    return {
+        "code": refused.code,
+        "title": gettext(words.title),
+        "detail": gettext(words.detail),
+        "details": dict(refused.details),
+    }

@@ -17,7 +17,7 @@ from api.sentences import REASON_CODES, REQUIREMENTS
 from api.v1 import answers
 from api.v1.bodies import Body, Day, ExtensionRequest, Reason, ReasonRequest
 from api.v1.steps import ApproverDesk, Desk, StaffDesk, any_claim
-from config.languages import marked
+from config.languages import gettext, marked
 from domain.office import KIND_OF_ACTION, OperatorAction, may_act, possible_actions, waivable
 from domain.policy import CEActivityPolicy
 from domain.reasons import (
@@ -219,7 +219,7 @@ def _form(action: OperatorAction, view: ClaimView, policy: CEActivityPolicy) -> 
     match action:
         case OperatorAction.WAIVE:
             kinds = waivable(policy, view.facts)
-            form["requirements"] = [{"code": kind, "label": REQUIREMENTS[kind]} for kind in kinds]
+            form["requirements"] = [{"code": kind, "label": gettext(REQUIREMENTS[kind])} for kind in kinds]
         case OperatorAction.EXTEND:
             form["due_on"] = {"is_required": True, "time_zone": policy.time_zone}
         case OperatorAction.REOPEN:
@@ -234,4 +234,4 @@ def _form(action: OperatorAction, view: ClaimView, policy: CEActivityPolicy) -> 
 def reason_codes_json(reasons: type[ReasonCode]) -> list[dict[str, str]]:
     """Codes to choose from, with the words that the learner reads."""
     words = {**REASON_CODES, **_OTHERWISE}
-    return [{"code": code, "label": words[code]} for code in reasons]
+    return [{"code": code, "label": gettext(words[code])} for code in reasons]

@@ -17,6 +17,7 @@ from api.v1.bodies import ReasonRequest
 from api.v1.once import answer_once
 from api.v1.steps import StaffDesk, json_response
 from api.views import time_json
+from config.languages import gettext
 from domain.identities import is_id
 from domain.office import OperatorAction
 from domain.stuck import SUGGESTED, StuckReason
@@ -107,13 +108,13 @@ async def list_stuck_claims(
 
 
 def group_json(group: StuckGroup) -> dict[str, Any]:
-    """A group with its words, in English."""
+    """A group with its words."""
     words = STUCK_WORDS[group.reason]
     return {
         "reason": group.reason,
-        "title": words.title,
-        "meaning": words.meaning,
-        "suggestion": words.suggestion,
+        "title": gettext(words.title),
+        "meaning": gettext(words.meaning),
+        "suggestion": gettext(words.suggestion),
         "suggested_action": SUGGESTED[group.reason],
         "claims": group.claims,
         "since": time_json(group.since),
@@ -134,7 +135,7 @@ def _claim_json(claim: StuckClaim) -> dict[str, Any]:
 
 
 def _error_json(code: str) -> dict[str, str]:
-    return {"code": code, "words": error_words(code)}
+    return {"code": code, "words": gettext(error_words(code))}
 
 
 @router.get("/emails", response_model=FailingEmailList)
