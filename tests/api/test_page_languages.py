@@ -244,6 +244,20 @@ async def test_every_sentence_of_a_page_is_said_in_the_language_of_whoever_reads
             assert forgotten(answer.text) == set(), f"{answer.url}: not translated, or data"
 
 
+async def test_a_certificate_is_in_the_language_of_the_record_whoever_reads_it(
+    learner: Person, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    claim = await awarded(learner, slug, ledger)
+    issue(engine, ledger, claim, b"%PDF-1.7")
+    sent = {"Cookie": f"laurel_session={learner.token}", "Accept": "text/html"}
+    printed = [
+        await learner.client.get(f"/claims/{claim['id']}/certificate/print", headers={**sent, "Accept-Language": each})
+        for each in ("en", "es")
+    ]
+    assert printed[0].status_code == 200
+    assert printed[0].content == printed[1].content
+
+
 async def test_a_learner_who_reads_spanish_reads_it_on_every_page(town: Town) -> None:
     for path, sentence in {
         "/sign-in": "Iniciar sesión",
