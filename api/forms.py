@@ -144,7 +144,7 @@ def evaluation_json(evaluation: Evaluation) -> Json:
 
 
 def offers_json(policy: CEActivityPolicy, profession: Profession | None) -> list[Json]:
-    """The credit that a learner of this profession may claim, with the statement to attest to; all, if it is unknown."""
+    """The credit that a learner of this profession may claim, with the statement to attest to; all if unknown."""
     offers = credit.offers_for(policy, profession) if profession else policy.credit
     return [_offer_json(offer) for offer in offers]
 

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         description="Address of the API as learners see it; links, QR codes and verification addresses start with it.",
     )
     help_contact: str | None = Field(
-        default=None, description="Whom people ask about this site: an e-mail address or telephone number, on its pages."
+        default=None, description="Whom people ask about this site, on its pages: an address or telephone number."
     )
     temporal_ui_url: str = Field(
         default="http://localhost:8233", description="Address of the Temporal Web UI, for links shown to staff."

@@ -77,9 +77,7 @@ async def download_deadline(claim_id: str, principal: SignedIn, services: Servic
     entry = CalendarEntry(
         uid=f"{view.id}@{urlsplit(public_url).hostname}",
         at=due_at,
-        summary=gettext("Claim {acronym} credit: {title}").format(
-            acronym=policy.provider.acronym, title=policy.title
-        ),
+        summary=gettext("Claim {acronym} credit: {title}").format(acronym=policy.provider.acronym, title=policy.title),
         url=f"{public_url}/claims/{view.id}",
     )
     headers = {"Content-Disposition": f'attachment; filename="{view.ce_activity}.ics"', "Cache-Control": "no-store"}

@@ -18,9 +18,7 @@ from tests.description import DESCRIPTION
 
 POLICY = example_policy()
 OPERATIONS = sorted(
-    (method.upper(), path)
-    for path, operations in DESCRIPTION["paths"].items()
-    for method in operations
+    (method.upper(), path) for path, operations in DESCRIPTION["paths"].items() for method in operations
 )
 PUBLIC = {
     ("POST", "/v1/session"), ("POST", "/v1/session/links"), ("GET", "/v1/certificates/{code}"), ("GET", "/healthz"),

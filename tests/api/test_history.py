@@ -29,9 +29,7 @@ from tests.api.test_claim_over_http import awarded, opened
 from tests.description import DESCRIPTION
 
 READS = sorted(
-    path
-    for path, operations in DESCRIPTION["paths"].items()
-    if path.startswith("/v1/staff/") and "get" in operations
+    path for path, operations in DESCRIPTION["paths"].items() if path.startswith("/v1/staff/") and "get" in operations
 )
 WRITES = sorted(
     (method.upper(), path)
