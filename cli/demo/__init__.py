@@ -49,8 +49,14 @@ def run_demo(flow: str, *, once: bool, fast: bool, data_dir: Path | None) -> Non
     if once:
         stack.stop()
         return
-    say("\nLaurel stays up. Ctrl-C stops it.")
+    say(f"\nSign in at {stack.urls['api']}/sign-in with any address: the link arrives at {stack.urls['mail']}.")
+    say(f"Make it the office's: .venv/bin/laurel staff add you@office.example --role coordinator{_of(data_dir)}")
+    say("Laurel stays up. Ctrl-C stops it.")
     stack.wait()
+
+
+def _of(data_dir: Path | None) -> str:
+    return f" --data-dir {data_dir}" if data_dir else ""
 
 
 def load_examples(database_url: str, *, fast: bool) -> None:

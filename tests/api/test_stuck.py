@@ -206,7 +206,7 @@ async def test_what_is_on_its_way_or_is_not_the_outboxes_is_not_sent_once_more(
     assert (response.status_code, response.json()["code"]) == (409, "email_not_resendable")
 
 
-@pytest.mark.parametrize("email", [new_id("eml"), "eml_x", "clm"])
+@pytest.mark.parametrize("email", [pytest.param(new_id("eml"), id="unknown"), "eml_x", "clm"])
 async def test_an_e_mail_that_is_not_there_is_not_found(email: str, coordinator: Person) -> None:
     response = await coordinator.post(f"/v1/staff/emails/{email}/retry", {"reason": "Repaired."})
     assert (response.status_code, response.json()["code"]) == (404, "not_found")

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
-from api.auth import find_principal
+from api.auth import Principal, find_principal
 from api.pages.visit import NEXT_COOKIE, SESSION_COOKIE, Visit, Visitor, own_cookie, wanted_path
 from api.problems import ProblemError
 from api.v1.envelope import checked_key
 from api.v1.session import link_key, request_link, start_session
 from config.languages import gettext as _
 from domain.names import email_address
-from domain.roles import Role
+from domain.roles import OFFICE_ROLES, Role
 from storage import login_sessions
 
 router = APIRouter(include_in_schema=False)
@@ -82,11 +82,15 @@ async def sign_in(visit: Visitor) -> Response:
 async def signed_in(visit: Visit, access_token: str) -> Response:
     """Keep the session in this browser in place of the one before, and go where the visitor wanted to go.
 
-    A learner without a profile is looked up first, and goes there afterwards.
+    A learner without a profile is looked up first, and goes there afterwards. The office starts at its overview.
     """
     await _end_session(visit)
-    is_unknown = await _has_no_profile(visit, access_token)
-    response = RedirectResponse("/profile/look-up" if is_unknown else wanted_path(visit.request), 303)
+    principal = await find_principal(visit.services, access_token)
+    is_unknown = principal is not None and await _has_no_profile(visit, principal)
+    wanted = wanted_path(visit.request)
+    if wanted == "/" and principal is not None and principal.role in OFFICE_ROLES:
+        wanted = "/staff"
+    response = RedirectResponse("/profile/look-up" if is_unknown else wanted, 303)
     seconds = int(visit.services.settings.session_life.total_seconds())
     visit.set_cookie(response, own_cookie(visit.services, SESSION_COOKIE), access_token, seconds)
     if not is_unknown:
@@ -94,9 +98,8 @@ async def signed_in(visit: Visit, access_token: str) -> Response:
     return response
 
 
-async def _has_no_profile(visit: Visit, access_token: str) -> bool:
-    principal = await find_principal(visit.services, access_token)
-    if principal is None or principal.role is not Role.LEARNER:
+async def _has_no_profile(visit: Visit, principal: Principal) -> bool:
+    if principal.role is not Role.LEARNER:
         return False
     profile = await Visit(visit.request, visit.services, principal).get("/v1/me")
     return bool(profile["is_new"])
