@@ -28,6 +28,8 @@ _SIDE_BY_SIDE = {
 }
 
 
+# Before the distributing plugin reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the folders of each process together."""
     for item in items:
