@@ -4,10 +4,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.keys import make_missing_keys
 from cli.local.postgres import EmbeddedPostgres
@@ -20,22 +22,29 @@ pytest_plugins = ["tests.stack"]
 # For measuring which branches are reached: the same examples each time, and as few as reach them.
 settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
 
-# Three processes run side by side under ``-n 3``, each always with the same folders in the same order: each has a
-# database of its own, stacks look for free ports, and what a test finds never depends on the machine's mood.
+# Four processes run side by side under ``-n 4``, each always with the same tests in the same order: each has a database
+# of its own, one has every stack and browser, and what a test finds never depends on the machine's mood.
+_EVERY_ROUTE = ("test_access.py", "test_bad_input.py", "test_described.py", "test_page_access.py")
 _SIDE_BY_SIDE = {
     "stacks": ("browser", "cli", "e2e", "faults"),
-    "requests": ("api", "documents"),
+    "requests": ("api",),
+    "documents": ("documents", "activities", "storage", "trail"),
 }
 
 
-# Before the distributing plugin reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the folders of each process together."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        group = next((name for name, folders in _SIDE_BY_SIDE.items() if folder in folders), "record")
-        item.add_marker(pytest.mark.xdist_group(group))
+class _ByGroup(LoadScopeScheduling):
+    """Gives each process the tests of one group: whole folders, and those that ask every route for themselves."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        _, folder, *rest = nodeid.partition("::")[0].split("/")
+        if folder == "api" and rest[-1] in _EVERY_ROUTE:
+            return "every route"
+        return next((name for name, folders in _SIDE_BY_SIDE.items() if folder in folders), "every route")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Share the tests out by their group."""
+    return _ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")
