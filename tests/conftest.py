@@ -32,7 +32,7 @@ _SIDE_BY_SIDE = {
 }
 
 
-class _ByGroup(LoadScopeScheduling):
+class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
     """Gives each process the tests of one group: whole folders, and those that ask every route for themselves."""
 
     def _split_scope(self, nodeid: str) -> str:
