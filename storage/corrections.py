@@ -46,14 +46,16 @@ class NewCorrection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """A correction as it stands. ``is_approved`` is a second person's word, None before it or where none is asked."""
+    """A correction as it stands. ``is_approved`` is a second person's word, None before it or where none is asked.
+
+    ``body`` is empty once the claim's retention is over.
+    """
 
     id: str
     claim_id: str
     kind: CorrectionKind
     state: CorrectionState
     attention: Attention | None
-    change: Change
     body: Mapping[str, Any]
     reason: str
     requested_by: str
@@ -67,15 +69,19 @@ class Correction:
     finished_at: datetime | None
     outcome: Mapping[str, Any] | None
 
+    @property
+    def change(self) -> Change:
+        """What is asked for, while it is not finished."""
+        return from_json(self.kind, self.body)
+
 
 _COLUMNS: Final = [column for column in CorrectionRow.__table__.columns if column.name != "reason_class"]
 
 
 def _correction(row: RowMapping) -> Correction:
-    kind = CorrectionKind(row["kind"])
     attention = Attention(row["attention"]) if row["attention"] else None
-    read = {"kind": kind, "state": CorrectionState(row["state"]), "attention": attention}
-    return Correction(**{**row, **read, "change": from_json(kind, row["body"])})
+    read = {"kind": CorrectionKind(row["kind"]), "state": CorrectionState(row["state"]), "attention": attention}
+    return Correction(**{**row, **read})
 
 
 def claim_of(connection: Connection, correction_id: str) -> str:

@@ -2,23 +2,26 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import cast
 
 import httpx2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from temporalio.client import Client
 
 from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimStep
 from config.settings import Settings
 from domain.claims import Stage
+from domain.corrections import CorrectionState, CreditChange, NameChange, Revocation, RevocationClass
 from domain.identities import new_id
 from domain.roles import Role
 from tests.api.conftest import LedgerTemporal, Person, running, sign_in
 from tests.api.test_claim_over_http import opened
 from tests.api.test_staff_claim_pages import links, see, send
 from tests.claims import TestClaim, example_policy
+from tests.corrections import asked
 
 
 @pytest.fixture
@@ -149,10 +152,10 @@ async def test_a_second_person_agrees_to_a_correction_on_its_page(
             reason="Left early.",
         )
         assert "A second person has to agree" in preview.text
-        asked = await send(
+        requested = await send(
             asker, f"/staff/claims/{awarded.claim_id}/correct", what="credit", units="0.50", reason="Left early."
         )
-        assert asked.status_code == 303
+        assert requested.status_code == 303
         (waiting,) = (await asker.get(f"/v1/staff/claims/{awarded.claim_id}/corrections")).json()["data"]
         path = f"/staff/corrections/{waiting['id']}"
         assert f"{path}/approve" not in links(await see(asker, "/staff/corrections"))
@@ -163,6 +166,21 @@ async def test_a_second_person_agrees_to_a_correction_on_its_page(
         assert (await send(approver, f"{path}/approve")).status_code == 303
         late = await send(approver, f"{path}/decline")
         assert (late.status_code, "There is a problem" in late.text) == (409, True)
+
+
+async def test_what_was_corrected_is_listed_without_what_its_retention_removed(
+    awarded: TestClaim, coordinator: Person, engine: Engine
+) -> None:
+    changes = (CreditChange(Decimal("0.50")), NameChange("Ann"), Revocation(RevocationClass.DUPLICATE))
+    for change in changes:
+        asked(awarded, change, CorrectionState.COMPLETED)
+    with engine.begin() as connection:
+        removed = text("UPDATE corrections SET body = '{}', reason = '' WHERE claim_id = :id")
+        connection.execute(removed, {"id": awarded.claim_id})
+    listed = (await coordinator.get(f"/v1/staff/claims/{awarded.claim_id}/corrections")).json()["data"]
+    assert [each["change"] for each in listed] == [{}, {}, {}]
+    page = await see(coordinator, f"/staff/claims/{awarded.claim_id}")
+    assert page.text.count("(removed, because its retention is over)") == len(changes)
 
 
 async def test_auditors_search_the_trail_and_others_do_not(
