@@ -95,7 +95,7 @@ async def test_a_real_provider_signs_a_person_in_whose_first_visit_makes_a_learn
             away = await browser.get(START)
             agreed = httpx2.post(away.headers["location"], data={"sub": subject})
             back = await browser.get(agreed.headers["location"])
-            assert (back.status_code, back.headers["location"]) == (303, "/")
+            assert (back.status_code, back.headers["location"]) == (303, "/profile/look-up")
             assert await is_signed_in(browser)
     assert "Sign in with Lakeside" in page.text
     assert account(engine, email).role == "learner"
@@ -134,10 +134,22 @@ async def test_the_browser_takes_a_state_a_nonce_and_a_challenge_along_and_no_se
     assert (await browser.get(START)).headers["location"] != away.headers["location"]
 
 
-async def test_whoever_wanted_a_page_gets_there(browser: httpx2.AsyncClient, provider: OddProvider) -> None:
+async def test_whoever_wanted_a_page_gets_there(
+    browser: httpx2.AsyncClient, provider: OddProvider, email: str, database_url: str
+) -> None:
+    await sign_in(database_url, browser, email=email)
     await browser.get("/profile/sessions")
     back = await there_and_back(browser, provider)
     assert back.headers["location"] == "/profile/sessions"
+
+
+async def test_a_newcomer_is_looked_up_before_the_page_that_was_wanted(
+    browser: httpx2.AsyncClient, provider: OddProvider
+) -> None:
+    await browser.get("/profile/sessions")
+    back = await there_and_back(browser, provider)
+    assert back.headers["location"] == "/profile/look-up"
+    assert browser.cookies["laurel_next"].strip('"') == "/profile/sessions"
 
 
 async def test_a_verified_address_finds_the_account_that_exists(

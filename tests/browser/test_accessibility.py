@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 
 from api.pages.routers import ROUTERS
 from cli.demo import EXAMPLES, STORY
-from cli.learner import Json
 from cli.local import LocalStack
 from domain.identities import new_id
 from domain.roles import Role
@@ -135,10 +134,11 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(stack: LocalStack, office: Office, holder: tuple[Person, Json], record: Engine) -> Iterator[World]:
+def world(stack: LocalStack, office: Office, record: Engine) -> Iterator[World]:
     """A learner with claims at every point, and an administrator, who may open every page."""
     town = Town(stack)
-    (learner, done), administrator = holder, town.stranger()
+    learner, administrator = town.learner(), town.stranger()
+    done = learner.complete()
     accounts.add_staff(stack.database_url, administrator.email, Role.ADMINISTRATOR)
     names = {"slug": STORY, "done": done["id"], "code": done["certificate"]["verification_code"]}
     names |= {"name": a_template(office, record)} | claims_under_way(learner, office) | shared(learner, office, record)
