@@ -92,14 +92,14 @@ def preferred_language(accept_language: str) -> str:
 
 
 _ACCENTED: Final = str.maketrans("aceginosuyACEGINOSUY", "åçéĝîñöšüýÅÇÉĜÎÑÖŠÜÝ")
-_PLACEHOLDER: Final = re.compile(r"(%\(\w+\)s|{\w+}|<[^>]+>|&\w+;)")
+_KEPT: Final = re.compile(r"(%\(\w+\)s|{\w+}|<[^>]+>|&\w+;)")
 
 
 class _PseudoTranslations(NullTranslations):
     """Says every sentence with accents and in brackets; what it is filled in with stays."""
 
     def gettext(self, message: str) -> str:
-        parts = _PLACEHOLDER.split(message)
+        parts = _KEPT.split(message)
         written = (part if number % 2 else part.translate(_ACCENTED) for number, part in enumerate(parts))
         return f"⟦{''.join(written)}⟧"
 

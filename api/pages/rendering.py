@@ -60,16 +60,12 @@ NOTICES: Final = {
 """What is said once on the page that a form leads to, by code."""
 
 
-def page(
-    template: str, *, status: int = 200, headers: dict[str, str] | None = None, block: str | None = None, **values: Any
-) -> Response:
-    """Render a template as a page, or only one of its blocks to replace that part of a page that is shown."""
+def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+    """Render a template as a page."""
     nobody = {"principal": None, "is_signed_in": False, "path": "", "back": "/", "section": None, "notice": None}
     values = {**nobody, **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
-    loaded = _environment().get_template(template)
-    html = loaded.render(view) if block is None else "".join(loaded.blocks[block](loaded.new_context(view)))
-    return HTMLResponse(html, status, headers=headers)
+    return HTMLResponse(_environment().get_template(template).render(view), status, headers=headers)
 
 
 def problem_page(request: Request, error: ProblemError) -> Response:

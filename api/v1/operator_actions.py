@@ -134,7 +134,7 @@ async def retry_step(claim_id: str, body: ReasonRequest, desk: StaffDesk) -> Res
 
 @router.post("/hold", response_model=answers.Claim, responses=answers.TAKEN)
 async def place_hold(claim_id: str, body: HoldRequest, desk: StaffDesk) -> Response:
-    """Hold a claim: its learner's steps are received and stay undecided, and its deadline waits."""
+    """Hold a claim: its learner's steps are received and stay undecided, and its deadline ends nothing meanwhile."""
     view = await claim_of_another(desk, claim_id)
     return await desk.take(view, ClaimHeld(body.reason_code, body.reason))
 
