@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import AttentionChange, ClaimActivities, ClaimState, ClaimStep, OperatorAct
 from activities.ledger import ClaimLedger
 from activities.policies import PolicyCache
-from domain.claims import ClaimFacts, stage_of
+from domain.claims import STAGES_OF_ISSUING, ClaimFacts, stage_of
 from domain.deadlines import due_at
 from domain.names import clean_text
 from domain.submissions import Opening, SubmissionBody, SubmissionKind, staff_body, to_json
@@ -113,7 +113,9 @@ class PostgresClaimActivities(ClaimActivities):
     def record_attention(self, change: AttentionChange) -> ClaimState:
         """See ``ClaimActivities``."""
         with self.ledger(change.claim_id) as ledger:
-            ledger.set_attention(change.attention, f"attention:{change.run_id}:{change.number}", change.error)
+            # Of a claim that waits for its learner, as a restored record may have it, nothing of ours can have failed.
+            if change.attention is None or ledger.stage in STAGES_OF_ISSUING:
+                ledger.set_attention(change.attention, f"attention:{change.run_id}:{change.number}", change.error)
             return ledger.close()
 
     @activity.defn(name="operator_act.record")

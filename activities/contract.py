@@ -57,7 +57,7 @@ class ClaimStep:
 class AttentionChange:
     """A claim is parked (``attention`` says why, ``error`` is the failure's type) or goes on (None).
 
-    ``number`` counts the changes of one run, so that a retry finds the first.
+    ``number`` tells the changes of one run apart, so that a retry finds the first.
     """
 
     claim_id: str
@@ -125,7 +125,7 @@ class CorrectionStatus:
 class CorrectionAttention:
     """A correction is parked (``attention`` and ``error``), or goes on (None), perhaps because an operator says so.
 
-    ``number`` counts the changes of one run, so that a retry finds the first.
+    ``number`` tells the changes of one run apart, so that a retry finds the first.
     """
 
     correction_id: str
@@ -135,6 +135,14 @@ class CorrectionAttention:
     error: str | None = None
     operator: str | None = None
     reason: str | None = None
+
+
+def number_of_change(now: datetime, count: int) -> int:
+    """What tells one change of a run apart from its others; ``now`` is the workflow's time, ``count`` how many it made.
+
+    A count alone would begin again when an older copy of Temporal's database is restored, which brings the run back.
+    """
+    return int(now.timestamp() * 1_000_000) + count
 
 
 class ClaimActivities(Protocol):

@@ -64,7 +64,8 @@ class PostgresMailActivities(MailActivities):
         with self._engine.begin() as connection:
             row = emails.award_email(connection, claim.claim_id)
             if row is None:
-                raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued")
+                # Only a record that was restored knows less than the workflow; waiting does not mend that.
+                raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued", non_retryable=True)
             emails.begin_sending(connection, row["id"], row["address"])
             policy = self._policies.get(connection, row["version_id"])
         if row["state"] not in ("sent", "dropped"):

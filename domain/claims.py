@@ -53,6 +53,9 @@ class Stage(StrEnum):
 
 CLOSED_STAGES = frozenset({Stage.COMPLETED, Stage.EXPIRED, Stage.DENIED, Stage.WITHDRAWN})
 
+# Credit is awarded; what is left is Laurel's to do, and not the learner's.
+STAGES_OF_ISSUING = frozenset({Stage.AWARDING, Stage.ISSUING})
+
 # The deadline ends only what waits for the learner: a step that began in time is finished.
 STAGES_WITH_DEADLINE = frozenset(
     {

@@ -19,9 +19,10 @@ with workflow.unsafe.imports_passed_through():
         ClaimStep,
         MailActivities,
         OperatorAct,
+        number_of_change,
     )
     from domain import deadlines
-    from domain.claims import CLOSED_STAGES, STAGES_WITH_DEADLINE, Attention, Stage
+    from domain.claims import CLOSED_STAGES, STAGES_OF_ISSUING, STAGES_WITH_DEADLINE, Attention, Stage
     from domain.identities import derived_id
     from domain.submissions import SubmissionKind
     from workflows import contract
@@ -55,6 +56,7 @@ class ClaimWorkflow:
         self._operator_acts: list[OperatorAct] = []
         self._is_retry_asked = False
         self._attention_changes = 0
+        self._is_record_restored = False
         self._watchers: list[asyncio.Task[None]] = []
 
     @workflow.run
@@ -77,14 +79,14 @@ class ClaimWorkflow:
                     await self._read_last_news()
                 case _:
                     await self._wait_for_learner()
-            if self._is_history_long:
+            if self._is_run_over:
                 workflow.continue_as_new(ClaimInput(self._claim_id))
         return ClaimResult(self._stage)
 
     async def _wait_for_learner(self) -> None:
         """Participation, disclosures, answers, sessions, credit: each step is a signal that moves the claim on."""
         stage = self._stage
-        await self._wait(lambda: self._stage is not stage or self._is_history_long)
+        await self._wait(lambda: self._stage is not stage or self._is_run_over)
 
     async def _read_last_news(self) -> None:
         """What came with the end is decided before the workflow ends; a step sent in time may open the claim again."""
@@ -112,6 +114,7 @@ class ClaimWorkflow:
         )
 
     async def _email_learner(self) -> None:
+        known = self._state
         state = await self._finish(
             lambda: workflow.execute_activity_method(
                 MailActivities.send_award_email, ClaimRef(self._claim_id), **contract.EMAIL
@@ -119,14 +122,14 @@ class ClaimWorkflow:
             Attention.EMAIL_FAILED,
         )
         if state is not None:
-            self._adopt(state)
+            self._adopt(state, known)
 
     async def _finish(self, effect: Callable[[], Awaitable[Effect]], attention: Attention) -> Effect | None:
-        """Bring an outside effect about, or None when somebody did it meanwhile.
+        """Bring an outside effect about; None when somebody did it meanwhile, or a restored record knows no award.
 
         A dependency that fails parks the claim; it never ends it.
         """
-        while self._stage not in CLOSED_STAGES:
+        while self._stage in STAGES_OF_ISSUING:
             if self._known.attention_code is not None:
                 await self._write(ClaimActivities.record_attention, self._attention_change(None, None))
             try:
@@ -142,16 +145,15 @@ class ClaimWorkflow:
         await self._write(ClaimActivities.record_attention, self._attention_change(attention, error))
         until = workflow.now() + contract.SELF_RETRY
         await self._wait(
-            lambda: self._is_retry_asked or self._stage in CLOSED_STAGES,
+            lambda: self._is_retry_asked or self._stage not in STAGES_OF_ISSUING,
             until=until,
             summary="parked; tries itself again",
         )
 
     def _attention_change(self, attention: Attention | None, error: str | None) -> AttentionChange:
         self._attention_changes += 1
-        return AttentionChange(
-            self._claim_id, workflow.info().run_id, self._attention_changes, attention=attention, error=error
-        )
+        number = number_of_change(workflow.now(), self._attention_changes)
+        return AttentionChange(self._claim_id, workflow.info().run_id, number, attention=attention, error=error)
 
     async def _read_signals(self) -> None:
         """Have the ledger decide whatever was submitted, as often as a signal says there is something."""
@@ -319,7 +321,8 @@ class ClaimWorkflow:
             return
         act = OperatorAct(
             claim_id=self._claim_id,
-            submission_id=derived_id("sub", self._claim_id, str(workflow.uuid4())),
+            # With the time, because a run that an older copy of Temporal's database brings back draws the same again.
+            submission_id=derived_id("sub", self._claim_id, str(workflow.uuid4()), workflow.now().isoformat()),
             kind=kind,
             operator=signal.operator or "",
             reason=signal.reason or "",
@@ -347,9 +350,13 @@ class ClaimWorkflow:
         return self._is_signalled or self._is_reading or bool(self._operator_acts)
 
     @property
-    def _is_history_long(self) -> bool:
-        """Whether thousands of refused steps fill the history: a new run goes on from the ledger, like any other."""
-        return workflow.info().is_continue_as_new_suggested() and not self._has_news
+    def _is_run_over(self) -> bool:
+        """Whether a new run should go on from the ledger: thousands of refused steps fill the history of this one.
+
+        Or what this one waits for follows from what a restored record no longer knows.
+        """
+        is_over = self._is_record_restored or workflow.info().is_continue_as_new_suggested()
+        return is_over and not self._has_news
 
     def _step(self, at: datetime | None = None) -> ClaimStep:
         """A write at this moment, or at the moment that a timer was set for, if the clock is a little behind it."""
@@ -376,6 +383,7 @@ class ClaimWorkflow:
 
     async def _write(self, write: Callable[[Any, Argument], ClaimState], argument: Argument) -> None:
         """Write to the ledger as a local activity; while the database is away, as one that operators see pending."""
+        known = self._state
         try:
             state = await workflow.execute_local_activity_method(write, argument, **contract.LEDGER_LOCAL)
         except FailureError as failure:
@@ -383,12 +391,18 @@ class ClaimWorkflow:
             if is_cancelled_exception(failure):
                 raise
             state = await workflow.execute_activity_method(write, argument, **contract.LEDGER_ORDINARY)
-        self._adopt(state)
+        self._adopt(state, known)
 
-    def _adopt(self, state: ClaimState) -> None:
-        """Take over what the ledger says, unless something newer is known, and show it to operators."""
-        if self._state is not None and state.version < self._state.version:
+    def _adopt(self, state: ClaimState, known: ClaimState | None) -> None:
+        """Take over what the ledger said to who had known this much, and show it to operators.
+
+        An answer that another one overtook is old. One that was not, and still says less than was known when it was
+        asked for, comes from a record that was restored, which is the record all the same.
+        """
+        is_less = self._state is not None and state.version < self._state.version
+        if is_less and self._state is not known:
             return
+        self._is_record_restored = self._is_record_restored or is_less
         self._state = state
         updates = _changed_attributes(state)
         if updates:

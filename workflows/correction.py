@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         CorrectionRef,
         CorrectionStatus,
         MailActivities,
+        number_of_change,
     )
     from domain.claims import Attention
     from domain.corrections import CorrectionState
@@ -101,11 +102,12 @@ class CorrectionWorkflow:
 
     async def _record_attention(self, attention: Attention | None, failure: ActivityError | None = None) -> None:
         self._attention_changes += 1
+        number = number_of_change(workflow.now(), self._attention_changes)
         operator = self._retry or OperatorSignal()
         change = CorrectionAttention(
             self._correction.correction_id,
             workflow.info().run_id,
-            self._attention_changes,
+            number,
             attention=attention,
             error=_type_of(failure) if failure else None,
             operator=None if attention else operator.operator,
