@@ -5,22 +5,22 @@ later by the relay, so a caller is never told that a recorded step failed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from api.database import Database
 from api.wakeups import Waiter, Wakeups
+from config import tracing
 from config.temporal import connect
+from domain.stuck import Engine, PendingStep
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
+from workflows import inspection
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
 from workflows.delivery import CorrectionOutline, Delivery, deliver, start_correction, start_merge
 
@@ -92,11 +92,14 @@ class Gateway:
         When this returns, the submission is recorded; whether it is decided, the record tells. Raises
         ``storage.intake.KeyReusedError``, and what the database raises when it cannot be reached.
         """
+        tracing.note(claim_id=submission.claim_id, submission_id=submission.id)
         with self._wakeups.expect(submission.id) as decided:
-            receipt = await self._database.statements(lambda c: intake.record(c, submission, key))
+            with tracing.span("record submission"):
+                receipt = await self._database.statements(lambda c: intake.record(c, submission, key))
             if receipt.is_new:
                 self._start_delivery(submission, receipt, context, None if patience.is_insistent else decided)
-                await _wait(decided, patience.seconds)
+                with tracing.span("wait for the decision"):
+                    await _wait(decided, patience.seconds)
                 return receipt
         await self.wait_for(receipt.submission_id, patience)
         return receipt
@@ -145,14 +148,24 @@ class Gateway:
             return None
 
     async def _queue(self, name: str) -> QueueView:
-        request = DescribeTaskQueueRequest(
-            namespace=self._temporal.namespace,
-            task_queue=TaskQueue(name=name),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-        )
-        described = await self._temporal.workflow_service.describe_task_queue(request)
-        seen = {each.identity: each.last_access_time.ToDatetime(UTC) for each in described.pollers}
-        return QueueView(name=name, workers=len(seen), last_seen_at=max(seen.values(), default=None))
+        found = await inspection.pollers(self._temporal, name)
+        return QueueView(name=name, workers=found.workers, last_seen_at=found.last_seen_at)
+
+    async def engine(self) -> Engine | None:
+        """Whether Temporal can work on claims; None when it does not tell within two seconds."""
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                return await inspection.inspect(self._temporal)
+        except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
+            return None
+
+    async def pending_steps(self, claim_ids: Sequence[str]) -> Mapping[str, PendingStep]:
+        """What these claims try at present; empty when Temporal does not tell within two seconds."""
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                return await inspection.pending_steps(self._temporal, claim_ids)
+        except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
+            return {}
 
     @staticmethod
     def workflow_id(claim_id: str) -> str:

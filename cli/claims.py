@@ -1,4 +1,4 @@
-"""``laurel claims``: what the office's page about stuck claims shows, for whoever is at the terminal."""
+"""``laurel claims``: which claims are stuck and why, one claim in detail, and what frees it, at the terminal."""
 
 import asyncio
 import json
@@ -7,31 +7,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import freeing
+from cli.errors import StackError
+
 if TYPE_CHECKING:
-    from storage.stuck import StuckGroup
+    from datetime import datetime
+
+    from storage.stuck import StuckClaim, StuckGroup
 
 # ruff: noqa: PLC0415
 
 app = typer.Typer(help="Claims that need somebody.", no_args_is_help=True)
+freeing.add_to(app)
 
-
-@app.callback()
-def claims() -> None:
-    """Keep ``stuck`` a command of its own although it is the only one."""
+DataDir = Annotated[Path | None, typer.Option(help="The data folder of the stack whose claims are meant.")]
 
 
 @app.command(name="stuck")
 def show_stuck_claims(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the groups as the API has them.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="The data folder of the stack whose database is meant.")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Print claims that do not go on by themselves, by reason, with what to do; exit with 1 if there are any."""
-    from api.v1.stuck import group_json
-    from cli.main import database_url, mendable
+    from sqlalchemy.exc import OperationalError
 
-    with mendable():
-        groups = asyncio.run(_read(database_url(data_dir)))
+    from api.stuck_words import CAUSE_WORDS
+    from api.v1.stuck import group_json
+    from cli.main import with_quiet_end
+    from domain.stuck import StuckCause
+
+    try:
+        groups = asyncio.run(with_quiet_end(_find(data_dir)))
+    except OperationalError as error:
+        words = CAUSE_WORDS[StuckCause.DATABASE_AWAY]
+        msg = f"{words.title} ({StuckCause.DATABASE_AWAY}): {error.orig}\n  {words.meaning}\n  {words.suggestion}"
+        raise StackError(msg) from error
     if as_json:
         print(json.dumps([group_json(group) for group in groups], indent=2))
     else:
@@ -39,25 +50,58 @@ def show_stuck_claims(
     raise typer.Exit(1 if groups else 0)
 
 
-async def _read(database_url: str) -> "list[StuckGroup]":
-    from storage.database import create_api_engine
-    from storage.stuck import stuck_groups
+async def _find(data_dir: Path | None) -> "list[StuckGroup]":
+    from api.stuck_claims import find_stuck_claims
+    from cli.office import office
 
-    engine = create_api_engine(database_url, 1)
-    try:
-        async with engine.connect() as connection:
-            return await stuck_groups(connection)
-    finally:
-        await engine.dispose()
+    async with office(data_dir) as desk:
+        return await find_stuck_claims(desk.database, desk.gateway)
 
 
 def _told(group: "StuckGroup") -> str:
     """A group as a few lines: how many, since when, why, what to do, and the oldest claims."""
-    from api.stuck_words import STUCK_WORDS, error_words
+    from api.stuck_words import CAUSE_WORDS, STUCK_WORDS, error_words
 
-    words = STUCK_WORDS[group.reason]
-    lines = [f"{words.title} ({group.reason}): {group.claims}, the oldest since {group.since:%Y-%m-%d %H:%M} UTC"]
+    words, cause = STUCK_WORDS[group.reason], CAUSE_WORDS[group.cause] if group.cause else None
+    lines = [f"{words.title} ({group.reason}): {group.claims}, the oldest since {moment(group.since)}"]
+    if cause is not None:
+        lines.append(f"  cause: {cause.title} ({group.cause})")
     lines += [f"  last error: {error_words(code)} ({code})" for code in group.last_errors]
-    lines += [f"  {words.suggestion}"]
-    lines += [f"  {each.claim_id}" for each in group.oldest]
+    lines.append(f"  {(cause or words).suggestion}")
+    lines += [f"  {_line(each)}" for each in group.oldest]
     return "\n".join(lines)
+
+
+def _line(claim: "StuckClaim") -> str:
+    """A claim of a group: since when, how often it was tried, and when it is next."""
+    facts = [f"since {moment(claim.since)}"]
+    if claim.tries is not None:
+        facts.append(f"{claim.tries} {'try' if claim.tries == 1 else 'tries'}")
+    if claim.next_try_at is not None:
+        facts.append(f"next {moment(claim.next_try_at)}")
+    if claim.last_error is not None:
+        facts.append(claim.last_error)
+    return f"{claim.claim_id}  {', '.join(facts)}"
+
+
+def moment(at: "datetime") -> str:
+    """A time as operators compare it with logs."""
+    from datetime import UTC
+
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@app.command(name="show")
+def show_claim(claim: Annotated[str, typer.Argument(help="The claim's id.")], *, data_dir: DataDir = None) -> None:
+    """Print where a claim is, what it waits for or fails at, its deadline, and what may be done to it now."""
+    from cli.claim_details import described
+    from cli.main import mendable, with_quiet_end
+    from cli.office import office
+
+    async def read() -> list[str]:
+        async with office(data_dir) as desk:
+            return await described(desk, claim)
+
+    with mendable():
+        lines = asyncio.run(with_quiet_end(read()))
+    print("\n".join(lines))

@@ -15,6 +15,7 @@ import typer
 
 from cli import audit, certificate_templates, claims, employees, images, integrations, keys, retention, rosters, staff
 from cli.errors import StackError
+from cli.reconcile import reconcile
 
 if TYPE_CHECKING:
     from cli.local import LocalStack
@@ -43,6 +44,7 @@ app.add_typer(images.app, name="images")
 app.add_typer(certificate_templates.app, name="templates")
 app.add_typer(retention.app, name="retention")
 app.add_typer(audit.app, name="audit")
+app.command(name="reconcile")(reconcile)
 
 _Result = TypeVar("_Result")
 
@@ -125,7 +127,7 @@ def doctor(
     from cli.doctor import examine
     from cli.local import default_data_dir
 
-    checks = asyncio.run(_with_quiet_end(examine(data_dir or default_data_dir())))
+    checks = asyncio.run(with_quiet_end(examine(data_dir or default_data_dir())))
     if as_json:
         print(json.dumps([check.as_json() for check in checks], indent=2))
     else:
@@ -141,7 +143,7 @@ def worker(*, role: Annotated[WorkerRole, typer.Option(help="The queues to work 
 
     import worker as worker_module
 
-    uvloop.run(_with_quiet_end(worker_module.main(role.value, load_settings())))
+    uvloop.run(with_quiet_end(worker_module.main(role.value, load_settings())))
 
 
 @app.command()
@@ -318,7 +320,7 @@ def set_up_temporal(
             raise StackError(msg) from error
         print(f"registered: {', '.join(added)}" if added else "all search attributes are registered")
 
-    asyncio.run(_with_quiet_end(register()))
+    asyncio.run(with_quiet_end(register()))
     _end(0)
 
 
@@ -379,7 +381,8 @@ def mendable(*errors: type[Exception]) -> Iterator[None]:
         raise StackError("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
 
 
-async def _with_quiet_end(work: Coroutine[Any, Any, _Result]) -> _Result:
+async def with_quiet_end(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Do work that uses a Temporal client, as the last thing that its loop does."""
     try:
         return await work
     finally:

@@ -30,15 +30,18 @@ class TooManyClaimsError(ValueError):
 
 
 class PreviewUnknownError(LookupError):
-    """This account has no such preview, or it is too old, or it was of something else."""
+    """This actor has no such preview, or it is too old, or it was of something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkAction:
-    """What is to be done, with which words, to the claims that ``filter`` means; both as JSON."""
+    """What is to be done, with which words, to the claims that ``filter`` means; both as JSON.
+
+    ``actor`` is an account's id, or ``cli:<user>``.
+    """
 
     id: str
-    account_id: str
+    actor: str
     action: str
     body: Mapping[str, Any]
     filter: Mapping[str, Any]
@@ -69,7 +72,7 @@ async def preview(connection: AsyncConnection, bulk: BulkAction, claims: ClaimFi
         condition, values = claim_lists.where(claims)
     else:
         condition, values = "c.id = ANY(:ids)", {"ids": list(claims)}
-    kept = {"id": bulk.id, "account_id": bulk.account_id, "action": bulk.action}
+    kept = {"id": bulk.id, "account_id": bulk.actor, "action": bulk.action}
     await connection.execute(insert(BulkActionRow).values(**kept, body=dict(bulk.body), filter=dict(bulk.filter)))
     query = text(_CHOSEN.format(condition, MOST_CLAIMS + 1))
     chosen = await connection.execute(query, {**values, "bulk_id": bulk.id})
@@ -89,8 +92,8 @@ async def claims_of(connection: AsyncConnection, bulk_id: str) -> AsyncIterator[
 _IDS: Final = text("SELECT claim_id FROM bulk_claims WHERE bulk_id = :bulk_id ORDER BY claim_id DESC")
 _PREVIEWED: Final = text(
     """
-    SELECT id, account_id, action, body, filter, started_at FROM bulk_actions
-     WHERE id = :id AND account_id = :account_id
+    SELECT id, account_id AS actor, action, body, filter, started_at FROM bulk_actions
+     WHERE id = :id AND account_id = :actor
        AND (started_at IS NOT NULL OR previewed_at > clock_timestamp() - interval '1 hour')
        FOR NO KEY UPDATE
     """
@@ -100,7 +103,7 @@ _SKIP: Final = text(
     UPDATE bulk_claims b SET skipped = CASE
              WHEN b.entries <> (SELECT coalesce(max(e.seq), 0) FROM audit_events e WHERE e.stream = 'claim:' || c.id)
              THEN 'changed'
-             WHEN coalesce(l.merged_into, l.id) = :learner_id THEN 'own_claim'
+             WHEN coalesce(l.merged_into, l.id) = CAST(:learner_id AS text) THEN 'own_claim'
              WHEN :action = 'reopen' AND c.purged_at IS NOT NULL THEN 'retention_ended' END
       FROM claims c JOIN learners l ON l.id = c.learner_id
      WHERE b.bulk_id = :bulk_id AND c.id = b.claim_id
@@ -122,12 +125,13 @@ _SUBMIT: Final = text(
 ).bindparams(bindparam("body", type_=JSONB()))
 
 
-def start(connection: Connection, asked: BulkAction, learner_id: str, actor: Actor) -> None:
+def start(connection: Connection, asked: BulkAction, learner_id: str | None, actor: Actor) -> None:
     """Submit to each previewed claim what was asked for, unless that claim changed since; once per preview.
 
-    ``learner_id`` is the person who asks, whose own claims are skipped. Raises ``PreviewUnknownError``.
+    ``learner_id`` is the person who asks, if they are a learner: their own claims are skipped. Raises
+    ``PreviewUnknownError``.
     """
-    values = {"id": asked.id, "account_id": asked.account_id}
+    values = {"id": asked.id, "actor": asked.actor}
     row = connection.execute(_PREVIEWED, values).mappings().one_or_none()
     bulk = BulkAction(**row) if row else None
     if bulk is None or (bulk.action, bulk.body, bulk.filter) != (asked.action, asked.body, asked.filter):
@@ -136,7 +140,7 @@ def start(connection: Connection, asked: BulkAction, learner_id: str, actor: Act
         _submit(connection, bulk, learner_id, actor)
 
 
-def _submit(connection: Connection, bulk: BulkAction, learner_id: str, actor: Actor) -> None:
+def _submit(connection: Connection, bulk: BulkAction, learner_id: str | None, actor: Actor) -> None:
     skipping = {"bulk_id": bulk.id, "learner_id": learner_id, "action": bulk.action}
     meant = connection.execute(_SKIP, skipping).rowcount
     claim_ids = connection.execute(_LEFT, {"bulk_id": bulk.id}).scalars().all()
@@ -176,8 +180,8 @@ _OUTCOMES: Final = text(
 
 async def find(connection: AsyncConnection, bulk_id: str) -> BulkAction | None:
     """A bulk action that was started; None if there is none with this id."""
-    columns = ("id", "account_id", "action", "body", "filter", "started_at")
-    query = select(*(getattr(BulkActionRow, name) for name in columns))
+    columns = ("id", "actor", "action", "body", "filter", "started_at")
+    query = select(*(getattr(BulkActionRow, name).label(name) for name in columns))
     is_it = (BulkActionRow.id == bulk_id) & BulkActionRow.started_at.is_not(None)
     row = (await connection.execute(query.where(is_it))).mappings().one_or_none()
     return BulkAction(**row) if row else None

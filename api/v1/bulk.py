@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Depends
@@ -9,8 +10,10 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from api.acting import bar_of
 from api.auth import Office
 from api.history import actor_json, names_of
+from api.policies import Policies
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
 from api.v1 import answers
@@ -143,7 +146,7 @@ async def act_on_many(body: BulkRequest, desk: StaffDesk) -> Response:
         raise ProblemError("not_allowed")
     asked = BulkAction(
         id=body.token or new_id("blk"),
-        account_id=desk.principal.account_id,
+        actor=desk.principal.account_id,
         action=body.action,
         body=to_json(body.body()),
         filter=body.meant(),
@@ -152,42 +155,57 @@ async def act_on_many(body: BulkRequest, desk: StaffDesk) -> Response:
 
 
 async def _preview(desk: Desk, body: BulkRequest, asked: BulkAction) -> Response:
-    claims = body.filter.wanted() if body.filter else asked.filter["claim_ids"]
+    judge = Judge(desk.services.policies, desk.principal.learner_id)
 
     async def preview(connection: AsyncConnection) -> dict[str, Any]:
-        try:
-            count = await bulk_actions.preview(connection, asked, claims)
-        except TooManyClaimsError:
-            raise ProblemError("too_many_claims") from None
-        return {"count": count, **await _judged(desk, connection, asked, body.body()), "token": asked.id}
+        return await previewed(connection, body, asked, judge)
 
     return await answer_once(desk.services, desk.envelope.key, preview)
 
 
-async def _judged(desk: Desk, connection: AsyncConnection, asked: BulkAction, body: SubmissionBody) -> dict[str, Any]:
-    """What would be decided now about each claim that is meant, and what the first of them are."""
-    refused: dict[str, list[str]] = defaultdict(list)
-    possible = 0
-    sample: list[dict[str, Any]] = []
-    async for views in bulk_actions.claims_of(connection, asked.id):
-        for view in views:
-            policy = await desk.services.policies.get(view.version_id)
-            code = _refusal(desk, view, policy, body)
-            if code is None:
-                possible += 1
-            else:
-                refused[code].append(view.id)
-            if len(sample) < _IN_SAMPLE:
-                sample.append(_sample_json(view, code))
-    counts = [_count_json(code, len(ids), ids[:_IN_SAMPLE]) for code, ids in sorted(refused.items())]
-    return {"possible": possible, "refused": counts, "sample": sample}
+async def previewed(
+    connection: AsyncConnection, body: BulkRequest, asked: BulkAction, judge: "Judge"
+) -> dict[str, Any]:
+    """Keep what is meant, and say what would become of it. Raises 422 for too many claims."""
+    claims = body.filter.wanted() if body.filter else asked.filter["claim_ids"]
+    try:
+        count = await bulk_actions.preview(connection, asked, claims)
+    except TooManyClaimsError:
+        raise ProblemError("too_many_claims") from None
+    return {"count": count, **await judge.judged(connection, asked, body.body()), "token": asked.id}
 
 
-def _refusal(desk: Desk, view: ClaimView, policy: CEActivityPolicy, body: SubmissionBody) -> str | None:
-    if view.learner_id == desk.principal.learner_id:
-        return "own_claim"
-    decision = decide(policy, view.facts, Submission(view.id, view.read_at, body))
-    return decision.code if isinstance(decision, Refused) else None
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Says what would be decided now; ``learner_id`` is the learner that the one who asks is, if they are one."""
+
+    policies: Policies
+    learner_id: str | None
+
+    async def judged(self, connection: AsyncConnection, asked: BulkAction, body: SubmissionBody) -> dict[str, Any]:
+        """What would be decided about each claim that is meant, and what the first of them are."""
+        refused: dict[str, list[str]] = defaultdict(list)
+        possible = 0
+        sample: list[dict[str, Any]] = []
+        async for views in bulk_actions.claims_of(connection, asked.id):
+            for view in views:
+                code = self._refusal(view, await self.policies.get(view.version_id), OperatorAction(asked.action), body)
+                if code is None:
+                    possible += 1
+                else:
+                    refused[code].append(view.id)
+                if len(sample) < _IN_SAMPLE:
+                    sample.append(_sample_json(view, code))
+        counts = [_count_json(code, len(ids), ids[:_IN_SAMPLE]) for code, ids in sorted(refused.items())]
+        return {"possible": possible, "refused": counts, "sample": sample}
+
+    def _refusal(
+        self, view: ClaimView, policy: CEActivityPolicy, action: OperatorAction, body: SubmissionBody
+    ) -> str | None:
+        if bar := bar_of(view, action, self.learner_id):
+            return bar
+        decision = decide(policy, view.facts, Submission(view.id, view.read_at, body))
+        return decision.code if isinstance(decision, Refused) else None
 
 
 def _sample_json(view: ClaimView, refusal: str | None) -> dict[str, Any]:
@@ -234,21 +252,23 @@ async def show_bulk_action(
     found, outcomes = await services.database.statements(read)
     if found is None:
         raise ProblemError("not_found")
-    names = await names_of(services, {found.account_id})
+    names = await names_of(services, {found.actor})
     document = {
         "id": found.id,
         "href": f"/v1/staff/bulk/{found.id}",
         "action": found.action,
         "reason_code": found.body.get("reason_code"),
         "reason": found.body["reason"],
-        "by": actor_json(found.account_id, names),
+        "by": actor_json(found.actor, names),
         "started_at": time_json(found.started_at),
-        **_progress_json(outcomes),
+        **progress_json(outcomes),
     }
     return json_response(document)
 
 
-def _progress_json(outcomes: Sequence[bulk_actions.Counted]) -> dict[str, Any]:
+def progress_json(outcomes: Sequence[bulk_actions.Counted]) -> dict[str, Any]:
+    """How many claims there are, and what became of them so far."""
+
     def number(outcome: str) -> int:
         return sum(each.count for each in outcomes if each.outcome == outcome)
 

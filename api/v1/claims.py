@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 
+from api.acting import Step
 from api.auth import SignedIn
 from api.gateway import ClaimContext
 from api.history import entry_json, is_for_office
@@ -20,7 +21,7 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.bodies import ClaimRequest
 from api.v1.ce_activities import visible_ce_activity
-from api.v1.steps import Desk, Step, StepDesk, json_response, own_claim
+from api.v1.steps import Desk, StepDesk, json_response, own_claim
 from api.views import claim_json, stage_if_opened, submission_json
 from domain.claims import CLOSED_STAGES, Stage
 from domain.identities import derived_id, is_id

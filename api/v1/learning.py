@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 from starlette.responses import Response
 
+from api.acting import Step
 from api.auth import SignedIn
 from api.forms import Json, questions_json
 from api.problems import FieldError, ProblemError
@@ -20,7 +21,7 @@ from api.v1.bodies import (
     ParticipationRequest,
     ReasonRequest,
 )
-from api.v1.steps import Step, StepDesk, json_response, own_claim
+from api.v1.steps import StepDesk, json_response, own_claim
 from api.views import attempt_json
 from domain.assessments import MAXIMUM_TEXT_LENGTH, Problem, problems_with_answers, problems_with_responses
 from domain.claims import attempts_left

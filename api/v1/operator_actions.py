@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
+from api.acting import bar_of
 from api.auth import Principal
 from api.problems import ProblemError
 from api.sentences import REASON_CODES, REQUIREMENTS
@@ -114,81 +115,80 @@ class WithdrawalByStaffRequest(Body):
 @router.post("/extend", response_model=answers.Claim, responses=answers.TAKEN)
 async def extend_deadline(claim_id: str, body: ExtensionRequest, desk: StaffDesk) -> Response:
     """Move a claim's deadline to the end of a local day; an expired claim goes on."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.EXTEND)
     return await desk.take(view, DeadlineExtended(date.fromisoformat(body.due_on), body.reason))
 
 
 @router.post("/refuse-extension", response_model=answers.Claim, responses=answers.TAKEN)
 async def refuse_extension(claim_id: str, body: ReasonRequest, desk: StaffDesk) -> Response:
     """Answer a request for more time with no; the learner is told by e-mail."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.REFUSE_EXTENSION)
     return await desk.take(view, ExtensionRefused(body.reason))
 
 
 @router.post("/retry", response_model=answers.Claim, responses=answers.TAKEN)
 async def retry_step(claim_id: str, body: ReasonRequest, desk: StaffDesk) -> Response:
     """Let a parked claim try its step again."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.RETRY)
     return await desk.take(view, StepRetried(body.reason))
 
 
 @router.post("/hold", response_model=answers.Claim, responses=answers.TAKEN)
 async def place_hold(claim_id: str, body: HoldRequest, desk: StaffDesk) -> Response:
     """Hold a claim: its learner's steps are received and stay undecided, and its deadline ends nothing meanwhile."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.HOLD)
     return await desk.take(view, ClaimHeld(body.reason_code, body.reason))
 
 
 @router.post("/release", response_model=answers.Claim, responses=answers.TAKEN)
 async def release_hold(claim_id: str, body: ReleaseRequest, desk: StaffDesk) -> Response:
     """End a hold: what was received meanwhile is decided now, as of its receipt; the deadline is where it was."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.RELEASE)
     return await desk.take(view, ClaimReleased(body.reason_code, body.reason))
 
 
 @router.post("/waive", response_model=answers.Claim, responses=answers.TAKEN)
 async def waive_requirement(claim_id: str, body: WaiverRequest, desk: StaffDesk) -> Response:
     """Ask nothing more of the learner for one requirement; what measures credit can't be waived."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.WAIVE)
     return await desk.take(view, RequirementWaived(body.requirement, body.reason_code, body.reason))
 
 
 @router.post("/resolve", response_model=answers.Claim, responses=answers.TAKEN)
 async def resolve_step(claim_id: str, body: ResolutionRequest, desk: StaffDesk) -> Response:
     """Complete a claim whose e-mail could not be sent, because its learner was told without it."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.RESOLVE)
     return await desk.take(view, AttentionResolved(body.reason_code, body.reason))
 
 
 @router.post("/withdraw", response_model=answers.Claim, responses=answers.TAKEN)
 async def withdraw_claim(claim_id: str, body: WithdrawalByStaffRequest, desk: StaffDesk) -> Response:
     """Withdraw a claim for its learner, as long as no credit is awarded."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.WITHDRAW)
     return await desk.take(view, ClaimWithdrawn(body.reason_code, body.reason))
 
 
 @router.post("/deny", response_model=answers.Claim, responses=answers.TAKEN)
 async def deny_claim(claim_id: str, body: DenialRequest, desk: ApproverDesk) -> Response:
     """Deny a claim, as long as no credit is awarded."""
-    view = await claim_of_another(desk, claim_id)
+    view = await claim_of_another(desk, claim_id, OperatorAction.DENY)
     return await desk.take(view, ClaimDenied(body.reason_code, body.reason))
 
 
 @router.post("/reopen", response_model=answers.Claim, responses=answers.TAKEN)
 async def reopen_claim(claim_id: str, body: ReopeningRequest, desk: ApproverDesk) -> Response:
     """Open a claim again that was denied, expired or withdrawn; attempts that were used up become one more."""
-    view = await claim_of_another(desk, claim_id)
-    if view.is_purged:
-        raise ProblemError("retention_ended")
+    view = await claim_of_another(desk, claim_id, OperatorAction.REOPEN)
     due_on = date.fromisoformat(body.due_on) if body.due_on else None
     return await desk.take(view, ClaimReopened(body.reason_code, body.reason, due_on))
 
 
-async def claim_of_another(desk: Desk, claim_id: str) -> ClaimView:
-    """A claim to decide about: nobody decides about their own credit."""
+async def claim_of_another(desk: Desk, claim_id: str, action: OperatorAction) -> ClaimView:
+    """A claim to decide about, which may be acted on like this by the one who asks."""
     view = await any_claim(desk.services, claim_id)
-    if view.learner_id == desk.principal.learner_id:
-        raise ProblemError("own_claim")
+    bar = bar_of(view, action, desk.principal.learner_id)
+    if bar is not None:
+        raise ProblemError(bar)
     return view
 
 

@@ -1,30 +1,28 @@
 """Taking a step of a claim: recorded, delivered, waited for, answered. Every step takes this same way."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Depends
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import acting
+from api.acting import ClaimOfLearner, Sender, Step
 from api.auth import Approver, Principal, SignedIn, Staff
-from api.gateway import ClaimContext, Patience
+from api.gateway import ClaimContext
 from api.problems import MEDIA_TYPE, ProblemError, refusal_response
 from api.services import Services, services_of
 from api.v1.envelope import Envelope, envelope
-from api.views import claim_json, next_actions_json, stage_if_opened, submission_json
-from config.metrics import STEPS
-from domain.identities import is_id, new_id
+from api.views import claim_json, next_actions_json, submission_json
+from domain.identities import is_id
 from domain.policy import CEActivityPolicy
-from domain.submissions import SubmissionBody, kind_of, to_json
-from domain.turns import waits_for_release
+from domain.submissions import SubmissionBody
 from storage import intake, queries
-from storage.intake import KeyReusedError, NewSubmission, StoredAnswer, SubmissionView
+from storage.intake import StoredAnswer
 from storage.queries import ClaimView
 
 _RETRY_AFTER_SECONDS: Final = "1"
@@ -52,15 +50,6 @@ async def any_claim(services: Services, claim_id: str) -> ClaimView:
     return view
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step that was taken: what became of it so far, and the claim as it stands now."""
-
-    is_new: bool
-    submission: SubmissionView
-    claim: ClaimView | None
-
-
 Accepted = Callable[[Step, ClaimView, CEActivityPolicy], Response]
 
 
@@ -86,49 +75,21 @@ class Desk:
 
         ``accepted`` makes the answer to an accepted step; by default it is the claim's status.
         """
-        context = _context_of(view, await self.policy_of(view))
-        desk = self if not waits_for_release(view.facts, kind_of(body)) else self._without_waiting()
-        step = await desk.submit(view.id, view.learner_id, body, context)
-        return await desk.answer(step, accepted or desk.status())
-
-    def _without_waiting(self) -> "Desk":
-        """The same desk, for what nobody decides soon."""
-        return replace(self, envelope=replace(self.envelope, patience=Patience(0)))
+        step = await acting.hand_in(self.services, view, body, self._sender)
+        return await self.answer(step, accepted or self.status())
 
     async def submit(self, claim_id: str, learner_id: str, body: SubmissionBody, context: ClaimContext) -> Step:
-        """Hand a submission to the gateway, and read what became of it."""
-        submission = NewSubmission(
-            id=new_id("sub"),
-            claim_id=claim_id,
-            learner_id=learner_id,
-            actor=self.principal.account_id,
-            kind=kind_of(body),
-            body=to_json(body),
-            request_id=self.envelope.request_id,
-        )
-        started = time.perf_counter()
-        try:
-            receipt = await self.services.gateway.submit(submission, context, self.envelope.key, self.envelope.patience)
-        except KeyReusedError:
-            raise ProblemError("idempotency_key_reused") from None
-        step = await self.read(claim_id, receipt.submission_id, is_new=receipt.is_new)
-        if receipt.is_new:
-            outcome = step.submission.outcome or "undecided"
-            STEPS.labels(submission.kind, outcome).observe(time.perf_counter() - started)
-        return step
+        """Hand in a submission, and read what became of it."""
+        return await acting.submit(self.services, ClaimOfLearner(claim_id, learner_id), body, context, self._sender)
 
     async def read(self, claim_id: str, submission_id: str, *, is_new: bool) -> Step:
         """What became of a submission that is recorded."""
+        return await acting.read_step(self.services, claim_id, submission_id, is_new=is_new)
 
-        async def find(connection: AsyncConnection) -> tuple[SubmissionView | None, ClaimView | None]:
-            submission = await intake.submission(connection, claim_id, submission_id)
-            return submission, await queries.claim(connection, claim_id)
-
-        submission, claim = await self.services.database.statements(find)
-        if submission is None:
-            # The key stands for a step of another claim, so it was used for another request.
-            raise ProblemError("idempotency_key_reused")
-        return Step(is_new, submission, claim)
+    @property
+    def _sender(self) -> Sender:
+        head = self.envelope
+        return Sender(self.principal.account_id, head.request_id, head.key, head.patience)
 
     async def answer(self, step: Step, accepted: Accepted) -> Response:
         """Answer: 202 while the step is undecided, 409 when it was refused, else what ``accepted`` makes of it.
@@ -178,20 +139,6 @@ def _as_stored(stored: StoredAnswer) -> Response:
     if status >= HTTPStatus.BAD_REQUEST:
         response.headers["Content-Type"] = MEDIA_TYPE
     return response
-
-
-def _context_of(view: ClaimView, policy: CEActivityPolicy) -> ClaimContext:
-    """What the delivery tells operators about a claim."""
-    stage, due_at = view.stage, view.facts.due_at
-    if view.is_pending:
-        stage, due_at = stage_if_opened(policy, view.facts.profession, view.opened_at)
-    return ClaimContext(
-        ce_activity=view.ce_activity,
-        provider=view.provider,
-        stage=stage,
-        stage_since_at=view.stage_since_at,
-        due_at=due_at,
-    )
 
 
 async def desk(

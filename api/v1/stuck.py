@@ -11,7 +11,8 @@ from starlette.responses import Response
 from api.auth import Office
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
-from api.stuck_words import STUCK_WORDS, error_words
+from api.stuck_claims import find_stuck_claims
+from api.stuck_words import CAUSE_WORDS, STUCK_WORDS, error_words
 from api.v1 import answers
 from api.v1.bodies import ReasonRequest
 from api.v1.once import answer_once
@@ -20,8 +21,8 @@ from api.views import time_json
 from config.languages import gettext
 from domain.identities import is_id
 from domain.office import OperatorAction
-from domain.stuck import SUGGESTED, StuckReason
-from storage import failing_emails, stuck
+from domain.stuck import SUGGESTED, StuckCause, StuckReason
+from storage import failing_emails
 from storage.acts import Actor
 from storage.failing_emails import FailingEmail
 from storage.stuck import StuckClaim, StuckGroup
@@ -39,19 +40,35 @@ class LastError(BaseModel):
 
 
 class StuckClaimDocument(BaseModel):
-    """A stuck claim. ``tries`` counts deliveries of a step, or tries to send an e-mail."""
+    """A stuck claim. ``tries`` counts deliveries of a step, tries of an activity, or tries to send an e-mail.
+
+    ``next_try_at`` is when it is tried again by itself, where that is known.
+    """
 
     id: str
     href: str
     since: answers.Time
     tries: int | None
+    next_try_at: answers.Time | None
     last_error: LastError | None
 
 
+class Cause(BaseModel):
+    """Why Laurel is late with claims."""
+
+    code: StuckCause
+    title: str
+    meaning: str
+
+
 class StuckGroupDocument(BaseModel):
-    """Claims that are stuck for one reason, the twenty that have been for longest among them."""
+    """Claims that are stuck for one reason, the twenty that have been for longest among them.
+
+    ``cause`` is why, where Laurel is late and Temporal could tell; the suggestion is what removes it.
+    """
 
     reason: StuckReason
+    cause: Cause | None
     title: str
     meaning: str
     suggestion: str
@@ -103,18 +120,20 @@ async def list_stuck_claims(
     services: ServicesOf,
 ) -> Response:
     """Claims that wait for a person, and those that Laurel is late with: grouped by the reason, with a suggestion."""
-    groups = await services.database.statements(stuck.stuck_groups)
+    groups = await find_stuck_claims(services.database, services.gateway)
     return json_response({"data": [group_json(group) for group in groups]})
 
 
 def group_json(group: StuckGroup) -> dict[str, Any]:
     """A group with its words."""
     words = STUCK_WORDS[group.reason]
+    cause = CAUSE_WORDS[group.cause] if group.cause else None
     return {
         "reason": group.reason,
+        "cause": cause and {"code": group.cause, "title": gettext(cause.title), "meaning": gettext(cause.meaning)},
         "title": gettext(words.title),
         "meaning": gettext(words.meaning),
-        "suggestion": gettext(words.suggestion),
+        "suggestion": gettext((cause or words).suggestion),
         "suggested_action": SUGGESTED[group.reason],
         "claims": group.claims,
         "since": time_json(group.since),
@@ -130,6 +149,7 @@ def _claim_json(claim: StuckClaim) -> dict[str, Any]:
         "href": f"/v1/staff/claims/{claim.claim_id}",
         "since": time_json(claim.since),
         "tries": claim.tries,
+        "next_try_at": time_json(claim.next_try_at),
         "last_error": _error_json(claim.last_error) if claim.last_error else None,
     }
 

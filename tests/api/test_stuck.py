@@ -78,7 +78,7 @@ def test_an_error_that_nobody_foresaw_is_named_as_one() -> None:
         ("grading_overdue", {"stage": "grading", "wakes_at": LONG_AGO}),
         ("opening_overdue", {"stage": "awaiting_window", "wakes_at": LONG_AGO}),
         ("closing_overdue", {"stage": "awaiting_evaluation", "due_at": LONG_AGO}),
-        ("awarding_overdue", {"stage": "issuing", "stage_since_at": LONG_AGO}),
+        ("email_overdue", {"stage": "issuing", "stage_since_at": LONG_AGO}),
     ],
 )
 async def test_a_claim_is_stuck_for_its_reason_and_no_other(

@@ -274,7 +274,7 @@ async def test_what_staff_started_for_many_claims_is_delivered_by_the_relay(
         await claim.brought_to(Stage.READY_TO_CLAIM)
     ids, staff = [claim.claim_id for claim in claims], claims[0].account_id
     bulk = BulkAction(
-        id=new_id("blk"), account_id=staff, action="hold", body=to_json(HOLD), filter={"claim_ids": sorted(ids)}
+        id=new_id("blk"), actor=staff, action="hold", body=to_json(HOLD), filter={"claim_ids": sorted(ids)}
     )
     database = create_api_engine(settings.database_url, 1)
     async with database.begin() as connection:
