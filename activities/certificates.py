@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import CertificateActivities, ClaimRef
+from activities.contract import CertificateActivities, ClaimRef, issuance_paused
 from activities.credentials import CredentialSigner
 from config.metrics import RENDERS
 from documents.jobs import CertificateJob, Renderer, RenderFailedError, TemplateSource
@@ -17,7 +17,7 @@ from documents.lint import faults
 from documents.models import CertificateData
 from documents.signature import PdfSigner, sign_pdf
 from domain import credit
-from storage import awards
+from storage import awards, issuance
 from storage.certificate_templates import source_of
 from storage.images import contents
 
@@ -53,10 +53,13 @@ class PostgresCertificateActivities(CertificateActivities):
         """
         with self._engine.connect() as connection:
             certificate = awards.current_certificate(connection, claim.claim_id)
+            is_paused = issuance.is_paused(connection, claim.claim_id)
         if certificate is None:
             raise _final("CertificateNotReserved")
         if certificate["state"] == "issued":
             return
+        if is_paused:
+            raise issuance_paused()
         data = CertificateData.from_json(certificate["data"])
         if found := faults(data, credit.rule(certificate["credit_type"], certificate["rule_version"])):
             raise _final(found[0])
@@ -65,6 +68,8 @@ class PostgresCertificateActivities(CertificateActivities):
         sha256 = hashlib.sha256(content).digest()
         token = hashlib.sha256(credential.jwt.encode()).digest()
         with self._claims.ledger(claim.claim_id) as ledger:
+            if ledger.claim.is_issuance_paused:
+                raise issuance_paused()
             if awards.issue_certificate(ledger.connection, certificate["id"], sha256, content):
                 evidence = {"certificate": sha256, "credential": credential.sha256, "credential_token": token}
                 ledger.certificate_issued(certificate["id"], evidence)

@@ -5,12 +5,21 @@ Everything here ends up in Temporal's history, which people read and nobody can 
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState
+
+ISSUANCE_PAUSED: Final = "IssuancePaused"
+"""The type of the failure of an activity that may issue nothing for this claim at present."""
+
+
+def issuance_paused() -> ApplicationError:
+    """What such an activity raises: nothing is wrong, and trying again is pointless until somebody says so."""
+    return ApplicationError(ISSUANCE_PAUSED, type=ISSUANCE_PAUSED, non_retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +203,10 @@ class CertificateActivities(Protocol):
 
     @activity.defn(name="certificate.issue")
     def issue_certificate(self, claim: ClaimRef) -> None:
-        """Render the award's reserved certificate once, store its bytes, and issue it."""
+        """Render the award's reserved certificate once, store its bytes, and issue it.
+
+        Raises ``issuance_paused()`` while issuance is paused for the claim, as the e-mail about the award does.
+        """
         ...
 
 

@@ -15,7 +15,9 @@ from activities.claims import PostgresClaimActivities, typed
 from activities.contract import CorrectionActivities, CorrectionAttention, CorrectionRef, CorrectionStatus
 from activities.ledger import SYSTEM, ClaimLedger
 from activities.policies import PolicyCache
+from domain.claims import Attention
 from domain.corrections import CorrectionState, Revocation
+from domain.issuance import issues
 from domain.refusals import Refused
 from storage import corrections
 from storage.audit import AuditEntry
@@ -117,8 +119,14 @@ class _Case:
         self._enter(word, f"correction.{word}", decided.decided_by, request_id=decided.decision_request_id)
 
     def apply(self) -> None:
-        """Make the change, or refuse what can no longer be made."""
+        """Make the change, or refuse what can no longer be made; what issues waits while issuance is paused."""
         if self._state is not CorrectionState.APPROVED:
+            return
+        is_paused = self._ledger.claim.is_issuance_paused and issues(self._correction.change)
+        waits = is_paused and self._changes.refusal() is None
+        step = f"issuance:{self._ledger.claim.audit.seq + 1}"
+        self._turn_to(Attention.ISSUANCE_PAUSED if waits else None, step, SYSTEM)
+        if waits:
             return
         made = self._changes.make()
         if isinstance(made, Refused):
@@ -148,17 +156,25 @@ class _Case:
 
     def set_attention(self, change: CorrectionAttention) -> None:
         """Park the correction for a person, or let it go on: by itself, or because an operator says so."""
-        if change.attention == self._correction.attention:
-            return
-        self._correction = replace(self._correction, attention=change.attention)
-        self._save(self._state, attention=change.attention)
         operator, reason = typed(change.operator or ""), typed(change.reason or "")
-        event = "correction.parked" if change.attention else "correction.continued"
-        after = {"attention": change.attention, "error": change.error}
         actor = f"operator:{operator}" if operator else SYSTEM
-        self._enter(
-            f"attention:{change.run_id}:{change.number}", event, actor, after, {"reason": reason} if reason else None
-        )
+        step = f"attention:{change.run_id}:{change.number}"
+        self._turn_to(change.attention, step, actor, change.error, {"reason": reason} if reason else None)
+
+    def _turn_to(
+        self,
+        attention: Attention | None,
+        step: str,
+        actor: str,
+        error: str | None = None,
+        private: Mapping[str, Any] | None = None,
+    ) -> None:
+        if attention == self._correction.attention:
+            return
+        self._correction = replace(self._correction, attention=attention)
+        self._save(self._state, attention=attention)
+        event = "correction.parked" if attention else "correction.continued"
+        self._enter(step, event, actor, {"attention": attention, "error": error}, private)
 
     def _save(self, state: CorrectionState, **values: Any) -> None:
         self._correction = replace(self._correction, state=state)

@@ -23,6 +23,7 @@ from domain.claims import (
     stage_of,
 )
 from domain.decisions import NO_EVIDENCE, decide
+from domain.issuance import is_award_due
 from domain.notices import NoticePurpose, Reminder, due_reminder, next_reminder, reminders
 from domain.participation import ROSTER_METHODS, Evidence, Proof, judge
 from domain.policy import CEActivityPolicy, ParticipationMethod, PostTest
@@ -35,7 +36,7 @@ from domain.submissions import (
     SubmissionBody,
     SubmissionKind,
 )
-from domain.turns import waits_for_release
+from domain.turns import is_kept
 from storage import claims, emails, participation
 from storage.audit import AuditEntry
 from storage.canonical import sha256_of
@@ -57,6 +58,9 @@ class ClaimLedger:
         self._changes: dict[str, Any] = {}
         self._reminded_at = claim.reminded_at or claim.opened_at
         self._is_unannounced = False
+        # What was decided about which submission: for the log, once it is committed.
+        self.decisions: list[Mapping[str, Any]] = []
+        self._kept: list[ReceivedSubmission] = []
         # The columns as the newest entry left them; before the first entry there is nothing.
         self._entered: Mapping[str, Any] = claim.columns if claim.audit.seq else {}
 
@@ -83,28 +87,32 @@ class ClaimLedger:
     def decide_all(self) -> None:
         """Decide what was submitted, in the order of receipt; a result that was due before comes before.
 
-        While the claim is on hold, what its learner submits stays undecided.
+        While the claim is on hold, or waits for issuance to go on, what its learner submits stays undecided.
         """
-        waiting: list[ReceivedSubmission] = []
+        if self._facts.keeps_steps and not self._facts.is_held and not self._claim.is_issuance_paused:
+            self.set_attention(None, f"issuance:{self._claim.audit.seq + 1}", None)
         for received in self._claim.undecided:
-            if waits_for_release(self._facts, received.submission.kind):
-                waiting.append(received)
-                continue
-            self._decide_in_turn(received)
-            if not self._facts.is_held:
-                # What was received while the claim was on hold is decided as of then, and later than the hold's end.
-                for kept in waiting:
-                    self._decide_in_turn(kept)
-                waiting.clear()
+            self._decide_or_keep(received)
+            if not self._facts.keeps_steps:
+                # What was received while the claim waited is decided as of then, and later than the wait's end.
+                kept, self._kept = self._kept, []
+                for each in kept:
+                    self._decide_or_keep(each)
         self._verify_by_roster()
 
-    def _decide_in_turn(self, received: ReceivedSubmission) -> None:
+    def _decide_or_keep(self, received: ReceivedSubmission) -> None:
+        if is_kept(self._facts, received.submission.kind):
+            self._kept.append(received)
+            return
         self.grade_if_due(received.submission.received_at)
         self._decide(received)
 
     def _decide(self, received: ReceivedSubmission) -> None:
         submission = received.submission
         decision = decide(self._policy, self._facts, submission, self._evidence(submission))
+        if self._claim.is_issuance_paused and self._is_awarding(decision, submission):
+            self._wait_for_issuance(received)
+            return
         details: Mapping[str, Any] = decision.details if isinstance(decision, Refused) else {}
         award = None
         if isinstance(decision, Accepted):
@@ -112,6 +120,8 @@ class ClaimLedger:
             details = self._write_accepted(received, decision) if isinstance(decision, Accepted) else decision.details
         refusal = decision.code if isinstance(decision, Refused) else None
         claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
+        ids = {"submission_id": submission.id, "request_id": received.request_id}
+        self.decisions.append({**ids, "kind": submission.kind, "refusal": refusal})
         reason, proof = getattr(submission.body, "reason", None), getattr(decision, "roster_entry", None)
         self._enter(
             AuditEntry(
@@ -133,6 +143,18 @@ class ClaimLedger:
             self._enter_award(award, received)
         if refusal is None:
             self._notify(submission)
+
+    def _is_awarding(self, decision: Decision, submission: Submission) -> bool:
+        return isinstance(decision, Accepted) and is_award_due(self._policy, decision.facts, submission.received_at)
+
+    def _wait_for_issuance(self, received: ReceivedSubmission) -> None:
+        """Leave undecided what would award the credit, until issuance goes on.
+
+        It was received in time, so a claim that expired before it was read is open again.
+        """
+        self._kept.append(received)
+        self._facts = replace(self._facts, closed_as=None)
+        self.set_attention(Attention.ISSUANCE_PAUSED, f"issuance:{self._claim.audit.seq + 1}", None)
 
     def _evidence(self, submission: Submission) -> Evidence:
         """What rosters and this learner's wrong tries say about a proof of participation."""
@@ -182,8 +204,7 @@ class ClaimLedger:
     def _granted(self, decision: Accepted, submission: Submission) -> tuple[GrantedAward | None, Decision]:
         """Grant the credit once nothing is missing, in this same transaction; the database refuses it a second time."""
         facts = decision.facts
-        is_complete = stage_of(self._policy, facts, submission.received_at) is Stage.AWARDING and not facts.is_awarded
-        if facts.credit is None or not is_complete:
+        if facts.credit is None or not self._is_awarding(decision, submission):
             return None, decision
         claimed = submission.body
         order = AwardOrder(
@@ -276,7 +297,7 @@ class ClaimLedger:
             return
         self._reminded_at = reminder.at
         self._changes |= {"reminded_at": reminder.at}
-        if self._stage in STAGES_WITH_DEADLINE and not self._facts.is_held:
+        if self._stage in STAGES_WITH_DEADLINE and not self._facts.keeps_steps:
             emails.queue_notice(self._connection, NoticePurpose.DEADLINE_REMINDER, self._claim.id, reminder.occasion)
 
     def _reminders(self) -> tuple[Reminder, ...]:

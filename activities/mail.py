@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import ClaimRef, ClaimState, MailActivities
+from activities.contract import ClaimRef, ClaimState, MailActivities, issuance_paused
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
 from config.languages import written_in
@@ -17,7 +17,7 @@ from documents.models import CertificateData
 from documents.notices import AwardEmail, Email
 from documents.wording import credit_line, credit_word
 from domain.policy import CEActivityPolicy
-from storage import emails
+from storage import emails, issuance
 
 
 class Postman:
@@ -66,9 +66,12 @@ class PostgresMailActivities(MailActivities):
             if row is None:
                 # Only a record that was restored knows less than the workflow; waiting does not mend that.
                 raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued", non_retryable=True)
+            is_settled = row["state"] in ("sent", "dropped")
+            if not is_settled and issuance.is_paused(connection, claim.claim_id):
+                raise issuance_paused()
             emails.begin_sending(connection, row["id"], row["address"])
             policy = self._policies.get(connection, row["version_id"])
-        if row["state"] not in ("sent", "dropped"):
+        if not is_settled:
             data = CertificateData.from_json(row["data"])
             try:
                 with written_in(row["language"]):

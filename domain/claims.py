@@ -78,12 +78,16 @@ STAGES_UNDERWAY = STAGES_WITH_DEADLINE | {Stage.GRADING}
 class Attention(StrEnum):
     """Why a claim is parked and waits for a person (search attribute ``ClaimAttention``).
 
-    ``on_hold`` is the office's own doing; the others are steps of Laurel's that did not work.
+    ``on_hold`` and ``issuance_paused`` are the office's own doing; the others are steps of Laurel's that did not work.
     """
 
     CERTIFICATE_FAILED = "certificate_failed"
     EMAIL_FAILED = "email_failed"
     ON_HOLD = "on_hold"
+    ISSUANCE_PAUSED = "issuance_paused"
+
+
+FAILED_STEPS = frozenset({Attention.CERTIFICATE_FAILED, Attention.EMAIL_FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,14 @@ class ClaimFacts:
     def is_held(self) -> bool:
         """Whether the office holds the claim: steps are received, and decided when it is released."""
         return self.attention is Attention.ON_HOLD
+
+    @property
+    def keeps_steps(self) -> bool:
+        """Whether the learner's steps are kept to be decided later, and the deadline waits with them.
+
+        So it is while the office holds the claim, and while credit that was claimed waits for issuance to go on.
+        """
+        return self.is_held or (self.attention is Attention.ISSUANCE_PAUSED and not self.is_awarded)
 
 
 def stage_of(policy: CEActivityPolicy, facts: ClaimFacts, at: datetime) -> Stage:
@@ -329,9 +341,9 @@ def is_exhausted(policy: CEActivityPolicy, facts: ClaimFacts) -> bool:
 def is_overdue(facts: ClaimFacts, stage: Stage, at: datetime, grace: timedelta = timedelta()) -> bool:
     """Whether a claim in this stage has outlived its deadline (and the grace given to steps in flight).
 
-    One that the office holds does not, as long as it is held: its learner could do nothing about it.
+    One whose steps are kept does not, as long as they are: its learner could do nothing about it.
     """
-    is_ending = stage in STAGES_WITH_DEADLINE and not facts.is_held
+    is_ending = stage in STAGES_WITH_DEADLINE and not facts.keeps_steps
     return is_ending and facts.due_at is not None and at > facts.due_at + grace
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from domain import deadlines
 from domain.claims import (
+    FAILED_STEPS,
     Attention,
     ClaimFacts,
     Stage,
@@ -118,7 +119,7 @@ def _decide_attention(facts: ClaimFacts, submission: Submission) -> Decision:
 
 
 def _ended(facts: ClaimFacts, stage: Stage) -> ClaimFacts:
-    """The claim's end ends its hold, too: what waited for the release is refused."""
+    """The claim's end ends its hold, or its wait for issuance: what was kept meanwhile is refused."""
     return replace(facts, closed_as=stage, attention=None)
 
 
@@ -248,7 +249,7 @@ def _is_possible(policy: CEActivityPolicy, facts: ClaimFacts, action: OperatorAc
     stage = stage_of(policy, facts, at)
     is_late = stage is Stage.EXPIRED or is_overdue(facts, stage, at)
     if action is OperatorAction.RETRY:
-        return facts.attention is not None and not facts.is_held
+        return facts.attention in FAILED_STEPS
     if action is OperatorAction.RESOLVE:
         return facts.attention is Attention.EMAIL_FAILED
     if action is OperatorAction.WAIVE and not waivable(policy, facts):

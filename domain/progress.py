@@ -205,7 +205,7 @@ class _Moment:
     def next_actions(self) -> tuple[Action, ...]:
         if self.has_certificate:
             return (Action.VIEW_CERTIFICATE,)
-        if self.stage not in STAGES_UNDERWAY | {Stage.EXPIRED} or self.facts.is_held:
+        if self.stage not in STAGES_UNDERWAY | {Stage.EXPIRED} or self.facts.keeps_steps:
             return ()
         may_ask = self.facts.due_at is not None and not self.facts.is_extension_requested
         asking = (Action.REQUEST_EXTENSION,) if may_ask else ()
@@ -282,10 +282,13 @@ class _Moment:
         return self._due_step(kind)
 
     def _due_step(self, kind: StepKind) -> Step:
-        """A step whose turn has come; while the claim is on hold it waits for the office."""
+        """A step whose turn has come; while the claim is on hold it waits for the office.
+
+        Of one that waits for issuance the learner has taken this step: it finishes by itself when the pause ends.
+        """
         if self.facts.is_held:
             return Step(kind, StepState.LOCKED, RefusalCode.ON_HOLD)
-        return Step(kind, StepState.TO_DO)
+        return Step(kind, StepState.WAITING if self.facts.keeps_steps else StepState.TO_DO)
 
     def _window_steps(self) -> tuple[Step, ...]:
         if self.opening is None:

@@ -73,6 +73,26 @@ class WithdrawalReason(StrEnum):
     OTHER = "other"
 
 
+class PauseReason(StrEnum):
+    """Why the office pauses issuance."""
+
+    CREDIT_IN_DOUBT = "credit_in_doubt"
+    CERTIFICATE_IN_DOUBT = "certificate_in_doubt"
+    KEY_COMPROMISED = "key_compromised"
+    ACCREDITATION_IN_DOUBT = "accreditation_in_doubt"
+    TECHNICAL_FAULT = "technical_fault"
+    OTHER = "other"
+
+
+class ResumptionReason(StrEnum):
+    """Why issuance goes on."""
+
+    CHECKED = "checked"
+    CORRECTED = "corrected"
+    PAUSED_IN_ERROR = "paused_in_error"
+    OTHER = "other"
+
+
 ReasonCode = (
     HoldReason | ReleaseReason | WaiverReason | ResolutionReason | DenialReason | ReopeningReason | WithdrawalReason
 )

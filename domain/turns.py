@@ -68,9 +68,9 @@ _REQUIREMENT_KINDS: Final[Mapping[SubmissionKind, str]] = {
 }
 _CHANGES_CREDIT: Final = frozenset({SubmissionKind.STATEMENT, SubmissionKind.SESSION, SubmissionKind.CREDIT})
 LEARNER_STEPS: Final = frozenset(_STAGES_OF_KIND) - {SubmissionKind.OPENING, SubmissionKind.WITHDRAWAL}
-KEPT_WHILE_HELD: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
+KEPT_STEPS: Final = LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
 # What is no longer possible once the deadline has passed.
-ENDS_WITH_DEADLINE: Final = KEPT_WHILE_HELD | {
+ENDS_WITH_DEADLINE: Final = KEPT_STEPS | {
     SubmissionKind.HOLD,
     SubmissionKind.WAIVER,
     SubmissionKind.DENIAL,
@@ -129,12 +129,13 @@ def refusal_of_office_work(facts: ClaimFacts, kind: SubmissionKind, stage: Stage
     return None if is_due else wrong_state(stage)
 
 
-def waits_for_release(facts: ClaimFacts, kind: SubmissionKind) -> bool:
-    """Whether a submission of this kind is kept until the office releases the claim, and decided then.
+def is_kept(facts: ClaimFacts, kind: SubmissionKind) -> bool:
+    """Whether a submission of this kind is kept until the office lets the claim go on, and decided then.
 
-    It is judged as of its receipt, so that a hold makes nobody late. What staff do is decided at once.
+    It is judged as of its receipt, so that no hold and no issuance pause makes anybody late. What staff do is decided
+    at once.
     """
-    return facts.is_held and kind in KEPT_WHILE_HELD
+    return facts.keeps_steps and kind in KEPT_STEPS
 
 
 def _has_step(policy: CEActivityPolicy, facts: ClaimFacts, kind: SubmissionKind) -> bool:

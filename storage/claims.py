@@ -19,6 +19,7 @@ from domain.submissions import Submission, SubmissionKind, from_json
 from storage.audit import GENESIS, AuditStream, claim_stream
 from storage.canonical import sha256_of
 from storage.database import CLAIMS_CHANNEL
+from storage.issuance import IS_PAUSED, SHARE_IN_ISSUANCE
 from storage.tables import AttemptRow, ClaimRow, ClaimSessionRow, EvaluationRow, SubmissionRow
 
 
@@ -40,6 +41,7 @@ class ReceivedSubmission:
 class LockedClaim:
     """One claim, locked until the transaction ends. ``now`` is the database's clock, ``columns`` the row as it was.
 
+    While ``is_issuance_paused`` is false nobody can pause issuance until then.
     ``learner_id`` is the person: who was merged into another learner is that learner, so that no credit counts twice.
     """
 
@@ -60,12 +62,14 @@ class LockedClaim:
     given_answers: Mapping[int, Mapping[str, str]]
     undecided: list[ReceivedSubmission]
     audit: AuditStream
+    is_issuance_paused: bool
     now: datetime
 
 
 # A statement sees what was committed before it began, so the claim is locked first and read by a second statement: one
 # that waited for its lock would see the claim as its predecessor left it, but attempts and audit trail as before that.
-_LOCK: Final = text("SELECT 1 FROM claims WHERE id = :claim_id FOR UPDATE")
+# With it goes a share of the lock that whoever pauses issuance takes alone: after a pause no award is committed.
+_LOCK: Final = text(f"SELECT {SHARE_IN_ISSUANCE} FROM claims WHERE id = :claim_id FOR UPDATE")  # noqa: S608  # constant
 
 # Whose claim c is: of learner o, or of l, into whom that one was merged.
 PERSON_OF_CLAIM: Final = """
@@ -90,7 +94,8 @@ _READ: Final = text(
            (SELECT json_agg(s ORDER BY s.received_at, s.id) FROM submissions s
              WHERE s.claim_id = c.id AND s.decided_at IS NULL) AS undecided,
            (SELECT json_build_array(e.seq, encode(e.hash, 'hex')) FROM audit_events e
-             WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head
+             WHERE e.stream = 'claim:' || c.id ORDER BY e.seq DESC LIMIT 1) AS audit_head,
+           {IS_PAUSED} AS is_issuance_paused
       FROM claims c
            {PERSON_OF_CLAIM}
      WHERE c.id = :claim_id
@@ -126,6 +131,7 @@ def _locked(connection: Connection, row: RowMapping) -> LockedClaim:
         given_answers={a["number"]: a["answers"] for a in attempts if a["answers"] is not None},
         undecided=[_received(values) for values in row["undecided"] or []],
         audit=AuditStream(connection, claim_stream(row["id"]), seq, bytes.fromhex(head), row["now"]),
+        is_issuance_paused=row["is_issuance_paused"],
         now=row["now"],
     )
 
@@ -305,7 +311,8 @@ _STALLED: Final = text(
       FROM claims c JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE c.closed_at IS NULL
        AND (c.wakes_at < clock_timestamp() - interval '2 minutes'
-            OR (c.due_at < clock_timestamp() - interval '15 minutes' AND c.held_at IS NULL)
+            OR (c.due_at < clock_timestamp() - interval '15 minutes' AND c.held_at IS NULL
+                AND c.attention IS DISTINCT FROM 'issuance_paused')
             OR c.reminds_at < clock_timestamp() - interval '15 minutes'
             OR (c.stage IN ('awarding', 'issuing') AND c.stage_since_at < clock_timestamp() - interval '2 minutes'))
      ORDER BY random() LIMIT 500

@@ -135,7 +135,7 @@ def save_name(connection: Connection, learner_id: str, name: Mapping[str, str | 
 # Those that only wait for a person come last, so that they hold up nobody.
 _UNFINISHED: Final = text(
     """
-    SELECT r.id AS correction_id, r.is_approved IS NOT NULL AS is_decided,
+    SELECT r.id AS correction_id, r.state = 'awaiting_approval' AND r.is_approved IS NOT NULL AS is_decided,
            a.slug AS ce_activity, a.provider_slug AS provider
       FROM corrections r JOIN claims c ON c.id = r.claim_id JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE r.state IN ('awaiting_approval', 'approved', 'applied')

@@ -5,10 +5,11 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, text
 
-from domain.turns import KEPT_WHILE_HELD
+from domain.turns import KEPT_STEPS
 
 # Each delivery waits longer for the next one, up to an hour: a claim whose worker is away must not be flooded.
-# What a claim on hold keeps is decided with its release, and needs no delivery until then.
+# What a claim keeps that is on hold, or waits for issuance to go on, is decided when that ends, and needs no delivery
+# until then: a release is a submission itself, and ``storage/issuance.py`` says whom to wake after a pause.
 # The power is bounded too: no interval holds ten seconds doubled forty times, and the error would stop every delivery.
 _TAKE: Final = text(
     """
@@ -16,7 +17,8 @@ _TAKE: Final = text(
         SELECT id FROM submissions s
          WHERE decided_at IS NULL AND deliver_after <= clock_timestamp()
            AND NOT (kind = ANY(:kept)
-                    AND EXISTS (SELECT 1 FROM claims c WHERE c.id = s.claim_id AND c.held_at IS NOT NULL))
+                    AND EXISTS (SELECT 1 FROM claims c WHERE c.id = s.claim_id
+                                   AND (c.held_at IS NOT NULL OR c.attention = 'issuance_paused')))
          ORDER BY deliver_after FOR UPDATE SKIP LOCKED LIMIT 200
     ), taken AS (
         UPDATE submissions s
@@ -24,10 +26,10 @@ _TAKE: Final = text(
                deliver_after = clock_timestamp()
                              + least(interval '10 seconds' * 2 ^ least(s.deliveries, 9), interval '1 hour')
           FROM due WHERE s.id = due.id
-        RETURNING s.id, s.claim_id, s.kind, s.received_at, s.body
+        RETURNING s.id, s.claim_id, s.kind, s.received_at, s.request_id, s.body
     )
-    SELECT t.id AS submission_id, t.claim_id, t.kind, t.received_at, a.slug AS ce_activity, a.provider_slug AS provider,
-           c.stage, coalesce(c.stage_since_at, t.received_at) AS stage_since_at, c.due_at
+    SELECT t.id AS submission_id, t.claim_id, t.kind, t.received_at, t.request_id, a.slug AS ce_activity,
+           a.provider_slug AS provider, c.stage, coalesce(c.stage_since_at, t.received_at) AS stage_since_at, c.due_at
       FROM taken t
       LEFT JOIN claims c ON c.id = t.claim_id
       JOIN ce_activities a ON a.id = coalesce(c.ce_activity_id, t.body ->> 'ce_activity_id')
@@ -38,4 +40,4 @@ _TAKE: Final = text(
 
 def take_undelivered(connection: Connection) -> Sequence[RowMapping]:
     """Take up to 200 submissions that are due; ``stage`` is None where the claim is not in the record yet."""
-    return connection.execute(_TAKE, {"kept": sorted(KEPT_WHILE_HELD)}).mappings().all()
+    return connection.execute(_TAKE, {"kept": sorted(KEPT_STEPS)}).mappings().all()

@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
+        ISSUANCE_PAUSED,
         AttentionChange,
         CertificateActivities,
         ClaimActivities,
@@ -142,8 +143,11 @@ class ClaimWorkflow:
         """Wait for a person, or a while, and then let the step be tried again."""
         error = failure.cause.type if isinstance(failure.cause, ApplicationError) else type(failure.cause).__name__
         self._is_retry_asked = False
+        if is_paused := error == ISSUANCE_PAUSED:
+            attention = Attention.ISSUANCE_PAUSED
         await self._write(ClaimActivities.record_attention, self._attention_change(attention, error))
-        until = workflow.now() + contract.SELF_RETRY
+        # When issuance goes on after a pause, Laurel says so as often as it takes.
+        until = None if is_paused else workflow.now() + contract.SELF_RETRY
         await self._wait(
             lambda: self._is_retry_asked or self._stage not in STAGES_OF_ISSUING,
             until=until,
@@ -192,7 +196,7 @@ class ClaimWorkflow:
     async def _write_expiry(self, is_moved: Callable[[], bool], expires_at: datetime | None) -> None:
         """Expire the claim once it waits for the learner: a step that began in time is finished first.
 
-        Neither is a claim expired that the office holds.
+        Neither is a claim expired that the office holds, or whose credit waits for issuance to go on.
         """
         await workflow.wait_condition(lambda: is_moved() or self._can_expire)
         if not is_moved():
@@ -258,6 +262,11 @@ class ClaimWorkflow:
         """The learner asked for more time."""
         self._is_signalled = True
 
+    @workflow.signal(name=contract.ISSUANCE_RESUMED)
+    def issuance_resumed(self) -> None:
+        """Issuance goes on after a pause: what was kept is decided, and what could not be issued is tried again."""
+        self._is_signalled = self._is_retry_asked = True
+
     @workflow.signal(name=SIGNAL_OF_KIND[SubmissionKind.EXTENSION], description=EXAMPLES[SubmissionKind.EXTENSION])
     def extend_deadline(self, signal: OperatorSignal) -> None:
         """Staff, or an operator in the Temporal UI, move the deadline."""
@@ -315,6 +324,11 @@ class ClaimWorkflow:
         """The learner, or an operator, gives the claim up."""
         self._take(SubmissionKind.STAFF_WITHDRAWAL, signal)
 
+    @workflow.signal(name=contract.READ_RECORD, description="Read the record again, after it was restored.")
+    def read_record(self) -> None:
+        """Somebody says that the record knows something else: one of the two was restored."""
+        self._is_signalled = True
+
     def _take(self, kind: SubmissionKind, signal: OperatorSignal) -> None:
         if signal.submission_id is not None:
             self._is_signalled = True
@@ -343,7 +357,8 @@ class ClaimWorkflow:
 
     @property
     def _can_expire(self) -> bool:
-        return self._stage in STAGES_WITH_DEADLINE and self._known.attention_code is not Attention.ON_HOLD
+        is_kept = self._known.attention_code in (Attention.ON_HOLD, Attention.ISSUANCE_PAUSED)
+        return self._stage in STAGES_WITH_DEADLINE and not is_kept
 
     @property
     def _has_news(self) -> bool:

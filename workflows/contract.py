@@ -7,6 +7,7 @@ from typing import Final
 from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
+from domain import stuck
 from domain.submissions import SubmissionKind
 
 CLAIM_WORKFLOW: Final = "claim"
@@ -81,9 +82,15 @@ EXAMPLES: Final = {
 }
 
 
+# After this signal a claim's workflow reads the record again: ``laurel reconcile`` sends it where the two differ.
+READ_RECORD: Final = "read_record"
 # A second person's word about a correction is in the record; and an operator lets a parked correction try again.
 CORRECTION_DECIDED: Final = "correction_decided"
 RETRY_CORRECTION: Final = "retry_step"
+
+
+# Issuance goes on after a pause: Laurel sends it to each claim and correction that waits for that.
+ISSUANCE_RESUMED: Final = "issuance_resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +206,7 @@ MERGE: Final[ActivityConfig] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30)),
 }
-# A parked step tries itself again after this long, in case nobody looked and the cause is gone.
-SELF_RETRY: Final = timedelta(hours=6)
+SELF_RETRY: Final = stuck.SELF_RETRY
 NO_TIME: Final = timedelta()
 # The deadline's timer fires this long after the deadline, so that steps in flight arrive before it, and spread over
 # this long, so that claims due in the same second do not all wake at once. What counts as late is unaffected.

@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
+        ISSUANCE_PAUSED,
         CertificateActivities,
         ClaimRef,
         CorrectionActivities,
@@ -36,6 +37,7 @@ class CorrectionWorkflow:
         self._correction = CorrectionRef(correction.correction_id)
         self._status: CorrectionStatus | None = None
         self._is_decided = False
+        self._is_issuance_resumed = False
         self._retry: OperatorSignal | None = None
         self._attention_changes = 0
 
@@ -47,8 +49,11 @@ class CorrectionWorkflow:
             await workflow.wait_condition(lambda: self._is_decided)
             self._is_decided = False
             await self._write(CorrectionActivities.load_correction, self._correction)
-        if self._known.state is CorrectionState.APPROVED:
+        while self._known.state is CorrectionState.APPROVED:
+            self._is_issuance_resumed, self._retry = False, None
             await self._write(CorrectionActivities.apply_correction, self._correction)
+            if self._known.attention is Attention.ISSUANCE_PAUSED:
+                await self._wait_for_issuance()
         if self._known.state is CorrectionState.APPLIED:
             if self._known.is_issued_here:
                 await self._finish(self._issue_certificate, Attention.CERTIFICATE_FAILED)
@@ -85,9 +90,14 @@ class CorrectionWorkflow:
             try:
                 return await effect()
             except ActivityError as failure:
-                self._retry = None
-                await self._record_attention(attention, failure)
-            await self._wait_for_retry()
+                self._is_issuance_resumed, self._retry = False, None
+                is_paused = _type_of(failure) == ISSUANCE_PAUSED
+                await self._record_attention(Attention.ISSUANCE_PAUSED if is_paused else attention, failure)
+            await (self._wait_for_issuance() if is_paused else self._wait_for_retry())
+
+    async def _wait_for_issuance(self) -> None:
+        """Wait until issuance goes on; Laurel says so as often as it takes, so there is no timer."""
+        await workflow.wait_condition(lambda: self._is_issuance_resumed or self._retry is not None)
 
     async def _wait_for_retry(self) -> None:
         """Wait for a person, or a while, and then let the step be tried again."""
@@ -119,6 +129,11 @@ class CorrectionWorkflow:
     def decided(self) -> None:
         """A second person agreed or declined; the record holds who and what."""
         self._is_decided = True
+
+    @workflow.signal(name=contract.ISSUANCE_RESUMED)
+    def issuance_resumed(self) -> None:
+        """Issuance goes on after a pause."""
+        self._is_issuance_resumed = True
 
     @workflow.signal(
         name=contract.RETRY_CORRECTION,

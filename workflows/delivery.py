@@ -27,6 +27,7 @@ from workflows.contract import (
     CLAIMS_QUEUE,
     CORRECTION_DECIDED,
     CORRECTION_WORKFLOW,
+    ISSUANCE_RESUMED,
     MERGE_WORKFLOW,
     PROVIDER,
     SIGNAL_OF_KIND,
@@ -55,21 +56,26 @@ class ClaimOutline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery(ClaimOutline):
-    """One submission on its way to its claim."""
+    """One submission on its way to its claim, and the request that it came with."""
 
     submission_id: str
     kind: SubmissionKind
     received_at: datetime
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionOutline:
-    """A correction, what operators filter it by, and whether a second person has spoken."""
+    """A correction, what operators filter it by, and what it has to be told.
+
+    That is a second person's word (``is_decided``), or that issuance goes on after a pause (``is_resumed``).
+    """
 
     correction_id: str
     ce_activity: str
     provider: str
     is_decided: bool = False
+    is_resumed: bool = False
 
 
 async def deliver(client: Client, delivery: Delivery, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
@@ -120,6 +126,15 @@ async def start_if_absent(client: Client, claim: ClaimOutline, rpc_timeout: time
     return True
 
 
+async def resume_claim(client: Client, claim: ClaimOutline, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
+    """Tell a claim that issuance goes on, starting its workflow if it does not run."""
+    await client.start_workflow(
+        **_start_options(claim, rpc_timeout),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal=ISSUANCE_RESUMED,
+    )
+
+
 async def start_merge(client: Client, merge_id: str, rpc_timeout: timedelta = timedelta(seconds=2)) -> None:
     """Start the workflow of a merge that was recorded, unless it runs already."""
     await client.start_workflow(
@@ -137,7 +152,8 @@ async def start_merge(client: Client, merge_id: str, rpc_timeout: timedelta = ti
 async def start_correction(
     client: Client, correction: CorrectionOutline, rpc_timeout: timedelta = timedelta(seconds=2)
 ) -> None:
-    """Start the workflow of a correction that was recorded, unless it runs already; tell it what was decided."""
+    """Start the workflow of a correction that was recorded, unless it runs already; tell it what there is to tell."""
+    told = CORRECTION_DECIDED if correction.is_decided else ISSUANCE_RESUMED if correction.is_resumed else None
     pairs: list[SearchAttributePair[Any]] = [
         SearchAttributePair(CE_ACTIVITY, correction.ce_activity),
         SearchAttributePair(PROVIDER, correction.provider),
@@ -151,7 +167,7 @@ async def start_correction(
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         search_attributes=TypedSearchAttributes(pairs),
         static_summary=f"Correction of a claim: {correction.ce_activity}",
-        start_signal=CORRECTION_DECIDED if correction.is_decided else None,
+        start_signal=told,
         rpc_timeout=rpc_timeout,
     )
 

@@ -33,6 +33,8 @@ _REMEDIES: Final = {
     Attention.EMAIL_FAILED: "The mail server did not take the e-mail. Repair it, then send `retry_step`; or tell the "
     "learner yourself, then send `resolve_step`.",
     Attention.ON_HOLD: "The office holds the claim; steps are kept, the deadline waits. To go on, send `release_hold`.",
+    Attention.ISSUANCE_PAUSED: "The office has paused issuance; all steps are kept. It goes on by itself when "
+    "somebody lifts the pause: `laurel issuance resume`.",
 }
 
 _CORRECTIONS: Final = {

@@ -37,7 +37,7 @@ from storage.tables.evidence import (
 )
 from storage.tables.limits import RequestCountRow
 from storage.tables.mail import OutgoingEmailRow
-from storage.tables.office import ClaimNoteRow, SavedViewRow
+from storage.tables.office import ClaimNoteRow, IssuancePauseRow, SavedViewRow
 from storage.tables.people import (
     AccountIdentityRow,
     AccountRow,
@@ -91,6 +91,7 @@ __all__ = [
     "ImageRow",
     "IntegrationEventRow",
     "IntegrationRow",
+    "IssuancePauseRow",
     "LearnerIdentifierRow",
     "LearnerKeyRow",
     "LearnerMergeRow",

@@ -82,6 +82,7 @@ class CorrectionRow(Base):
     __tablename__ = "corrections"
     __table_args__ = (
         Index(None, "claim_id", "requested_at"),
+        Index("ix_corrections_attention", "attention", postgresql_where=text("attention IS NOT NULL")),
         # Two changes of one certificate at the same time would each rest on what the other changes.
         Index(
             "uq_corrections_unfinished",

@@ -86,6 +86,9 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     "images": _held("signatures of signatories", "certificates", "while certificates with them are kept"),
     "integration_events": _held("who a platform says did what", "evidence of participation", _RETENTION, "body"),
     "integrations": None,
+    "issuance_pauses": _held(
+        "why staff paused issuance, and let it go on", "proof of who decided it", "for good", "reason", "lift_reason"
+    ),
     "learner_identifiers": _held(
         "licence and registry numbers",
         "eligibility, reporting, printing",
@@ -157,7 +160,7 @@ CODES: Final = frozenset(
         "status", "step_key", "stream", "subject", "subject_id", "submission_id", "superseded_by", "template_version",
         "title", "token_hash", "type", "used_key", "verification_code", "version_id", "acronym", "details", "provider",
         "jwt", "query", "browser", "issuer", "language", "system",
-        "action", "bulk_id", "hold_reason", "skipped", "waived",
+        "action", "bulk_id", "hold_reason", "skipped", "waived", "reason_code", "lift_reason_code",
     }
 )  # fmt: skip
 """Columns that say nothing of a person wherever they are not named above: ids of things, codes, hashes, what staff

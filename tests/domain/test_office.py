@@ -59,7 +59,7 @@ from domain.submissions import (
     Withdrawal,
     kind_of,
 )
-from domain.turns import KEPT_WHILE_HELD, LEARNER_STEPS, waits_for_release
+from domain.turns import KEPT_STEPS, LEARNER_STEPS, is_kept
 from tests.domain.flows import (
     AT_MEETING,
     CONFERENCE_VIDEOS,
@@ -112,10 +112,10 @@ def step(policy: CEActivityPolicy, facts: ClaimFacts, kind: StepKind) -> Step:
 
 
 def test_a_held_claim_keeps_what_its_learner_does_and_decides_what_staff_do() -> None:
-    kept = {kind for kind in SubmissionKind if waits_for_release(HELD, kind)}
-    assert kept == KEPT_WHILE_HELD == LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
+    kept = {kind for kind in SubmissionKind if is_kept(HELD, kind)}
+    assert kept == KEPT_STEPS == LEARNER_STEPS | {SubmissionKind.WITHDRAWAL}
     assert not kept & STAFF_KINDS
-    assert not any(waits_for_release(LEARNER, kind) for kind in SubmissionKind)
+    assert not any(is_kept(LEARNER, kind) for kind in SubmissionKind)
 
 
 def test_a_claim_is_held_once_and_released_once() -> None:

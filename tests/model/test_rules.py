@@ -24,7 +24,7 @@ from domain.participation import Evidence, RosterMatch
 from domain.policy import CEActivityPolicy, Profession
 from domain.refusals import RefusalCode, Refused
 from domain.submissions import ParticipationStated, ProgressReported, SubmissionBody, kind_of
-from domain.turns import waits_for_release
+from domain.turns import is_kept
 from tests.domain.played import PlayedClaim, claiming_day
 from tests.model.reference import ReferenceClaim, Rosters
 from tests.model.steps import (
@@ -105,7 +105,7 @@ class ClaimsByTheRules(RuleBasedStateMachine):
             return
         reasons = self.model.send(body, self.at)
         if reasons is None:
-            assert waits_for_release(self.claim.facts, kind_of(body))
+            assert is_kept(self.claim.facts, kind_of(body))
             self.kept.append((body, self.at))
             return
         self.decide(body, self.at, reasons)
