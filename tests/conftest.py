@@ -28,7 +28,7 @@ _EVERY_ROUTE = ("test_access.py", "test_bad_input.py", "test_described.py", "tes
 _SIDE_BY_SIDE = {
     "stacks": ("browser", "cli", "e2e", "faults"),
     "requests": ("api",),
-    "documents": ("documents", "activities", "storage", "trail"),
+    "documents": ("documents", "activities", "storage", "trail", "recovery"),
 }
 
 
