@@ -16,7 +16,6 @@ import typer
 from cli import audit, certificate_templates, claims, employees, images, integrations, keys, retention, rosters, staff
 from cli.errors import StackError
 from cli.reconcile import reconcile
-from cli.reconcile import reconcile
 
 if TYPE_CHECKING:
     from cli.local import LocalStack
@@ -45,7 +44,6 @@ app.add_typer(images.app, name="images")
 app.add_typer(certificate_templates.app, name="templates")
 app.add_typer(retention.app, name="retention")
 app.add_typer(audit.app, name="audit")
-app.command(name="reconcile")(reconcile)
 app.command(name="reconcile")(reconcile)
 
 _Result = TypeVar("_Result")

@@ -329,11 +329,6 @@ class ClaimWorkflow:
         """Somebody says that the record knows something else: one of the two was restored."""
         self._is_signalled = True
 
-    @workflow.signal(name=contract.READ_RECORD, description="Read the record again, after it was restored.")
-    def read_record(self) -> None:
-        """Somebody says that the record knows something else: one of the two was restored."""
-        self._is_signalled = True
-
     def _take(self, kind: SubmissionKind, signal: OperatorSignal) -> None:
         if signal.submission_id is not None:
             self._is_signalled = True

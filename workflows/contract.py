@@ -84,8 +84,6 @@ EXAMPLES: Final = {
 
 # After this signal a claim's workflow reads the record again: ``laurel reconcile`` sends it where the two differ.
 READ_RECORD: Final = "read_record"
-# After this signal a claim's workflow reads the record again: ``laurel reconcile`` sends it where the two differ.
-READ_RECORD: Final = "read_record"
 # A second person's word about a correction is in the record; and an operator lets a parked correction try again.
 CORRECTION_DECIDED: Final = "correction_decided"
 RETRY_CORRECTION: Final = "retry_step"
