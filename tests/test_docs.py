@@ -11,8 +11,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
+import yaml
+from temporalio.activity import _Definition
 from typer.main import get_command
 
+from activities import contract as activity_contract
 from api.problems import PROBLEMS
 from cli.main import app as command_line
 from config.settings import Settings
@@ -24,12 +27,13 @@ from domain.policy import CEActivityPolicy, Requirement
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
 from domain.refusals import RefusalCode
 from domain.roles import Role
+from domain.stuck import StuckCause, StuckReason
 from domain.submissions import STAFF_KINDS, SubmissionKind
 from storage.definitions import DefinitionStatus, read_definition
 from storage.tables import PERSONAL_DATA, Base
 from tests.description import DESCRIPTION
 from workflows import explain
-from workflows.contract import SEARCH_ATTRIBUTES, SIGNAL_OF_KIND
+from workflows.contract import CLAIM_WORKFLOW, CORRECTION_WORKFLOW, MERGE_WORKFLOW, SEARCH_ATTRIBUTES, SIGNAL_OF_KIND
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -246,6 +250,36 @@ def test_operators_find_search_attributes_and_signals() -> None:
     assert not [name for name in SEARCH_ATTRIBUTES if f"`{name}`" not in queries]
     operators = {SIGNAL_OF_KIND[kind] for kind in STAFF_KINDS}
     assert set(rows(section("docs/operations.md", "Signals"))) == operators
+
+
+def runbook(heading: str) -> set[str]:
+    return set(rows(section("docs/runbook.md", heading)))
+
+
+def test_the_runbook_has_a_row_for_each_attention_code_and_each_other_reason_and_cause() -> None:
+    assert runbook("Attention codes") == set(Attention)
+    reasons = set(StuckReason) - {StuckReason(each) for each in Attention}
+    assert runbook("Why claims are stuck") == reasons | set(StuckCause)
+
+
+def test_the_runbook_has_a_row_for_each_activity_and_workflow_that_a_worker_registers() -> None:
+    protocols = (getattr(activity_contract, name) for name in dir(activity_contract) if name.endswith("Activities"))
+    methods = [method for protocol in protocols for method in vars(protocol).values()]
+    found = [_Definition.from_callable(method) for method in methods if callable(method)]
+    activities = {each.name for each in found if each is not None}
+    assert len(activities) >= 15
+    workflows = {CLAIM_WORKFLOW, CORRECTION_WORKFLOW, MERGE_WORKFLOW}
+    assert runbook("Activities") == activities | workflows
+
+
+def test_every_alert_leads_to_its_section_of_the_runbook() -> None:
+    groups = yaml.safe_load(page("deploy/prometheus/alerts.yml"))["groups"]
+    alerts = {rule["alert"]: rule["annotations"]["runbook"] for group in groups for rule in group["rules"]}
+    assert len(alerts) >= 8
+    for name, address in alerts.items():
+        path, _, anchor = address.partition("#")
+        assert (path, anchor in anchors(ROOT / path)) == ("docs/runbook.md", True), name
+        assert anchor == "attention-codes" or f"`{name}`" in page(path), name
 
 
 def test_every_command_is_described() -> None:
