@@ -1,0 +1,223 @@
+"""A new version is rolled out while claims are under way: schema, new workers beside the old, the old ones away."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from cli.local import EmbeddedTemporal, ports
+from cli.local.postgres import EmbeddedPostgres
+from cli.local.processes import wait_until
+from cli.mailbox import Mailbox
+from cli.ready import READY_FILE_VARIABLE
+from domain.claims import Stage
+from domain.corrections import CorrectionState, Revocation, RevocationClass
+from domain.submissions import AttemptStarted
+from storage.database import create_sync_engine
+from storage.migrate import check
+from storage.replay import replay_all
+from tests.claims import TestClaim, example_policy
+from tests.corrections import asked, decided
+from tests.recovery.world import aside, finished, quiet
+from tests.workflows.test_corrections import reaches, started
+from workflows.contract import SEARCH_ATTRIBUTES
+
+ROOT = Path(__file__).parents[2]
+RELEASES = Path(__file__).parent / "releases"
+
+
+class Release:
+    """One version's commands and workers, as processes that import the code of one folder."""
+
+    def __init__(self, code: Path, folder: Path, environment: Mapping[str, str]) -> None:
+        self._code = code
+        self._folder = folder
+        self._environment = {**os.environ, **environment, "PYTHONPATH": str(code)}
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def previous(cls, folder: Path, environment: Mapping[str, str]) -> "Release":
+        """The release before this one, from its archive; fonts are the present ones."""
+        (archive,) = RELEASES.glob("*.tar.xz")
+        code = folder / "previous"
+        with tarfile.open(archive) as packed:
+            packed.extractall(code, filter="data")
+        # Copied, because the process that renders may read its own folders only.
+        shutil.copytree(ROOT / "documents" / "fonts", code / "documents" / "fonts")
+        return cls(code, folder, environment)
+
+    def run(self, *arguments: str) -> None:
+        """Run a command to its end."""
+        ended = subprocess.run(
+            self._laurel(*arguments), cwd=self._code, env=self._environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+
+    def start_worker(self) -> int:
+        """Start a worker of every role, and answer with its process id once it takes work."""
+        ready, log = self._folder / f"{self._code.name}.ready", self._folder / f"{self._code.name}.log"
+        with log.open("wb") as output:
+            self._worker = subprocess.Popen(
+                self._laurel("worker", "--role", "all"),
+                cwd=self._code,
+                env=self._environment | {READY_FILE_VARIABLE: str(ready)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        assert wait_until(ready.exists, 60), log.read_text()
+        return self._worker.pid
+
+    def stop_worker(self) -> int | None:
+        """Let the worker finish what it began; answers with its exit code, None if there is no worker."""
+        if self._worker is None:
+            return None
+        self._worker.send_signal(signal.SIGTERM)
+        return self._worker.wait(40)
+
+    @staticmethod
+    def _laurel(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "cli", *arguments]
+
+
+class Rollout:
+    """PostgreSQL, Temporal and a mail catcher, with the workers of two releases."""
+
+    def __init__(self, folder: Path) -> None:
+        self.postgres = EmbeddedPostgres(folder / "record", durable=False, say=quiet)
+        self.temporal = EmbeddedTemporal(folder / "engine", search_attributes=SEARCH_ATTRIBUTES, say=quiet)
+        self._smtp_port = ports.next_free(11025)
+        self._folder = folder
+        self.engine: Engine
+        self.client: Client
+        self.before: Release
+        self.now: Release
+
+    async def start(self) -> None:
+        await asyncio.gather(aside(self.postgres.start), aside(self.temporal.start))
+        environment = {
+            "LAUREL_DATABASE_URL": self.postgres.url,
+            "LAUREL_OWNER_DATABASE_URL": self.postgres.owner_url,
+            "LAUREL_KEYS_DIR": str(self._folder / "keys"),
+            "LAUREL_PUBLIC_URL": "https://laurel.example",
+            "LAUREL_SMTP_URL": f"smtp://127.0.0.1:{self._smtp_port}",
+            "TEMPORAL_ADDRESS": self.temporal.address,
+        }
+        self.before = await aside(Release.previous, self._folder, environment)
+        self.now = Release(ROOT, self._folder, environment)
+        self._mailbox = self._start_mailbox()
+        await aside(self.before.run, "db", "upgrade")
+        await aside(self.before.run, "keys", "create")
+        self.engine = create_sync_engine(self.postgres.url, pool_size=10)
+        self.client = await Client.connect(self.temporal.address)
+
+    def _start_mailbox(self) -> subprocess.Popen[bytes]:
+        options = {
+            "--data-dir": str(self._folder),
+            "--port": str(ports.next_free(18025)),
+            "--smtp-port": str(self._smtp_port),
+        }
+        command = [sys.executable, "-m", "cli", "mailbox", *(word for option in options.items() for word in option)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+    async def stop(self) -> None:
+        for release in (self.before, self.now):
+            await aside(release.stop_worker)
+        self._mailbox.terminate()
+        self._mailbox.wait()
+        self.engine.dispose()
+        await aside(self.temporal.stop)
+        await aside(self.postgres.stop)
+
+    def claim(self, **changes: Any) -> TestClaim:
+        return TestClaim(self.engine, self.client, example_policy(**changes))
+
+    def mails_to(self, address: str) -> int:
+        folder = self._folder / "mail"
+        mailbox = Mailbox(folder)
+        kept = [mailbox.get(path.stem) for path in folder.glob("*.eml")]
+        return sum(address in message.to for message in kept if message is not None)
+
+    async def histories(self) -> list[tuple[set[int], set[str]]]:
+        """Of every workflow, the processes that did its tasks, and the causes for which tasks failed."""
+        found = []
+        async for listed in self.client.list_workflows():
+            handle = self.client.get_workflow_handle(listed.id, run_id=listed.run_id)
+            workers, failures = set(), set()
+            async for event in handle.fetch_history_events():
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                    workers.add(int(event.workflow_task_completed_event_attributes.identity.partition("@")[0]))
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                    failures.add(str(event.workflow_task_failed_event_attributes.failure.message))
+            found.append((workers, failures))
+        return found
+
+
+@pytest.fixture
+async def rollout(folder: Path) -> AsyncIterator[Rollout]:
+    rollout = Rollout(folder / "rollout")
+    await rollout.start()
+    yield rollout
+    await rollout.stop()
+
+
+async def graded_later(claim: TestClaim) -> TestClaim:
+    await claim.brought_to(Stage.AWAITING_TEST)
+    await claim.submit(AttemptStarted())
+    await claim.submit(claim.answers())
+    return claim
+
+
+async def test_claims_under_way_are_finished_by_the_next_release(rollout: Rollout) -> None:
+    old_pid = await aside(rollout.before.start_worker)
+    stages = (Stage.AWAITING_TEST, Stage.AWAITING_EVALUATION, Stage.READY_TO_CLAIM, Stage.COMPLETED)
+    claims = [rollout.claim() for _ in stages] + [rollout.claim(grading_seconds=25)]
+    await asyncio.gather(
+        *(claim.brought_to(stage) for claim, stage in zip(claims, stages, strict=False)), graded_later(claims[-1])
+    )
+    revoked = claims[3]
+    correction = asked(revoked, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
+    await started(revoked, correction)
+    await reaches(revoked, correction, state=CorrectionState.AWAITING_APPROVAL)
+
+    await aside(rollout.now.run, "db", "upgrade")
+    assert check(rollout.postgres.url) == []
+    # For a while the old worker is alone with the new schema: it goes on, and also with claims that are new.
+    assert (await claims[0].submit(AttemptStarted()))["outcome"] == "accepted"
+    between = rollout.claim()
+    await finished_from_opening(between)
+
+    new_pid = await aside(rollout.now.start_worker)
+    beside = [rollout.claim() for _ in range(3)]
+    await asyncio.gather(*(finished_from_opening(claim) for claim in beside))
+    assert await aside(rollout.before.stop_worker) == 0
+
+    decided(rollout.engine, correction, is_approved=False)
+    await started(revoked, correction, is_decided=True)
+    await reaches(revoked, correction, state=CorrectionState.DECLINED)
+    await asyncio.gather(*(finished(claim) for claim in claims))
+    for claim in (*claims, between, *beside):
+        claim.assert_awarded_once()
+        assert rollout.mails_to(claim.email) == 1
+    histories = await rollout.histories()
+    assert set().union(*(failures for _, failures in histories)) == set()
+    # Claims that the old worker began were replayed, and finished, by the new one.
+    assert sum(workers == {old_pid, new_pid} for workers, _ in histories) >= len(claims) - 1
+    with rollout.engine.connect() as connection:
+        assert not connection.execute(text("SELECT id FROM submissions WHERE decided_at IS NULL")).all()
+        assert not [each for each in replay_all(connection) if each.differences or not each.is_whole]
+
+
+async def finished_from_opening(claim: TestClaim) -> None:
+    await claim.open()
+    await finished(claim)
