@@ -44,6 +44,7 @@ from domain.claims import Stage
 from domain.submissions import SubmissionKind
 from storage.corrections import unfinished_corrections
 from storage.database import create_sync_engine
+from storage.issuance import resumable_claims, resumable_corrections
 from storage.merges import unfinished_merges
 from workflows.claim import ClaimWorkflow
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE
@@ -53,6 +54,7 @@ from workflows.delivery import (
     CorrectionOutline,
     Delivery,
     deliver,
+    resume_claim,
     start_correction,
     start_if_absent,
     start_merge,
@@ -164,12 +166,20 @@ def build_loops(client: Client, engine: Engine, activities: Activities, settings
     async def start_correction_row(row: RowMapping) -> None:
         await start_correction(client, CorrectionOutline(**row))
 
+    async def resume_row(row: RowMapping) -> None:
+        await resume_claim(client, ClaimOutline(**row))
+
+    async def resume_correction_row(row: RowMapping) -> None:
+        await start_correction(client, CorrectionOutline(**row, is_resumed=True))
+
     outbox = Outbox(engine, activities.policies, activities.postman, settings.public_url)
     return [
         Relay(engine, deliver_row).run(),
         Restarter(engine, restart_row).run(),
         Restarter(engine, start_merge_row, unfinished_merges).run(timedelta(seconds=10)),
         Restarter(engine, start_correction_row, unfinished_corrections).run(timedelta(seconds=10)),
+        Restarter(engine, resume_row, resumable_claims).run(timedelta(seconds=2)),
+        Restarter(engine, resume_correction_row, resumable_corrections).run(timedelta(seconds=2)),
         outbox.run(),
         Housekeeper(engine).run(),
         StatusPublisher(engine, KeyFolder(settings.keys_dir), settings.public_url).run(),

@@ -21,9 +21,11 @@ from domain.platform_events import EventState
 from domain.reasons import (
     DenialReason,
     HoldReason,
+    PauseReason,
     ReleaseReason,
     ReopeningReason,
     ResolutionReason,
+    ResumptionReason,
     WaiverReason,
     WithdrawalReason,
 )
@@ -176,6 +178,18 @@ _OF_THE_OFFICE: Final[Mapping[str, tuple[str, ...]]] = {
         "A list of claims was handed out: {rows} rows.",
     ),
     "entries.exported": ("The audit entries from {from} to {to} were handed out: {rows} entries.",),
+    "issuance.paused": (
+        "Issuance was paused for {provider}: {reason_code}.",
+        "Issuance was paused for {provider}.",
+        "Issuance was paused for every provider: {reason_code}.",
+        "Issuance was paused.",
+    ),
+    "issuance.resumed": (
+        "Issuance goes on for {provider}: {reason_code}.",
+        "Issuance goes on for {provider}.",
+        "Issuance goes on for every provider: {reason_code}.",
+        "Issuance goes on.",
+    ),
     "image.added": ("Version {version} of the picture {name} was added.", "A picture was added."),
     "key.registered": ("The key {key} was published; its purpose: {purpose}.", "A key was published."),
     "key.retired": ("The key {key} signs no more; what it signed holds.", "A key was retired."),
@@ -245,6 +259,7 @@ _ATTENTION: Final[Mapping[str, str]] = {
     Attention.CERTIFICATE_FAILED: "the certificate could not be made",
     Attention.EMAIL_FAILED: "the e-mail could not be sent",
     Attention.ON_HOLD: "the office holds it",
+    Attention.ISSUANCE_PAUSED: "the office has paused issuing",
 }
 # Why the office acts on a claim, as its learner reads it; another reason is not told.
 REASON_CODES: Final[Mapping[str, str]] = {
@@ -270,6 +285,11 @@ REASON_CODES: Final[Mapping[str, str]] = {
     ReopeningReason.APPEAL_GRANTED: "an appeal was granted",
     ReopeningReason.LEARNER_ASKED: "the learner asked for it",
     WithdrawalReason.OPENED_IN_ERROR: "it was opened in error",
+    PauseReason.CREDIT_IN_DOUBT: "credit may have been awarded wrongly",
+    PauseReason.CERTIFICATE_IN_DOUBT: "certificates may be wrong",
+    PauseReason.KEY_COMPROMISED: "a signing key may be in the wrong hands",
+    PauseReason.ACCREDITATION_IN_DOUBT: "the accreditation is in question",
+    ResumptionReason.PAUSED_IN_ERROR: "the pause was an error",
 }
 REQUIREMENTS: Final[Mapping[str, str]] = {
     "participation": "the proof of participation",

@@ -33,6 +33,11 @@ STUCK_WORDS: Final[Mapping[StuckReason, StuckWords]] = {
         _("The office put these claims on hold. Steps of their learners are kept, and decided after the release."),
         _("Release what has been checked."),
     ),
+    StuckReason.ISSUANCE_PAUSED: StuckWords(
+        _("Issuance is paused"),
+        _("The office has paused issuing. What was claimed is kept, with its time, and nobody becomes late by it."),
+        _("Lift the pause once its cause is clear; everything that waits then goes on by itself."),
+    ),
     StuckReason.PARTICIPATION_REFUSED: StuckWords(
         _("The roster does not know the learner"),
         _("These learners said how they took part, and no roster has what they gave. They can take no further step."),

@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from cli import audit, certificate_templates, claims, employees, images, integrations, keys, retention, rosters, staff
+from cli import (
+    audit,
+    certificate_templates,
+    claims,
+    employees,
+    images,
+    integrations,
+    issuance,
+    keys,
+    retention,
+    rosters,
+    staff,
+)
 from cli.errors import StackError
 from cli.reconcile import reconcile
 
@@ -42,6 +54,7 @@ app.add_typer(employees.app, name="employees")
 app.add_typer(rosters.app, name="roster")
 app.add_typer(images.app, name="images")
 app.add_typer(certificate_templates.app, name="templates")
+app.add_typer(issuance.app, name="issuance")
 app.add_typer(retention.app, name="retention")
 app.add_typer(audit.app, name="audit")
 app.command(name="reconcile")(reconcile)

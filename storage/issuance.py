@@ -69,24 +69,30 @@ def place(
     if provider is not None and not _is_provider(connection, provider):
         raise UnknownProviderError(provider)
     connection.execute(_ALONE)
-    in_force = [pause for pause in listed(connection) if pause.provider == provider]
-    if in_force:
-        return in_force[0], False
-    pause_id = new_id("isp")
+    earlier = in_force(connection, provider)
+    if earlier is not None:
+        return earlier, False
+    pause_id, row = new_id("isp"), IssuancePauseRow
     values = {"id": pause_id, "provider": provider, "reason_code": reason_code, "reason": reason}
-    connection.execute(insert(IssuancePauseRow).values(**values, placed_by=actor.id))
-    after = {"pause": pause_id, "provider": provider or "*", "reason_code": reason_code}
-    enter(connection, STREAM, "issuance.paused", actor, after=after, private={"reason": reason})
-    return _one(connection, pause_id), True
+    placed = insert(row).values(**values, placed_by=actor.id).returning(*row.__table__.columns)
+    pause = _pause(connection.execute(placed).mappings().one())
+    said = _said(pause, reason_code)
+    enter(connection, STREAM, "issuance.paused", actor, after=said, private={"reason": reason})
+    return pause, True
+
+
+def in_force(connection: Connection, provider: str | None) -> IssuancePause | None:
+    """The pause of this provider, or the one of all (None), that is in force."""
+    return next((pause for pause in listed(connection) if pause.provider == provider), None)
 
 
 def lift(
     connection: Connection, pause_id: str, reason_code: ResumptionReason, reason: str, actor: Actor
-) -> IssuancePause:
-    """Let issuance go on; a pause that was lifted stays as it is. Raises ``NoResultFound`` for an unknown one."""
+) -> IssuancePause | None:
+    """Let issuance go on; a pause that was lifted stays as it is. None for an unknown one."""
     connection.execute(_ALONE)
     pause = _one(connection, pause_id)
-    if pause.lifted_at is not None:
+    if pause is None or pause.lifted_at is not None:
         return pause
     lifting = {"lifted_by": actor.id, "lift_reason_code": reason_code, "lift_reason": reason}
     connection.execute(
@@ -94,8 +100,8 @@ def lift(
         .where(IssuancePauseRow.id == pause_id)
         .values(**lifting, lifted_at=func.clock_timestamp())
     )
-    after = {"pause": pause_id, "provider": pause.provider or "*", "reason_code": reason_code}
-    enter(connection, STREAM, "issuance.resumed", actor, after=after, private={"reason": reason})
+    said = _said(pause, reason_code)
+    enter(connection, STREAM, "issuance.resumed", actor, after=said, private={"reason": reason})
     return _one(connection, pause_id)
 
 
@@ -131,6 +137,12 @@ def is_paused(connection: Connection, claim_id: str) -> bool:
     return bool(connection.execute(_PAUSED, {"claim_id": claim_id}).scalar_one_or_none())
 
 
+def providers(connection: Connection) -> list[tuple[str, str]]:
+    """Slug and name of each provider that has published a CE activity, by name."""
+    rows = connection.execute(select(ProviderRow.slug, ProviderRow.name).order_by(ProviderRow.name, ProviderRow.slug))
+    return [(row.slug, row.name) for row in rows]
+
+
 # In no order, so that some that cannot be woken hold up nobody; each row is found again until it waits no more.
 _CLAIMS: Final = text(
     f"""
@@ -160,13 +172,19 @@ def resumable_corrections(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(_CORRECTIONS).mappings().all()
 
 
+def _said(pause: IssuancePause, reason_code: str) -> dict[str, Any]:
+    of_one = {"provider": pause.provider} if pause.provider else {}
+    return {"pause": pause.id, **of_one, "reason_code": reason_code}
+
+
 def _is_provider(connection: Connection, slug: str) -> bool:
     return connection.execute(select(ProviderRow.slug).where(ProviderRow.slug == slug)).one_or_none() is not None
 
 
-def _one(connection: Connection, pause_id: str) -> IssuancePause:
+def _one(connection: Connection, pause_id: str) -> IssuancePause | None:
     query = select(*IssuancePauseRow.__table__.columns).where(IssuancePauseRow.id == pause_id)
-    return _pause(connection.execute(query).mappings().one())
+    row = connection.execute(query).mappings().one_or_none()
+    return _pause(row) if row else None
 
 
 def _pause(row: RowMapping) -> IssuancePause:

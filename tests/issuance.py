@@ -37,7 +37,9 @@ def pause(engine: Engine, provider: str | None) -> IssuancePause:
 
 def resume(engine: Engine, placed: IssuancePause) -> IssuancePause:
     with engine.begin() as connection:
-        return issuance.lift(connection, placed.id, ResumptionReason.CHECKED, "They do not.", BY)
+        lifted = issuance.lift(connection, placed.id, ResumptionReason.CHECKED, "They do not.", BY)
+    assert lifted is not None
+    return lifted
 
 
 @contextmanager

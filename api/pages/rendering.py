@@ -51,6 +51,8 @@ NOTICES: Final = {
     "view_saved": _("The view was saved."),
     "view_removed": _("The view was removed."),
     "email_queued": _("The e-mail is sent once more."),
+    "issuance_paused": _("Issuance is paused. What learners claim is kept."),
+    "issuance_resumed": _("Issuance goes on. What waited is issued now, by itself."),
     "received": _("Received. This page shows the outcome as soon as it is decided."),
     "link_sent": _("A link to your certificate is on its way to your e-mail address."),
     "link_ended": _("The link has ended. Nobody can read your transcript with it any more."),
@@ -63,7 +65,7 @@ NOTICES: Final = {
 def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
     """Render a template as a page."""
     nobody = {"principal": None, "is_signed_in": False, "path": "", "back": "/", "section": None, "notice": None}
-    values = {**nobody, **values}
+    values = {**nobody, "pauses": (), **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
     return HTMLResponse(_environment().get_template(template).render(view), status, headers=headers)
 

@@ -26,6 +26,7 @@ from api.problems import PROBLEMS
 from api.services import Services, services_of
 from api.uploads import read_form
 from config.languages import preferred_language, set_language
+from domain.roles import OFFICE_ROLES
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
@@ -157,6 +158,7 @@ class Visit:
             path=self._shown_path(),
             back=self._way_back(),
             notice=notice,
+            pauses=getattr(self.request.state, "pauses", ()),
             **{"section": self._section(), **values},
         )
         if notice:
@@ -366,9 +368,14 @@ async def visitor(request: Request, services: ServicesOf) -> Visit:
 
 
 async def reader(visit: Annotated[Visit, Depends(visitor)]) -> Visit:
-    """Whoever is signed in in this browser; anyone else is led to sign in."""
+    """Whoever is signed in in this browser; anyone else is led to sign in.
+
+    Each page of the office says whether issuance is paused.
+    """
     if visit.principal is None:
         raise SignInNeededError
+    if visit.request.url.path.startswith("/staff") and visit.principal.role in OFFICE_ROLES:
+        visit.request.state.pauses = (await visit.get("/v1/staff/issuance-pauses"))["data"]
     return visit
 
 

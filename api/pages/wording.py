@@ -71,6 +71,12 @@ WAITING_WORDS: Final = {
     ),
     WaitingFor.NOTHING: _("Nothing is waited for."),
 }
+PAUSED_WORDS: Final = _(
+    "The office has paused issuing. Your step is kept, with the time at which it came, and goes on by itself. You need "
+    "not do anything."
+)
+"""What is waited for while issuance is paused."""
+
 FORMAT_WORDS: Final = {
     LearningFormat.LIVE_ACTIVITY: _("Live activity"),
     LearningFormat.ENDURING_MATERIAL: _("Enduring material"),

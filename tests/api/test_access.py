@@ -44,6 +44,7 @@ PREFIXES = {
     "report_id": "prb",
     "account_id": "acc",
     "email_id": "eml",
+    "pause_id": "isp",
 }
 BODIES: dict[str, Any] = {
     "participation": {"value": "x"},
@@ -83,6 +84,8 @@ BODIES: dict[str, Any] = {
     "accounts": {"email": "new@people.example", "role": "viewer", "reason": "Hired."},
     "{account_id}": {"role": "viewer", "reason": "Moved."},
     "{learner_id}": {"given_name": "Ada", "reason": "Misspelt."},
+    "issuance-pauses": {"provider": "no-such-provider", "reason_code": "other", "reason": "A drill."},
+    "lift": {"reason_code": "checked", "reason": "A drill."},
     "merge": {"duplicate": new_id("lrn"), "reason": "One person."},
 }
 

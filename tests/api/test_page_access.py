@@ -46,6 +46,7 @@ OF_THE_OFFICE: Final = {
     "claim_id": "clm", "learner_id": "lrn", "award_id": "haw", "correction_id": "cor", "bulk_id": "blk",
     "account_id": "acc", "view_id": "vew", "event_id": "evt", "certificate_id": "crt", "note_id": "cnt",
     "report_id": "prb", "message_id": "eml", "email_id": "eml",
+    "pause_id": "isp",
 }  # fmt: skip
 """Parameters of staff's pages that name something with such an id."""
 
@@ -83,6 +84,7 @@ READ_BY: Final[Mapping[str, frozenset[Role]]] = {
 DONE_BY: Final[Mapping[str, frozenset[Role]]] = {
     "/staff/accounts": frozenset({Role.ADMINISTRATOR}),
     "/staff/corrections/{correction_id}/": APPROVING_ROLES,
+    "/staff/issuance": APPROVING_ROLES,
     "/staff/exports/audit": AUDITING_ROLES,
     "/staff/exports/claims": OFFICE_ROLES,
     "/staff/claims/views": OFFICE_ROLES,

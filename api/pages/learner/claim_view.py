@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Final
 
-from api.pages.wording import LOCK_WORDS, STEP_WORDS, WAITING_WORDS
-from domain.claims import CLOSED_STAGES
+from api.pages.wording import LOCK_WORDS, PAUSED_WORDS, STEP_WORDS, WAITING_WORDS
+from domain.claims import CLOSED_STAGES, Attention
 from domain.progress import Action, StepState, WaitingFor
 
 Json = Mapping[str, Any]
@@ -129,11 +129,15 @@ def claim_page(
         form=forms.get(step, {}),
         actions=frozenset(forms),
         steps=[_row(each) for each in claim["progress"]["steps"]],
-        waiting_words=WAITING_WORDS[claim["waiting_for"]],
+        waiting_words=PAUSED_WORDS if _is_paused(claim) else WAITING_WORDS[claim["waiting_for"]],
         seconds_left=seconds_until(claim["waiting_until"]) if claim["waiting_for"] == WaitingFor.GRADING else None,
         is_undecided=is_undecided,
         **shown,
     )
+
+
+def _is_paused(claim: Json) -> bool:
+    return bool(claim["attention"] == Attention.ISSUANCE_PAUSED)
 
 
 def _step_of(claim: Json, forms: Mapping[str, Json], wanted: str) -> str:

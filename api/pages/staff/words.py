@@ -9,6 +9,7 @@ from domain.notices import NoticePurpose
 from domain.office import OperatorAction
 from domain.people import Likeness
 from domain.progress import Action
+from domain.reasons import PauseReason, ResumptionReason
 from domain.roles import Role
 from domain.submissions import SubmissionKind
 
@@ -174,6 +175,21 @@ ATTENTION_WORDS: Final = {
     Attention.CERTIFICATE_FAILED: _("The certificate could not be made"),
     Attention.EMAIL_FAILED: _("The e-mail could not be sent"),
     Attention.ON_HOLD: _("On hold"),
+    Attention.ISSUANCE_PAUSED: _("Issuance is paused"),
+}
+PAUSE_WORDS: Final = {
+    PauseReason.CREDIT_IN_DOUBT: _("Credit may have been awarded wrongly"),
+    PauseReason.CERTIFICATE_IN_DOUBT: _("Certificates may be wrong"),
+    PauseReason.KEY_COMPROMISED: _("A signing key may be in the wrong hands"),
+    PauseReason.ACCREDITATION_IN_DOUBT: _("The accreditation is in question"),
+    PauseReason.TECHNICAL_FAULT: _("Something does not work"),
+    PauseReason.OTHER: _("Another reason"),
+}
+RESUMPTION_WORDS: Final = {
+    ResumptionReason.CHECKED: _("Everything was checked"),
+    ResumptionReason.CORRECTED: _("What was wrong is corrected"),
+    ResumptionReason.PAUSED_IN_ERROR: _("The pause was an error"),
+    ResumptionReason.OTHER: _("Another reason"),
 }
 ROLE_WORDS: Final = {
     Role.LEARNER: _("Learner"),
