@@ -35,7 +35,7 @@ from storage.catalog import publish
 from storage.definitions import Definition, DefinitionStatus, read_definition
 from storage.replay import Replayed, replay_claim
 from storage.sealing import open_entries
-from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, ClaimRow, LearnerRow, SubmissionRow
+from storage.tables import AccountRow, AttemptRow, AuditEventRow, AwardRow, LearnerRow, SubmissionRow
 from workflows.contract import claim_workflow_id
 from workflows.delivery import Delivery, deliver
 
