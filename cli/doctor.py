@@ -308,20 +308,15 @@ async def check_temporal(address: str | None) -> Check:
 
 
 async def check_smtp(url: str | None) -> Check:
-    """The mail server answers."""
+    """The mail server answers, shows a certificate that is trusted, and takes our password."""
     if url is None:
         return _not_running("mail")
-    server = urlsplit(url)
-    kind = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
-    port = server.port or (465 if server.scheme == "smtps" else 587 if "starttls" in server.scheme else 25)
+    from activities.smtp import MailServerUntrustedError, SmtpMailer  # noqa: PLC0415
 
-    def greet() -> None:
-        with kind(server.hostname or "localhost", port, timeout=_PATIENCE) as session:
-            session.ehlo()
-
+    ca_file = _given("LAUREL_SMTP_CA_FILE")
     try:
-        await asyncio.to_thread(greet)
-    except (OSError, smtplib.SMTPException) as error:
+        await asyncio.to_thread(SmtpMailer(url, Path(ca_file) if ca_file else None, _PATIENCE).greet)
+    except (OSError, ValueError, MailServerUntrustedError, smtplib.SMTPException) as error:
         repair = "laurel up, or set LAUREL_SMTP_URL"
         return Check("mail", passed=False, detail=f"{_without_account(url)}: {error}", repair=repair)
     return Check("mail", passed=True, detail=f"{_without_account(url)}: reachable")
