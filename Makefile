@@ -56,10 +56,10 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links $(ARGS)
 
 lock: $(UV) ## Pin every dependency again from pyproject.toml (ARGS=--upgrade)
-	$(COMPILE) --extra local --extra sign --extra dev pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --extra local --extra sign --extra otel --extra dev pyproject.toml --output-file requirements-dev.lock
 	echo "hatchling>=1.27" | $(COMPILE) --extra local --constraint requirements-dev.lock pyproject.toml - \
 		--output-file requirements.lock
-	echo "hatchling>=1.27" | $(COMPILE) --extra sign --constraint requirements-dev.lock pyproject.toml - \
+	echo "hatchling>=1.27" | $(COMPILE) --extra sign --extra otel --constraint requirements-dev.lock pyproject.toml - \
 		--output-file requirements-server.lock
 
 .venv/uv/bin/uv:

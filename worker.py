@@ -4,7 +4,9 @@ Run it as ``laurel worker --role claims|documents|audit|all``.
 """
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, RowMapping, text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -24,6 +27,7 @@ from activities.claims import PostgresClaimActivities
 from activities.corrections import PostgresCorrectionActivities
 from activities.credentials import CredentialSigner, StatusPublisher
 from activities.housekeeping import Housekeeper
+from activities.logs import ActivityLog
 from activities.mail import PostgresMailActivities, Postman
 from activities.outbox import Outbox
 from activities.people import PostgresPeopleActivities
@@ -32,7 +36,7 @@ from activities.privacy import PrivateFailures
 from activities.relay import Relay, Restarter
 from activities.smtp import SmtpMailer
 from cli.ready import notify_ready
-from config import __version__
+from config import __version__, tracing
 from config.keys import KeyFolder
 from config.logging import configure_logging
 from config.metrics import Check, HealthServer
@@ -62,7 +66,11 @@ from workflows.delivery import (
 from workflows.merge import MergeWorkflow
 from workflows.sandbox import workflow_runner
 
+logger = structlog.get_logger("laurel.worker")
+
 GRACE = timedelta(seconds=25)
+# What ending takes beyond that: giving leases and connections back.
+_LAST = timedelta(seconds=3)
 
 Loops = list[Coroutine[Any, Any, None]]
 
@@ -81,7 +89,7 @@ class Activities:
 
     def __init__(self, engine: Engine, settings: Settings, postman: Postman | None = None) -> None:
         self.policies = PolicyCache()
-        self.postman = postman or Postman(SmtpMailer(settings.smtp_url), settings.mail_from)
+        self.postman = postman or Postman(SmtpMailer(settings.smtp_url, settings.smtp_ca_file), settings.mail_from)
         self.claims = PostgresClaimActivities(engine, self.policies, settings.public_url)
         self.credentials = CredentialSigner(engine, KeyFolder(settings.keys_dir), settings.public_url)
         self.renderer = ProcessRenderer(memory_mb=settings.render_memory_mb, seconds=settings.render_seconds)
@@ -127,16 +135,21 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
         max_concurrent_local_activities=settings.activity_slots,
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_cached_workflows=settings.workflow_cache,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        workflow_task_poller_behavior=_pollers(settings),
+        activity_task_poller_behavior=_pollers(settings),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
-        graceful_shutdown_timeout=GRACE,
-        interceptors=[PrivateFailures()],
+        graceful_shutdown_timeout=timedelta(seconds=settings.stop_seconds),
+        interceptors=[ActivityLog(), PrivateFailures()],
         build_id=__version__,
     )
 
 
-def build_documents_worker(client: Client, activities: Activities) -> Worker:
+def _pollers(settings: Settings) -> PollerBehaviorAutoscaling:
+    """As many open requests for work as there is work, up to the setting."""
+    return PollerBehaviorAutoscaling(maximum=settings.pollers, initial=min(5, settings.pollers))
+
+
+def build_documents_worker(client: Client, activities: Activities, grace: timedelta = GRACE) -> Worker:
     """Certificates. One at a time, in a child process; more capacity means more workers."""
     activities.renderer.start()
     return Worker(
@@ -145,8 +158,8 @@ def build_documents_worker(client: Client, activities: Activities) -> Worker:
         activities=[activities.certificates.issue_certificate],
         activity_executor=ThreadPoolExecutor(1, "document"),
         max_concurrent_activities=1,
-        graceful_shutdown_timeout=GRACE,
-        interceptors=[PrivateFailures()],
+        graceful_shutdown_timeout=grace,
+        interceptors=[ActivityLog(), PrivateFailures()],
         build_id=__version__,
     )
 
@@ -205,14 +218,20 @@ def _delivery(row: RowMapping) -> Delivery:
 
 
 async def main(role: str, settings: Settings | None = None) -> None:
-    """Work until SIGTERM or SIGINT; then finish what was begun, for at most 25 s."""
+    """Work until SIGTERM or SIGINT; then finish what was begun, for at most ``LAUREL_STOP_SECONDS``, and end.
+
+    What hangs for longer is given back: it rolls back or is done again, by whoever takes it next.
+    """
     settings = settings or load_settings()
     configure_logging(settings)
+    grace = timedelta(seconds=settings.stop_seconds)
     engine = create_sync_engine(settings.database_url, settings.activity_slots + 5)
     workers: list[Worker] = []
     loops: Loops = []
     with ExitStack() as ending:
         ending.callback(engine.dispose)
+        if tracing.start(f"worker-{role}"):
+            ending.callback(tracing.stop)
         if role in (Role.AUDIT, Role.ALL):
             loops.append(build_checkpointer(engine, settings))
         checks: dict[str, Check] = {"database": lambda: _answers(engine)}
@@ -224,13 +243,13 @@ async def main(role: str, settings: Settings | None = None) -> None:
             workers.append(build_claims_worker(client, activities, settings))
             loops += build_loops(client, engine, activities, settings)
         if role in (Role.DOCUMENTS, Role.ALL):
-            workers.append(build_documents_worker(client, activities))
+            workers.append(build_documents_worker(client, activities, grace))
         checks |= {f"worker {worker.task_queue}": partial(_polls, worker) for worker in workers}
         if settings.metrics_port is not None:
             health = HealthServer(settings.metrics_port, checks)
             health.start()
             ending.callback(health.stop)
-        await _run(workers, loops)
+        await _run(workers, loops, grace)
 
 
 def _answers(engine: Engine) -> bool:
@@ -246,7 +265,7 @@ def _polls(worker: Worker) -> bool:
     return worker.is_running and not worker.is_shutdown
 
 
-async def _run(workers: list[Worker], loops: Loops) -> None:
+async def _run(workers: list[Worker], loops: Loops, grace: timedelta) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -255,9 +274,23 @@ async def _run(workers: list[Worker], loops: Loops) -> None:
     notify_ready()
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
+    logger.info("stopping", seconds=grace.total_seconds())
+    _end_in_any_case(grace + _LAST, 0 if stop.is_set() else 1)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.gather(*tasks, return_exceptions=True)
     for task in running:
         task.result()
+
+
+def _end_in_any_case(after: timedelta, code: int) -> None:
+    """End this process after a while, whatever still hangs in one of its threads."""
+
+    def end() -> None:
+        logger.warning("work is given back", seconds=after.total_seconds())
+        os._exit(code)
+
+    last = threading.Timer(after.total_seconds(), end)
+    last.daemon = True
+    last.start()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import structlog
 from sqlalchemy import Connection, Engine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -16,6 +17,8 @@ from domain.deadlines import due_at
 from domain.names import clean_text
 from domain.submissions import Opening, SubmissionBody, SubmissionKind, staff_body, to_json
 from storage import claims
+
+logger = structlog.get_logger("laurel.worker")
 
 # As much as the API takes for a reason.
 _MOST_TYPED: Final = 2_000
@@ -43,7 +46,10 @@ class PostgresClaimActivities(ClaimActivities):
             if claim is None:
                 raise ApplicationError("ClaimNotInLedger", type="ClaimNotInLedger")
             policy = self._policies.get(connection, claim.version_id)
-            yield ClaimLedger(connection, claim, policy, self._public_url)
+            ledger = ClaimLedger(connection, claim, policy, self._public_url)
+            yield ledger
+        for decision in ledger.decisions:
+            logger.info("decided", claim_id=claim_id, **decision)
 
     def _open(self, connection: Connection, claim_id: str) -> None:
         found = claims.undecided_opening(connection, claim_id)

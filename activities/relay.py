@@ -45,13 +45,15 @@ class Relay:
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def deliver(row: RowMapping) -> None:
+            ids = {name: row[name] for name in ("claim_id", "submission_id", "request_id")}
             async with slots:
                 try:
                     await self._deliver(row)
                     DELIVERIES.labels("delivered").inc()
+                    logger.info("delivered", **ids)
                 except Exception as error:  # noqa: BLE001  # it stays due, and is taken again later
                     DELIVERIES.labels("failed").inc()
-                    logger.warning("delivery failed", submission_id=row["submission_id"], error=type(error).__name__)
+                    logger.warning("delivery failed", **ids, error=type(error).__name__)
 
         await asyncio.gather(*(deliver(row) for row in rows))
         return len(rows)

@@ -1,5 +1,6 @@
 """The application: services made at the start, routes, and the layers around them. ``uvicorn api.app:create_app``."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from api.pages import visit
 from api.pages.routers import ROUTERS
 from api.policies import Policies
 from api.services import Services
+from api.traced import Traced
 from api.v1 import (
     audit,
     bulk,
@@ -73,7 +75,7 @@ from api.v1 import (
     wallet,
 )
 from api.wakeups import Wakeups
-from config import __version__
+from config import __version__, tracing
 from config.settings import Settings, load_settings
 from documents.render_process import ProcessRenderer
 
@@ -123,6 +125,7 @@ def create_app(settings: Settings | None = None, connect: Connect = connect_lazi
         await gateway.stop()
         await database.close()
         renderer.close()
+        await asyncio.to_thread(tracing.stop)
 
     app = FastAPI(
         title="Laurel",
@@ -153,6 +156,8 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
             expose_headers=["Location", "Retry-After", "Idempotent-Replayed", "X-Request-ID", "ETag", "RateLimit"],
         )
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))
+    if tracing.start("api"):
+        app.add_middleware(Traced)
 
 
 # Where two take the same address, the one that comes first is meant.

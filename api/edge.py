@@ -37,6 +37,8 @@ _HEADERS: Final = {
 }
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TRANSPORT_SECURITY: Final = "max-age=31536000"
+# What a log line of a request may name; the gateway adds the last two.
+_BOUND: Final = ("request_id", "claim_id", "submission_id")
 _PARAMETER: Final = re.compile(r"\{(\w+):\w+\}")
 
 
@@ -76,11 +78,11 @@ class Edge:
             await self._answer_failure(scope, receive, send_with_headers, error)
         finally:
             seconds = time.perf_counter() - started
-            REQUESTS.labels(_method(scope), _route(scope), status).observe(seconds)
+            REQUESTS.labels(method_of(scope), route_of(scope), status).observe(seconds)
             _log.info(
-                "request", method=scope["method"], route=_route(scope), status=status, ms=round(seconds * 1000, 1)
+                "request", method=scope["method"], route=route_of(scope), status=status, ms=round(seconds * 1000, 1)
             )
-            structlog.contextvars.unbind_contextvars("request_id")
+            structlog.contextvars.unbind_contextvars(*_BOUND)
 
     def _add_headers(self, scope: Scope, message: Message) -> None:
         headers = MutableHeaders(scope=message)
@@ -95,19 +97,19 @@ class Edge:
     async def _answer_failure(self, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
         """Answer 500 with an incident's id; what happened is in the log under that id, without any value."""
         incident = new_id("inc")
-        _log.error("incident", incident=incident, route=_route(scope), exc_info=error)
+        _log.error("incident", incident=incident, route=route_of(scope), exc_info=error)
         response = problem_response(
             Request(scope), "internal_error", PROBLEMS["internal_error"], {"incident": incident}
         )
         await response(scope, receive, send)
 
 
-def _method(scope: Scope) -> str:
+def method_of(scope: Scope) -> str:
     """The method, unless a client made one up."""
     return scope["method"] if scope["method"] in _METHODS else "other"
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route's template: paths themselves may hold tokens and codes."""
     template = getattr(scope.get("route"), "path_format", None) or getattr(scope.get("route"), "path", None)
     return _PARAMETER.sub(r"{\1}", template) if template else "none"

@@ -6,6 +6,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from config import tracing
 from config.settings import Settings
 
 # Libraries whose lines below WARNING tell an operator nothing.
@@ -15,10 +16,11 @@ _QUIET = ("httpx", "httpx2", "asyncio", "fontTools", "weasyprint", "aiosmtplib")
 def configure_logging(settings: Settings) -> None:
     """Set up logging once per process, for Laurel's own lines and for those of the libraries it uses.
 
-    Whatever was bound with ``structlog.contextvars.bind_contextvars`` (the request id) is part of every line.
+    Whatever was bound with ``structlog.contextvars.bind_contextvars`` (ids of request and claim) is part of every line.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_trace,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -48,6 +50,13 @@ def _renderer(settings: Settings) -> Processor:
     if settings.log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False)
     return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
+
+def _with_trace(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Name the trace, where there is one."""
+    if trace_id := tracing.trace_id():
+        line["trace_id"] = trace_id
+    return line
 
 
 def _without_values(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         default="smtp://localhost:1025",
         description="Outgoing mail: smtp://, smtp+starttls:// or smtps://, with user:password@ where needed.",
     )
+    smtp_ca_file: Path | None = Field(
+        default=None, description="PEM file with the authority that signed the mail server's certificate, if private."
+    )
     mail_from: str = Field(
         default="Laurel <credit@laurel.example>", description="Sender of every mail: an address, or Name <address>."
     )
@@ -100,6 +103,9 @@ class Settings(BaseSettings):
     workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
     workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
+    pollers: int = Field(
+        default=10, ge=2, description="Requests for work that one worker keeps open at most, for each kind of work."
+    )
     render_memory_mb: PositiveInt = Field(
         default=512, description="Megabytes that rendering one certificate may take beyond what the libraries need."
     )
@@ -112,6 +118,9 @@ class Settings(BaseSettings):
     )
     audit_anchor_email: str | None = Field(
         default=None, description="Address outside that gets the newest signed checkpoint once a day."
+    )
+    stop_seconds: PositiveInt = Field(
+        default=25, description="Seconds in which a worker that is told to stop may finish what it began."
     )
     metrics_port: int | None = Field(
         default=None, ge=0, le=65535, description="Port on which a worker serves /metrics, /healthz and /readyz."

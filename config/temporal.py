@@ -4,6 +4,8 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
+from config import tracing
+
 
 async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
     """Connect as the environment says; the default is ``localhost:7233``, namespace ``default``.
@@ -12,7 +14,7 @@ async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Clie
     """
     options = ClientConfig.load_client_connect_config()
     options.setdefault("target_host", "localhost:7233")
-    return await Client.connect(**options, lazy=lazy, runtime=runtime)
+    return await Client.connect(**options, lazy=lazy, runtime=runtime, interceptors=tracing.temporal_interceptors())
 
 
 def measured_runtime(port: int) -> Runtime:
