@@ -66,10 +66,8 @@ class Installation:
         """Start workers of roles, with the activities of now."""
         await self.stop(*roles)
         for role in roles:
-            is_claims = role == "claims"
-            build = build_claims_worker if is_claims else build_documents_worker
-            rest = (self.settings,) if is_claims else ()
-            await self.run(role, build(self.client, self.activities, *rest))  # type: ignore[operator]  # two signatures
+            build = build_claims_worker if role == "claims" else build_documents_worker
+            await self.run(role, build(self.client, self.activities, self.settings))
 
     async def run(self, role: str, worker: Worker) -> None:
         """Run a worker of a role that is away."""
@@ -103,10 +101,9 @@ class Terminal:
 
     monkeypatch: pytest.MonkeyPatch
 
-    def point_at(self, installation: Installation) -> None:
-        self.monkeypatch.setenv("LAUREL_DATABASE_URL", installation.settings.database_url)
-        address = installation.client.service_client.config.target_host
-        self.monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    def point_at(self, settings: Settings, temporal_address: str) -> None:
+        self.monkeypatch.setenv("LAUREL_DATABASE_URL", settings.database_url)
+        self.monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
 
     async def laurel(self, *words: str) -> tuple[int, str]:
         """Run a command; its exit code and what it says."""

@@ -155,13 +155,15 @@ class ClaimSessionRow(Base):
 class BulkActionRow(Base):
     """One action on many claims: previewed, and then started or never.
 
-    ``body`` is what every claim's submission says, ``filter`` what chose the claims.
+    ``actor`` is an account's id, or ``cli:<user>``; ``body`` is what every claim's submission says, ``filter`` what
+    chose the claims.
     """
 
     __tablename__ = "bulk_actions"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    # The column keeps its name, so that processes of the release before go on during an upgrade.
+    actor: Mapped[str] = mapped_column("account_id")
     action: Mapped[str]
     body: Mapped[dict[str, Any]]
     filter: Mapped[dict[str, Any]]

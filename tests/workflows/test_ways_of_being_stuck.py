@@ -117,7 +117,7 @@ async def installation(
 @pytest.fixture
 def terminal(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     terminal = Terminal(monkeypatch)
-    terminal.point_at(installation)
+    terminal.point_at(installation.settings, installation.client.service_client.config.target_host)
     return terminal
 
 

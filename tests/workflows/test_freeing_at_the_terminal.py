@@ -1,0 +1,174 @@
+"""``laurel claims hold``, ``retry`` ...: what staff do over HTTP, typed on the machine, with the same rules."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, RowMapping
+from temporalio.testing import WorkflowEnvironment
+
+from activities.relay import Relay
+from activities.smtp import AddressRejectedError
+from cli.actor import cli_actor
+from cli.local import ports
+from config.settings import Settings
+from domain.claims import Attention, Stage
+from domain.submissions import SubmissionKind
+from tests.claims import KeptMail, TestClaim
+from tests.trouble import Terminal
+from workflows.delivery import Delivery, deliver
+
+NewClaim = Callable[..., TestClaim]
+pytestmark = pytest.mark.usefixtures("workers")
+
+HOLD = ("--reason-code", "identity_check", "--reason", "Two people, one badge.")
+
+
+@pytest.fixture
+def terminal(environment: WorkflowEnvironment, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    terminal = Terminal(monkeypatch)
+    terminal.point_at(settings, environment.client.service_client.config.target_host)
+    return terminal
+
+
+async def ready(new_claim: NewClaim) -> TestClaim:
+    claim = new_claim()
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    return claim
+
+
+async def test_an_act_is_waited_for_and_entered_as_the_users_with_code_and_reason(
+    new_claim: NewClaim, terminal: Terminal
+) -> None:
+    claim = await ready(new_claim)
+    said = await terminal.succeeds("claims", "hold", claim.claim_id, *HOLD)
+    assert said == f"{claim.claim_id}: accepted, now ready_to_claim, on_hold\n"
+    entry = claim.entries()[-1]
+    assert (entry["event"], entry["actor"], entry["reason"]) == ("hold.accepted", cli_actor(), HOLD[-1])
+    assert claim.row()["hold_reason"] == "identity_check"
+
+
+async def test_each_of_several_claims_is_told_of_and_a_refusal_has_its_code_and_sentence(
+    new_claim: NewClaim, terminal: Terminal
+) -> None:
+    held, free = await ready(new_claim), await ready(new_claim)
+    await terminal.succeeds("claims", "hold", held.claim_id, *HOLD)
+    code, said = await terminal.laurel("claims", "hold", held.claim_id, free.claim_id, *HOLD)
+    first, second = said.splitlines()
+    assert code == 1
+    assert first.startswith(f"{held.claim_id}: refused (on_hold): The claim is on hold. The office decides")
+    assert second == f"{free.claim_id}: accepted, now ready_to_claim, on_hold"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("hold", "clm_x", "--reason", "x", "--reason-code", "bored"), "--reason-code: value_unknown (one of particip"),
+        (("hold", "clm_x", "--reason", "x"), "--reason-code: missing (one of participation_check"),
+        (("retry", "clm_x", "--reason", "x", "--due-on", "2027-01-31"), "--due-on: field_unused"),
+        (("extend", "clm_x", "--reason", "x"), "--due-on: missing"),
+        (("retry", "clm_x", "--reason", " "), "--reason: "),
+        (("retry", "--reason", "x"), "name claims, or say with --filter which are meant"),
+        (("retry", "clm_x", "--filter", "stage=issuing", "--reason", "x"), "name claims, or say with --filter"),
+        (("retry", "--filter", "stage", "--reason", "x"), "--filter takes NAME=VALUE, each name once"),
+        (("retry", "--filter", "stage=sleeping", "--reason", "x"), "--filter stage: "),
+        (("retry", "--filter", "weather=fine", "--reason", "x"), "--filter weather: "),
+        (("retry", "clm_x", "--reason", "x"), "clm_x: there is no such claim"),
+        (("show", "clm_x"), "clm_x: there is no such claim"),
+    ],
+)
+async def test_what_cannot_be_meant_is_named_and_nothing_happens(
+    words: tuple[str, ...], said: str, terminal: Terminal
+) -> None:
+    code, told = await terminal.laurel("claims", *words)
+    assert (code, said in told) == (1, True), told
+
+
+async def test_while_temporal_is_away_an_act_is_recorded_and_said_to_be_undecided(
+    new_claim: NewClaim, terminal: Terminal, settings: Settings, environment: WorkflowEnvironment
+) -> None:
+    claim = await ready(new_claim)
+    terminal.point_at(settings, f"127.0.0.1:{ports.next_free(17233)}")
+    code, said = await terminal.laurel("claims", "hold", claim.claim_id, *HOLD)
+    assert (code, "recorded and not decided yet" in said) == (2, True)
+    terminal.point_at(settings, environment.client.service_client.config.target_host)
+    assert "undecided     hold, received " in await terminal.succeeds("claims", "show", claim.claim_id)
+    # Any delivery has the claim decide all that it was sent.
+    await claim.submit(claim.opening())
+    assert claim.row()["attention"] == Attention.ON_HOLD
+
+
+async def test_claims_by_a_filter_are_previewed_and_acted_on_with_progress(
+    new_claim: NewClaim, terminal: Terminal, engine: Engine
+) -> None:
+    held, free = await ready(new_claim), await ready(new_claim)
+    await terminal.succeeds("claims", "hold", held.claim_id, *HOLD)
+    meant = ("claims", "hold", "--filter", f"learner={held.claim_id}", *HOLD)
+    assert "is possible for 0" in await terminal.succeeds(*meant, "--yes")
+    meant = ("claims", "hold", "--filter", f"learner={free.claim_id}", "--filter", "stage=ready_to_claim", *HOLD)
+    previewed = await terminal.succeeds(*meant, "--preview")
+    assert previewed == "1 claims are meant; hold is possible for 1\n"
+    assert claim_is_free(free)
+    code, said = await terminal.laurel(*meant)
+    assert (code, "Go on? [y/N]" in said, claim_is_free(free)) == (1, True, True)
+
+    async def deliver_row(row: RowMapping) -> None:
+        if row["claim_id"] == free.claim_id:
+            await deliver(free.client, Delivery(**{**row, "kind": SubmissionKind(row["kind"])}))
+
+    relay = asyncio.create_task(Relay(engine, deliver_row).run())
+    said = await terminal.succeeds(*meant, "--yes")
+    relay.cancel()
+    assert said.splitlines()[-1] == "1 done, 0 refused, 0 skipped, 0 left"
+    assert free.row()["attention"] == Attention.ON_HOLD
+    assert free.entries()[-1]["actor"] == cli_actor()
+
+
+def claim_is_free(claim: TestClaim) -> bool:
+    return claim.row()["attention"] is None
+
+
+async def test_named_claims_are_previewed_too(new_claim: NewClaim, terminal: Terminal) -> None:
+    claim = await ready(new_claim)
+    why = ("--reason-code", "checked", "--reason", "The badge is hers.")
+    said = await terminal.succeeds("claims", "release", claim.claim_id, *why, "--preview")
+    assert said.splitlines() == [
+        "1 claims are meant; release is possible for 0",
+        f"  would refuse: 1 (wrong_state), such as {claim.claim_id}",
+    ]
+
+
+async def test_one_claim_is_shown_with_where_it_is_why_it_waits_and_what_is_possible(
+    new_claim: NewClaim, terminal: Terminal, mail: KeptMail
+) -> None:
+    claim = new_claim()
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.until(lambda: claim.row().get("attention") == Attention.EMAIL_FAILED)
+    said = await terminal.succeeds("claims", "show", claim.claim_id)
+    for line in (
+        f"{claim.claim_id} for {claim.slug}",
+        "  stage         issuing since ",
+        "  waits for you The e-mail about the award could not be sent (email_failed)",
+        "  last error    The mail server refuses this address (AddressRejected)",
+        "  next try      ",
+        "  what to do    Correct the learner's address or repair the mail server, then retry the step.",
+        f"/namespaces/default/workflows/claim-{claim.claim_id}",
+        "  possible now  laurel claims retry --reason ...",
+        "laurel claims resolve --reason-code handed_over|told_otherwise|other --reason ...",
+    ):
+        assert line in said
+    del mail.failures[claim.email]
+    await terminal.succeeds("claims", "retry", claim.claim_id, "--reason", "Address corrected.")
+    await claim.reaches(Stage.COMPLETED)
+
+
+async def test_a_held_claim_is_shown_with_who_holds_it_and_its_deadline(
+    new_claim: NewClaim, terminal: Terminal
+) -> None:
+    claim = await ready(new_claim)
+    await terminal.succeeds("claims", "hold", claim.claim_id, *HOLD)
+    said = await terminal.succeeds("claims", "show", claim.claim_id)
+    assert f"  held          by {cli_actor()} since " in said
+    assert "  deadline      " in said
+    assert "laurel claims extend --due-on DAY --reason ..." in said
