@@ -42,6 +42,7 @@ from storage.platform_effects import Source as EventSource
 from tests.claims import TestClaim
 from tests.corrections import asked
 from tests.trouble import Installation, MailServer, Terminal
+from tests.workflows.test_finding import NEEDS_A_DEFECT, documented, found
 from worker import Activities
 from workflows import contract
 from workflows.contract import CLAIM_WORKFLOW, CLAIMS_QUEUE, ClaimInput, ClaimResult
@@ -325,6 +326,10 @@ async def nondeterminism(own: Installation, _terminal: Terminal) -> tuple[TestCl
     await claim.deliver(claim.receive(AttemptStarted()))
     problems = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
     await claim.described(lambda described: bool(described.typed_search_attributes.get(problems)))
+    # The list that operators are told to use finds it as well, a moment later.
+    async with asyncio.timeout(10):
+        while not await found(own.client, documented()[NEEDS_A_DEFECT], [claim.handle.id]):  # noqa: ASYNC110  # no event
+            await asyncio.sleep(0.05)
 
     async def mend() -> None:
         await own.start("claims")
