@@ -7,13 +7,13 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from config import tracing
 
 
-async def connect(*, lazy: bool = False, runtime: Runtime | None = None) -> Client:
-    """Connect as the environment says; the default is ``localhost:7233``, namespace ``default``.
+async def connect(*, lazy: bool = False, runtime: Runtime | None = None, address: str = "localhost:7233") -> Client:
+    """Connect as the environment says; where it says nothing, to ``address``, namespace ``default``.
 
     A lazy client connects at its first call, so that a process may start while Temporal is away.
     """
     options = ClientConfig.load_client_connect_config()
-    options.setdefault("target_host", "localhost:7233")
+    options.setdefault("target_host", address)
     return await Client.connect(**options, lazy=lazy, runtime=runtime, interceptors=tracing.temporal_interceptors())
 
 
