@@ -19,7 +19,8 @@ import structlog
 from sqlalchemy import Engine, RowMapping, text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities.certificates import PostgresCertificateActivities
 from activities.checkpoints import Checkpointer
@@ -68,7 +69,6 @@ from workflows.sandbox import workflow_runner
 
 logger = structlog.get_logger("laurel.worker")
 
-GRACE = timedelta(seconds=25)
 # What ending takes beyond that: giving leases and connections back.
 _LAST = timedelta(seconds=3)
 
@@ -140,8 +140,18 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=settings.stop_seconds),
         interceptors=[ActivityLog(), PrivateFailures()],
-        build_id=__version__,
+        **build_of(settings),
     )
+
+
+def build_of(settings: Settings) -> dict[str, Any]:
+    """Which build a worker is. In a Worker Deployment it gets tasks once this build is current (docs/evolution.md)."""
+    build_id = settings.build_id or __version__
+    if settings.deployment is None:
+        return {"build_id": build_id}
+    version = WorkerDeploymentVersion(deployment_name=settings.deployment, build_id=build_id)
+    upgrade = VersioningBehavior.AUTO_UPGRADE
+    return {"deployment_config": WorkerDeploymentConfig(version, True, upgrade)}  # noqa: FBT003
 
 
 def _pollers(settings: Settings) -> PollerBehaviorAutoscaling:
@@ -149,7 +159,7 @@ def _pollers(settings: Settings) -> PollerBehaviorAutoscaling:
     return PollerBehaviorAutoscaling(maximum=settings.pollers, initial=min(5, settings.pollers))
 
 
-def build_documents_worker(client: Client, activities: Activities, grace: timedelta = GRACE) -> Worker:
+def build_documents_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
     """Certificates. One at a time, in a child process; more capacity means more workers."""
     activities.renderer.start()
     return Worker(
@@ -158,9 +168,9 @@ def build_documents_worker(client: Client, activities: Activities, grace: timede
         activities=[activities.certificates.issue_certificate],
         activity_executor=ThreadPoolExecutor(1, "document"),
         max_concurrent_activities=1,
-        graceful_shutdown_timeout=grace,
+        graceful_shutdown_timeout=timedelta(seconds=settings.stop_seconds),
         interceptors=[ActivityLog(), PrivateFailures()],
-        build_id=__version__,
+        **build_of(settings),
     )
 
 
@@ -243,7 +253,7 @@ async def main(role: str, settings: Settings | None = None) -> None:
             workers.append(build_claims_worker(client, activities, settings))
             loops += build_loops(client, engine, activities, settings)
         if role in (Role.DOCUMENTS, Role.ALL):
-            workers.append(build_documents_worker(client, activities, grace))
+            workers.append(build_documents_worker(client, activities, settings))
         checks |= {f"worker {worker.task_queue}": partial(_polls, worker) for worker in workers}
         if settings.metrics_port is not None:
             health = HealthServer(settings.metrics_port, checks)

@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
     workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
+    deployment: str | None = Field(
+        default=None, description="Worker Deployment of Temporal's that workers belong to, if any."
+    )
+    build_id: str | None = Field(
+        default=None, description="Name of this build in the deployment; else the version of Laurel."
+    )
     pollers: int = Field(
         default=10, ge=2, description="Requests for work that one worker keeps open at most, for each kind of work."
     )

@@ -37,7 +37,8 @@ class Workers:
         self._running = AsyncExitStack()
         claims = build_claims_worker(self._client, self.activities, self._settings)
         await self._running.enter_async_context(claims)
-        await self._running.enter_async_context(build_documents_worker(self._client, self.activities))
+        documents = build_documents_worker(self._client, self.activities, self._settings)
+        await self._running.enter_async_context(documents)
 
     async def stop(self) -> None:
         if self._running is not None:

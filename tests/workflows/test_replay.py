@@ -6,6 +6,7 @@ are only ever added: one that no longer replays shows a change that open claims 
 
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,7 @@ from tests import ways
 from tests.activities.test_merge import asked as merge_asked
 from tests.claims import KeptMail, TestClaim, wrong_answers
 from tests.corrections import asked, decided
+from tests.issuance import own_provider, pause, provider_of, resume
 from tests.workflows.conftest import Forward
 from tests.workflows.test_corrections import reaches, started
 from workflows import contract
@@ -56,6 +58,7 @@ NewClaim = Callable[..., TestClaim]
 Handle = WorkflowHandle[Any, Any]
 Story = Callable[[NewClaim, Forward, KeptMail], Awaitable[TestClaim | Handle]]
 
+ROOT = Path(__file__).parents[2]
 HISTORIES = Path(__file__).parent / "histories"
 IS_RECORDING = os.environ.get("LAUREL_RECORD_HISTORIES") == "1"
 # What differs between machines and decides nothing.
@@ -144,6 +147,32 @@ async def held(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestCl
     return claim
 
 
+async def paused(new_claim: NewClaim, forward: Forward, _mail: KeptMail) -> TestClaim:
+    claim = new_claim(**own_provider(claim_window=ClaimWindow(days=3)))
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    placed = pause(claim.engine, provider_of(claim))
+    await claim.deliver(claim.receive(claim.credit()))
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.ISSUANCE_PAUSED)
+    await forward(claim, timedelta(days=5))
+    resume(claim.engine, placed)
+    await claim.handle.signal(contract.ISSUANCE_RESUMED)
+    return claim
+
+
+async def paused_at_email(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> TestClaim:
+    claim = new_claim(**own_provider())
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
+    placed = pause(claim.engine, provider_of(claim))
+    del mail.failures[claim.email]
+    await claim.submit(StepRetried("mail server repaired"))
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.ISSUANCE_PAUSED)
+    resume(claim.engine, placed)
+    await claim.handle.signal(contract.ISSUANCE_RESUMED)
+    return claim
+
+
 async def resolved(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> TestClaim:
     claim = new_claim()
     mail.failures[claim.email] = AddressRejectedError()
@@ -178,6 +207,18 @@ async def finalized(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> 
     claim = new_claim(**ways.meeting())
     await ways.finalized(claim)
     return claim
+
+
+async def correction_paused(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> Handle:
+    claim = new_claim(**own_provider())
+    await claim.complete()
+    placed = pause(claim.engine, provider_of(claim))
+    ref = asked(claim, CreditChange(units=Decimal("0.50")))
+    handle = await started(claim, ref)
+    await reaches(claim, ref, attention="issuance_paused")
+    resume(claim.engine, placed)
+    await handle.signal(contract.ISSUANCE_RESUMED)
+    return handle
 
 
 async def corrected(new_claim: NewClaim, forward: Forward, mail: KeptMail) -> Handle:
@@ -231,11 +272,14 @@ STORIES: dict[str, Story] = {
         withdrawn,
         parked,
         held,
+        paused,
+        paused_at_email,
         resolved,
         denied,
         reminded,
         finalized,
         corrected,
+        correction_paused,
         revoked,
         merged,
         reported,
@@ -243,13 +287,24 @@ STORIES: dict[str, Story] = {
 }
 
 
+WHAT_TO_DO = (
+    "Open claims have histories like this one, and the present code would do something else with them: see "
+    "docs/evolution.md#a-workflow. Keep the old order of commands behind workflow.patched, or give the changed workflow "
+    "a new type name beside the old one. Do not record this history again: that would only hide the claims that break."
+)
+
+
 async def replay(
     history: WorkflowHistory, runner: WorkflowRunner | None = None, claim_workflow: type = ClaimWorkflow
 ) -> WorkflowReplayResult:
-    """Run a workflow against a history; raises when it decides anything else than the history says."""
+    """Run a workflow against a history; raises, and says what to do, when it decides anything else than that."""
     workflows = [claim_workflow, CorrectionWorkflow, MergeWorkflow]
     replayer = Replayer(workflows=workflows, workflow_runner=runner or workflow_runner())
-    return await replayer.replay_workflow(history)
+    try:
+        return await replayer.replay_workflow(history)
+    except workflow.NondeterminismError as error:
+        error.add_note(WHAT_TO_DO)
+        raise
 
 
 def without_local(value: Any) -> Any:
@@ -322,11 +377,16 @@ class EmailsFirst(ClaimWorkflow):
         await super()._email_learner()
 
 
-async def test_a_change_in_the_order_of_steps_is_detected() -> None:
+async def test_a_change_in_the_order_of_steps_fails_and_says_what_to_do() -> None:
     history = stored(min(HISTORIES.glob("completed-*.json")))
     await replay(history, UnsandboxedWorkflowRunner())
-    with pytest.raises(workflow.NondeterminismError):
+    with pytest.raises(workflow.NondeterminismError, match=r"workflow\.patched") as caught:
         await replay(history, UnsandboxedWorkflowRunner(), EmailsFirst)
+    # pytest shows the note below the failure.
+    (note,) = caught.value.__notes__
+    (page,) = re.findall(r"docs/[\w.#-]+\w", note)
+    name, _, anchor = page.partition("#")
+    assert f"## {anchor.replace('-', ' ').capitalize()}\n" in (ROOT / name).read_text()
 
 
 class LookUps(MetaPathFinder):
