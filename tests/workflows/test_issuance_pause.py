@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, RowMapping, text
 
 from activities.relay import Restarter
+from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.corrections import CreditChange, Revocation, RevocationClass
 from domain.deadlines import expires_at
@@ -138,16 +139,15 @@ async def test_a_pause_between_the_award_and_its_certificate_holds_back_certific
 
 
 async def test_a_pause_between_the_certificate_and_its_e_mail_holds_back_the_e_mail(
-    new_claim: NewClaim, engine: Engine, workers: Workers, mail: KeptMail
+    new_claim: NewClaim, engine: Engine, mail: KeptMail
 ) -> None:
     claim = new_claim(**own_provider())
-    await claim.brought_to(Stage.READY_TO_CLAIM)
-    mail.failures[claim.email] = OSError()
-    claim.receive(claim.credit())
-    await claim.deliver(claim.receive(claim.opening()))
-    await claim.until(lambda: claim.events()[-1] == "certificate.issued")
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
     placed = pause(engine, provider_of(claim))
     del mail.failures[claim.email]
+    await claim.submit(StepRetried("address corrected"))
     await waits(claim)
     assert mail.to(claim.email) == []
     resume(engine, placed)
