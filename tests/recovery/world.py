@@ -50,6 +50,8 @@ class World:
         self.mail = KeptMail()
         self.engine: Engine
         self.client: Client
+        self.settings: Settings
+        self.activities: Activities
         self._workers: Workers
 
     async def start(self) -> None:
@@ -59,10 +61,10 @@ class World:
         keys = self._folder / "keys"
         with self.engine.begin() as connection:
             make_missing_keys(connection, KeyFolder(keys), "cli:tests")
-        settings = Settings(database_url=self.postgres.url, public_url="https://laurel.example", keys_dir=keys)
+        self.settings = Settings(database_url=self.postgres.url, public_url="https://laurel.example", keys_dir=keys)
         self.client = await Client.connect(self.temporal.address)
-        activities = Activities(self.engine, settings, Postman(self.mail, settings.mail_from))
-        self._workers = Workers(self.client, activities, settings)
+        self.activities = Activities(self.engine, self.settings, Postman(self.mail, self.settings.mail_from))
+        self._workers = Workers(self.client, self.activities, self.settings)
         await self._workers.start()
 
     async def stop(self) -> None:
