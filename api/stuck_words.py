@@ -156,7 +156,6 @@ _ERROR_WORDS: Final[Mapping[str, str]] = {
         _("The certificate's template has a mistake"),
     ),
     "RenderMemoryExhausted": _("Making the certificate took too much memory"),
-    "MailServerUntrustedError": _("The mail server's certificate cannot be trusted"),
     "LearnerNotShown": _("The certificate's template leaves the learner's name out"),
     "GlyphsMissing": _("A name has a letter that no font can print"),
     "AddressRejected": _("The mail server refuses this address"),

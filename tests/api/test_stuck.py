@@ -1,20 +1,22 @@
 """What the office is told of claims that do not go on by themselves, and of e-mails that do not arrive."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine, insert, text
+from temporalio.client import Client
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import AttentionChange
-from api.stuck_words import STUCK_WORDS, error_words
-from domain.claims import Attention
+from activities.contract import AttentionChange, ClaimStep
+from api.stuck_words import CAUSE_WORDS, STUCK_WORDS, error_words
+from domain.claims import Attention, Stage
 from domain.identities import new_id
-from domain.stuck import StuckReason
+from domain.stuck import LATENESS, StuckCause, StuckReason
 from storage.tables import OutgoingEmailRow, SubmissionRow
 from tests.api.conftest import Person
 from tests.api.records import add_claim, add_learner
+from tests.claims import TestClaim, example_policy
 
 # Longer ago than anything that other tests leave behind, so that these are the oldest of their groups.
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -50,7 +52,9 @@ def add_email(engine: Engine, claim_id: str | None, **values: Any) -> str:
 
 def test_every_reason_has_words_and_every_attention_code_a_suggestion() -> None:
     assert STUCK_WORDS.keys() == set(StuckReason)
-    assert all(each.title and each.meaning and each.suggestion for each in STUCK_WORDS.values())
+    assert CAUSE_WORDS.keys() == set(StuckCause)
+    every = [*STUCK_WORDS.values(), *CAUSE_WORDS.values()]
+    assert all(each.title and each.meaning and each.suggestion for each in every)
     assert len({each.suggestion for reason, each in STUCK_WORDS.items() if str(reason) in set(Attention)}) == len(
         Attention
     )
@@ -58,6 +62,7 @@ def test_every_reason_has_words_and_every_attention_code_a_suggestion() -> None:
 
 def test_an_error_that_nobody_foresaw_is_named_as_one() -> None:
     assert error_words("TimeoutError") == "It took too long"
+    assert error_words("KeyError").startswith("A defect in Laurel")
     assert "log" in error_words("NobodyForesawThisError")
 
 
@@ -91,6 +96,10 @@ async def test_a_claim_is_stuck_for_its_reason_and_no_other(
     assert found["since"].startswith("2001-01-01")
     assert found["claims"] >= 1
     assert found["suggested_action"] == {"email_failed": "retry", "on_hold": "release"}.get(reason)
+    # The stand-in for Temporal tells nothing, which is why Laurel is late; what waits for people has no such cause.
+    cause = found["cause"] and found["cause"]["code"]
+    assert cause == ("temporal_away" if StuckReason(reason) in LATENESS else None)
+    assert (found["suggestion"] == CAUSE_WORDS[StuckCause.TEMPORAL_AWAY].suggestion) is (cause is not None)
     others = set(StuckReason) - {reason}
     assert not [other for other in others if claim in await ids(coordinator, other)]
     with engine.begin() as connection:
@@ -108,15 +117,21 @@ async def test_what_is_late_by_a_moment_only_is_nobodys_concern(coordinator: Per
 
 
 async def test_a_claim_that_was_parked_tells_the_error_in_plain_words(
-    coordinator: Person, learner: Person, engine: Engine, slug: str, ledger: PostgresClaimActivities
+    coordinator: Person, engine: Engine, ledger: PostgresClaimActivities
 ) -> None:
-    claim = (await learner.post("/v1/claims", {"ce_activity": slug})).json()["id"]
+    parked = TestClaim(engine, cast(Client, None), example_policy())
+    parked.receive_steps(Stage.COMPLETED, datetime.now(UTC) - timedelta(hours=1))
+    step, claim = ClaimStep(parked.claim_id, datetime.now(UTC)), parked.claim_id
+    ledger.load_claim(step)
+    ledger.grade_attempt(step)
     change = AttentionChange(claim, new_id("run"), 1, attention=Attention.CERTIFICATE_FAILED, error="RenderTimeout")
     ledger.record_attention(change)
     with engine.begin() as connection:
         connection.execute(text("UPDATE claims SET stage_since_at = :at WHERE id = :id"), {"at": LONG_AGO, "id": claim})
     [shown] = [each for each in (await group(coordinator, "certificate_failed"))["oldest"] if each["id"] == claim]
     assert shown["last_error"] == {"code": "RenderTimeout", "words": "Making the certificate took too long"}
+    hours = (datetime.fromisoformat(shown["next_try_at"]) - datetime.now(UTC)) / timedelta(hours=1)
+    assert 5.9 < hours < 6
 
 
 async def test_a_step_that_nobody_decides_is_stuck_unless_its_claim_is_held(
