@@ -11,8 +11,7 @@ from starlette.responses import Response
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors
 from api.pages.staff.words import PAUSE_WORDS, RESUMPTION_WORDS
 from api.pages.visit import ApiProblem, Reader, Visit
-from api.pages.wording import FIELD_WORDS
-from config.languages import gettext as _
+from api.pages.wording import field_words
 from domain.issuance import may_pause
 
 router = APIRouter(prefix="/staff/issuance", include_in_schema=False)
@@ -68,7 +67,7 @@ async def pause_issuance(visit: Reader) -> Response:
     provider = None if typed["provider"] == _EVERYBODY else typed["provider"]
 
     async def refused(problem: ApiProblem) -> Response:
-        errors = form_errors(problem) | ({} if typed["provider"] else {"provider": _(FIELD_WORDS["required"])})
+        errors = form_errors(problem) | ({} if typed["provider"] else {"provider": field_words("required")})
         return await _show(visit, problem.status, typed=typed, errors=errors)
 
     sending = visit.send("POST", "/v1/staff/issuance-pauses", {**typed, "provider": provider}, key=form.key)
