@@ -108,6 +108,10 @@ class MergeRef:
     merge_id: str
 
 
+NOT_IN_RECORD: Final = "CorrectionNotInRecord"
+"""The type of the failure of a correction's activities when the record knows nothing of the correction."""
+
+
 @dataclass(frozen=True, slots=True)
 class CorrectionRef:
     """Which correction to go on with."""

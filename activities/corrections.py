@@ -12,7 +12,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.changes import Changes, Made
 from activities.claims import PostgresClaimActivities, typed
-from activities.contract import CorrectionActivities, CorrectionAttention, CorrectionRef, CorrectionStatus
+from activities.contract import (
+    NOT_IN_RECORD,
+    CorrectionActivities,
+    CorrectionAttention,
+    CorrectionRef,
+    CorrectionStatus,
+)
 from activities.ledger import SYSTEM, ClaimLedger
 from activities.policies import PolicyCache
 from domain.claims import Attention
@@ -40,7 +46,7 @@ class PostgresCorrectionActivities(CorrectionActivities):
             with self._engine.connect() as connection:
                 claim_id = corrections.claim_of(connection, correction_id)
         except NoResultFound:
-            raise ApplicationError("CorrectionNotInRecord", type="CorrectionNotInRecord", non_retryable=True) from None
+            raise ApplicationError(NOT_IN_RECORD, type=NOT_IN_RECORD, non_retryable=True) from None
         with self._claims.ledger(claim_id) as ledger:
             correction = corrections.lock(ledger.connection, correction_id)
             yield _Case(ledger, correction, Changes(ledger, correction, self._policies, self._public_url))

@@ -152,7 +152,7 @@ class CorrectionInput:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionResult:
-    """How the correction ended: ``completed``, ``refused`` or ``declined``."""
+    """How the correction ended: ``completed``, ``refused``, ``declined``, or as one that the record does not have."""
 
     state: str
 

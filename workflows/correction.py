@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
         ISSUANCE_PAUSED,
+        NOT_IN_RECORD,
         CertificateActivities,
         ClaimRef,
         CorrectionActivities,
@@ -44,6 +45,16 @@ class CorrectionWorkflow:
     @workflow.run
     async def run(self, _correction: CorrectionInput) -> CorrectionResult:
         """Wait for approval if need be, apply, issue the certificate, tell the learner."""
+        try:
+            await self._bring_about()
+        except ActivityError as failure:
+            # The record was restored as it was before anybody asked for this.
+            if _type_of(failure) == NOT_IN_RECORD:
+                return CorrectionResult(NOT_IN_RECORD)
+            raise
+        return CorrectionResult(self._known.state)
+
+    async def _bring_about(self) -> None:
         await self._write(CorrectionActivities.load_correction, self._correction)
         while self._known.state is CorrectionState.AWAITING_APPROVAL:
             await workflow.wait_condition(lambda: self._is_decided)
@@ -61,7 +72,6 @@ class CorrectionWorkflow:
             await self._write(CorrectionActivities.complete_correction, self._correction)
             if self._known.is_claim_parked:
                 await self._wake_claim()
-        return CorrectionResult(self._known.state)
 
     async def _issue_certificate(self) -> None:
         claim = ClaimRef(self._known.claim_id)

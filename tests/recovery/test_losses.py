@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.contract import NOT_IN_RECORD
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState, Revocation, RevocationClass
@@ -178,9 +179,13 @@ async def test_a_record_that_was_restored_older_than_temporal_is_the_record_all_
     await trying.submit(trying.credit())
     await trying.reaches(Stage.ISSUING)
     lost = await brought_to(world.claim(), Stage.AWAITING_TEST)
-    correction = asked(done, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
-    await started(done, correction)
-    await reaches(done, correction, state=CorrectionState.AWAITING_APPROVAL)
+    refused, correction = [
+        asked(claim, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
+        for claim in (done, ready)
+    ]
+    for claim, ref in ((done, refused), (ready, correction)):
+        await started(claim, ref)
+        await reaches(claim, ref, state=CorrectionState.AWAITING_APPROVAL)
 
     await world.restore_record(dump)
     assert waiting.row()["stage"] == Stage.AWAITING_TEST
@@ -195,6 +200,9 @@ async def test_a_record_that_was_restored_older_than_temporal_is_the_record_all_
     await waiting.submit(waiting.answers(2))
     await waiting.reaches(Stage.AWAITING_EVALUATION)
 
+    # So does the workflow of a correction that nobody has asked for: it ends, and does not fail.
+    handle = await started(done, refused, is_decided=True)
+    assert (await handle.result())["state"] == NOT_IN_RECORD
     found = await world.reconcile()
     assert (found["claims"].missing, found["claims"].unknown, found["corrections"].unknown) == (1, 1, 1)
     assert found["claims"].failed == 0
