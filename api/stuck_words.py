@@ -134,7 +134,6 @@ _ERROR_WORDS: Final[Mapping[str, str]] = {
     "BadSearchAttributes": _("Temporal lacks search attributes"),
     "identifier_not_found": _("No roster has this id, code or learner"),
     "identifier_taken": _("Another claim used this id"),
-    "too_many_tries": _("Too many wrong ids were given"),
     "learner_unknown": _("The platform names a learner whom nobody knows"),
     "learner_ambiguous": _("The platform names a learner who may be one of several"),
     "ce_activity_unknown": _("The platform names an activity that is not published here"),

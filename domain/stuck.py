@@ -81,7 +81,6 @@ DEFECT_ERRORS: Final = frozenset(
         "IndexError",
         "KeyError",
         "NameError",
-        "NotImplementedError",
         "RuntimeError",
         "TypeError",
         "UnboundLocalError",

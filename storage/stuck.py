@@ -74,8 +74,7 @@ _STUCK: Final = text(
         SELECT 'participation_refused', c.id, min(s.received_at), CAST(count(*) AS integer),
                (array_agg(s.refusal ORDER BY s.received_at DESC))[1], NULL
           FROM going c JOIN submissions s ON s.claim_id = c.id
-         WHERE c.stage = 'verifying_participation' AND s.kind = 'participation'
-           AND s.refusal IN ('identifier_not_found', 'identifier_taken', 'too_many_tries')
+         WHERE c.stage = 'verifying_participation' AND s.refusal IN ('identifier_not_found', 'identifier_taken')
          GROUP BY c.id HAVING max(s.received_at) < clock_timestamp() - :participation_refused
         UNION ALL
         SELECT 'event_quarantined', c.id, min(e.received_at), NULL, max(e.problem), NULL

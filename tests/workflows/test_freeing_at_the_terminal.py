@@ -103,8 +103,8 @@ async def test_claims_by_a_filter_are_previewed_and_acted_on_with_progress(
 ) -> None:
     held, free = await ready(new_claim), await ready(new_claim)
     await terminal.succeeds("claims", "hold", held.claim_id, *HOLD)
-    meant = ("claims", "hold", "--filter", f"learner={held.claim_id}", *HOLD)
-    assert "is possible for 0" in await terminal.succeeds(*meant, "--yes")
+    in_vain = ("claims", "hold", "--filter", f"learner={held.claim_id}", *HOLD)
+    assert "is possible for 0" in await terminal.succeeds(*in_vain, "--yes")
     meant = ("claims", "hold", "--filter", f"learner={free.claim_id}", "--filter", "stage=ready_to_claim", *HOLD)
     previewed = await terminal.succeeds(*meant, "--preview")
     assert previewed == "1 claims are meant; hold is possible for 1\n"
