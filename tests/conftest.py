@@ -1,5 +1,6 @@
 """The real parts that tests stand on: one PostgreSQL for the whole run, with the schema made by migrations."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -58,8 +59,10 @@ def runtime_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres(runtime_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL 18 server of this run's own."""
-    with EmbeddedPostgres(runtime_folder, durable=False, say=lambda _: None) as server:
+    """A PostgreSQL server of this run's own: 18, or the one whose folder ``LAUREL_TEST_POSTGRES`` names."""
+    other = os.environ.get("LAUREL_TEST_POSTGRES")
+    folder = Path(other) if other else None
+    with EmbeddedPostgres(runtime_folder, durable=False, server=folder, say=lambda _: None) as server:
         yield server
 
 

@@ -47,19 +47,29 @@ class EmbeddedPostgres(Embedded):
     As root it runs as the existing user ``postgres`` or ``nobody``; no user is ever created.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True, say: Say = print) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        server: Path | None = None,
+        say: Say = print,
+    ) -> None:
         """Describe the cluster; nothing is touched before it is started.
 
         Args:
             folder: The data folder; made if it is missing.
             port: The port to listen on; by default the next free one from 5432 on.
             durable: False trades safety against power loss for speed, for tests.
+            server: The folder that holds another PostgreSQL's ``bin``, for tests; by default the wheel's own.
             say: Gets each progress line.
         """
         super().__init__(folder, say)
         self._folder = self._data_dir / "postgres"
         self._cluster = self._folder / "data"
         self._durable = durable
+        self._given = server
         self._user = processes.unprivileged_user()
         self.port = port or ports.next_free(USUAL_PORT)
 
@@ -116,7 +126,7 @@ class EmbeddedPostgres(Embedded):
 
     @property
     def _installed(self) -> Path:
-        if server := installed_server():
+        if server := self._given or installed_server():
             return server
         msg = "the PostgreSQL binaries are not installed; run bin/setup, or set LAUREL_DATABASE_URL to a server"
         raise StackError(msg)
@@ -129,7 +139,7 @@ class EmbeddedPostgres(Embedded):
         return self._folder / "server" / self._installed.relative_to(self._installed.parents[1])
 
     def _needs_copy(self) -> bool:
-        if self._user is None:
+        if self._user is None or self._given:
             return False
         server = self._installed
         used = [server / "bin" / "postgres", server / "lib", server / "share", *_libraries(server)]
