@@ -19,7 +19,7 @@ from activities.relay import Relay
 from cli.errors import StackError
 from cli.local.postgres import EmbeddedPostgres
 from cli.main import app
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from domain.submissions import SubmissionKind
 from tests.claims import TestClaim, example_policy
 from worker import Activities, build_claims_worker, build_documents_worker
@@ -102,6 +102,8 @@ class Terminal:
     monkeypatch: pytest.MonkeyPatch
 
     def point_at(self, settings: Settings, temporal_address: str) -> None:
+        # A command reads its settings once, and here many commands run in one process.
+        load_settings.cache_clear()
         self.monkeypatch.setenv("LAUREL_DATABASE_URL", settings.database_url)
         self.monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
 

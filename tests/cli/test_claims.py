@@ -8,6 +8,7 @@ from sqlalchemy import Engine, insert, text
 from typer.testing import CliRunner
 
 from cli.main import app
+from config.settings import load_settings
 from domain.identities import new_id
 from storage.catalog import publish
 from storage.definitions import Definition
@@ -48,6 +49,7 @@ def held(engine: Engine) -> str:
 def test_stuck_claims_are_told_with_what_to_do_and_a_code_for_scripts(
     held: str, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    load_settings.cache_clear()
     monkeypatch.setenv("LAUREL_DATABASE_URL", database_url)
     told = CliRunner().invoke(app, ["claims", "stuck"])
     assert told.exit_code == 1

@@ -1,7 +1,7 @@
 """``laurel claims hold``, ``retry`` ...: what staff do over HTTP, typed on the machine, with the same rules."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, RowMapping
@@ -11,7 +11,7 @@ from activities.relay import Relay
 from activities.smtp import AddressRejectedError
 from cli.actor import cli_actor
 from cli.local import ports
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from domain.claims import Attention, Stage
 from domain.submissions import SubmissionKind
 from tests.claims import KeptMail, TestClaim
@@ -25,10 +25,13 @@ HOLD = ("--reason-code", "identity_check", "--reason", "Two people, one badge.")
 
 
 @pytest.fixture
-def terminal(environment: WorkflowEnvironment, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(
+    environment: WorkflowEnvironment, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Terminal]:
     terminal = Terminal(monkeypatch)
     terminal.point_at(settings, environment.client.service_client.config.target_host)
-    return terminal
+    yield terminal
+    load_settings.cache_clear()
 
 
 async def ready(new_claim: NewClaim) -> TestClaim:

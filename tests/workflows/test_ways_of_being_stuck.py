@@ -24,7 +24,7 @@ from cli.local.postgres import EmbeddedPostgres
 from cli.local.temporal import installed_binary
 from cli.temporal_setup import register_search_attributes
 from config.keys import KeyFolder
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from documents.jobs import CertificateJob
 from domain.claims import Stage
 from domain.corrections import Reissue
@@ -116,10 +116,11 @@ async def installation(
 
 
 @pytest.fixture
-def terminal(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     terminal = Terminal(monkeypatch)
     terminal.point_at(installation.settings, installation.client.service_client.config.target_host)
-    return terminal
+    yield terminal
+    load_settings.cache_clear()
 
 
 Free = Callable[[], Awaitable[object]]
