@@ -49,8 +49,9 @@ class StuckGroup:
         return tuple(dict.fromkeys(each.last_error for each in self.oldest if each.last_error))
 
 
-# A parked claim has been in its stage for as long as it is parked, give or take its tries. What is wrong with a claim's
-# own workflow, or what it is parked for, explains whatever else is late about it.
+# A parked claim has been in its stage for as long as it is parked, give or take its tries; one whose award waits for
+# issuance, since its step was received. What is wrong with a claim's own workflow, or what it is parked for, explains
+# whatever else is late about it.
 _STUCK: Final = text(
     f"""
     WITH undecided AS (
@@ -64,7 +65,11 @@ _STUCK: Final = text(
         SELECT * FROM claims c
          WHERE c.closed_at IS NULL AND c.attention IS NULL AND c.id <> ALL(CAST(:failing AS text[]))
     ), stuck AS (
-        SELECT c.attention AS reason, c.id AS claim_id, coalesce(c.held_at, c.stage_since_at) AS since,
+        SELECT c.attention AS reason, c.id AS claim_id, coalesce(
+                   c.held_at,
+                   (SELECT min(s.received_at) FROM submissions s
+                     WHERE s.claim_id = c.id AND s.decided_at IS NULL AND c.attention = 'issuance_paused'),
+                   c.stage_since_at) AS since,
                m.tries, m.last_error, CAST(NULL AS timestamptz) AS next_try_at
           FROM claims c
           LEFT JOIN outgoing_emails m

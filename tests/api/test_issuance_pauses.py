@@ -1,5 +1,6 @@
 """The issuance pause over HTTP and on pages: who may place it, what it says everywhere, and what learners are told."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -11,11 +12,14 @@ from api.pages.staff.words import PAUSE_WORDS, RESUMPTION_WORDS
 from domain.identities import new_id
 from domain.reasons import PauseReason, ResumptionReason
 from domain.roles import Role
-from storage.tables import ProviderRow
+from storage.tables import ProviderRow, SubmissionRow
 from tests.api.conftest import Person, sign_in
+from tests.api.records import add_claim, add_learner
 from tests.api.test_office_pages import Browser
 
 PAUSES = "/v1/staff/issuance-pauses"
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -99,6 +103,26 @@ async def test_whose_issuance_is_paused_is_never_left_to_chance(approver: Person
 async def test_a_pause_that_does_not_exist_is_not_lifted(approver: Person) -> None:
     for pause_id in (new_id("isp"), "isp_x"):
         assert (await approver.post(f"{PAUSES}/{pause_id}/lift", LIFTING)).status_code == 404
+
+
+async def test_credit_that_waits_is_stuck_since_it_was_claimed_and_for_no_other_reason(
+    coordinator: Person, engine: Engine, slug: str
+) -> None:
+    learner_id = add_learner(engine)
+    claim = add_claim(engine, learner_id, slug, stage="ready_to_claim", attention="issuance_paused")
+    row = {"id": new_id("sub"), "claim_id": claim, "learner_id": learner_id, "actor": "acc_x", "kind": "credit"}
+    with engine.begin() as connection:
+        connection.execute(insert(SubmissionRow).values(**row, body={}, received_at=LONG_AGO, deliver_after=NEVER))
+    groups = {each["reason"]: each for each in (await coordinator.get("/v1/staff/claims/stuck")).json()["data"]}
+    [shown] = [each for each in groups["issuance_paused"]["oldest"] if each["id"] == claim]
+    assert shown["since"].startswith("2001-01-01")
+    assert groups["issuance_paused"]["suggestion"].startswith("Lift the pause")
+    others = (each["oldest"] for reason, each in groups.items() if reason != "issuance_paused")
+    assert claim not in {each["id"] for oldest in others for each in oldest}
+    assert 'href="/staff/issuance"' in await Browser(coordinator).shown("/staff/stuck")
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM submissions WHERE id = :id"), {"id": row["id"]})
+        connection.execute(text("UPDATE claims SET attention = NULL WHERE id = :id"), {"id": claim})
 
 
 def test_every_reason_has_words() -> None:

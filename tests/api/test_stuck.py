@@ -80,6 +80,7 @@ def test_an_error_that_nobody_foresaw_is_named_as_one() -> None:
                 "hold_reason": "identity_check",
             },
         ),
+        ("issuance_paused", {"stage": "issuing", "attention": "issuance_paused", "stage_since_at": LONG_AGO}),
         ("grading_overdue", {"stage": "grading", "wakes_at": LONG_AGO}),
         ("opening_overdue", {"stage": "awaiting_window", "wakes_at": LONG_AGO}),
         ("closing_overdue", {"stage": "awaiting_evaluation", "due_at": LONG_AGO}),
