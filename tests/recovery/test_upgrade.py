@@ -181,7 +181,7 @@ async def graded_later(claim: TestClaim) -> TestClaim:
 async def test_claims_under_way_are_finished_by_the_next_release(rollout: Rollout) -> None:
     old_pid = await aside(rollout.before.start_worker)
     stages = (Stage.AWAITING_TEST, Stage.AWAITING_EVALUATION, Stage.READY_TO_CLAIM, Stage.COMPLETED)
-    claims = [rollout.claim() for _ in stages] + [rollout.claim(grading_seconds=25)]
+    claims = [rollout.claim() for _ in stages] + [rollout.claim(grading_seconds=20)]
     await asyncio.gather(
         *(claim.brought_to(stage) for claim, stage in zip(claims, stages, strict=False)), graded_later(claims[-1])
     )
@@ -198,7 +198,7 @@ async def test_claims_under_way_are_finished_by_the_next_release(rollout: Rollou
     await finished_from_opening(between)
 
     new_pid = await aside(rollout.now.start_worker)
-    beside = [rollout.claim() for _ in range(3)]
+    beside = [rollout.claim() for _ in range(2)]
     await asyncio.gather(*(finished_from_opening(claim) for claim in beside))
     assert await aside(rollout.before.stop_worker) == 0
 
