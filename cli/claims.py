@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 app = typer.Typer(help="Claims that need somebody.", no_args_is_help=True)
-freeing.add_to(app)
 
 DataDir = Annotated[Path | None, typer.Option(help="The data folder of the stack whose claims are meant.")]
 
@@ -105,3 +104,6 @@ def show_claim(claim: Annotated[str, typer.Argument(help="The claim's id.")], *,
     with mendable():
         lines = asyncio.run(with_quiet_end(read()))
     print("\n".join(lines))
+
+
+freeing.add_to(app)
