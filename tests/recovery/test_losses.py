@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.contract import NOT_IN_RECORD
+from activities.contract import NOT_IN_RECORD, CorrectionRef
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState, Revocation, RevocationClass
@@ -43,6 +43,33 @@ async def parked(world: World, claim: TestClaim) -> TestClaim:
     await claim.brought_to(Stage.ISSUING)
     await claim.until(lambda: claim.row()["attention"] == Attention.EMAIL_FAILED)
     return claim
+
+
+async def asked_to_revoke(claim: TestClaim) -> CorrectionRef:
+    """A correction that waits for a second person."""
+    ref = asked(claim, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
+    await started(claim, ref)
+    await reaches(claim, ref, state=CorrectionState.AWAITING_APPROVAL)
+    return ref
+
+
+async def awarded_but_not_told(world: World, claim: TestClaim, failure: Exception) -> None:
+    """The learner claims the credit, and the mail server does not take the e-mail."""
+    world.mail.failures[claim.email] = failure
+    await claim.submit(claim.credit())
+    await claim.reaches(Stage.ISSUING)
+
+
+async def tested_again(claim: TestClaim) -> None:
+    """The learner takes a test which they had passed, and which the record has lost: wrong first, and then right."""
+    run_id = (await claim.handle.describe()).run_id
+    await claim.submit(AttemptStarted())
+    assert (await claim.submit(AnswersGiven(1, wrong_answers(claim.policy))))["outcome"] == "accepted"
+    await claim.until(lambda: claim.events().count("attempt.graded") == 1)
+    await claim.described(lambda description: description.run_id != run_id)
+    await claim.submit(AttemptStarted())
+    await claim.submit(claim.answers(2))
+    await claim.reaches(Stage.AWAITING_EVALUATION)
 
 
 async def at_every_stage(world: World) -> list[TestClaim]:
@@ -109,9 +136,7 @@ def laurel(world: World, *arguments: str) -> tuple[int, Mapping[str, Mapping[str
 
 async def test_after_the_loss_of_temporals_database_everything_is_started_again_from_the_record(world: World) -> None:
     claims = await at_every_stage(world)
-    correction = asked(claims[-1], Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
-    await started(claims[-1], correction)
-    await reaches(claims[-1], correction, state=CorrectionState.AWAITING_APPROVAL)
+    correction = await asked_to_revoke(claims[-1])
     # Received while nothing runs: the learner was told that it is.
     late = claims[2].receive(claims[2].credit())
     await world.restore_temporal(None)
@@ -157,50 +182,31 @@ async def test_a_temporal_that_was_restored_older_than_the_record_goes_on_from_t
 
 
 async def test_a_record_that_was_restored_older_than_temporal_is_the_record_all_the_same(world: World) -> None:
-    waiting, ready, failing, trying, done = await asyncio.gather(
-        brought_to(world.claim(), Stage.AWAITING_TEST),
-        brought_to(world.claim(), Stage.READY_TO_CLAIM),
-        brought_to(world.claim(), Stage.READY_TO_CLAIM),
-        brought_to(world.claim(), Stage.READY_TO_CLAIM),
-        brought_to(world.claim(), Stage.COMPLETED),
-    )
+    stages = (Stage.AWAITING_TEST, *(Stage.READY_TO_CLAIM,) * 3, Stage.COMPLETED)
+    claims = await asyncio.gather(*(brought_to(world.claim(), stage) for stage in stages))
+    waiting, ready, failing, trying, done = claims
     dump = await world.copy_record()
 
     await waiting.pass_test()
     assert (await ready.submit(ready.credit()))["outcome"] == "accepted"
     await ready.reaches(Stage.COMPLETED)
-    world.mail.failures[failing.email] = AddressRejectedError()
-    await failing.submit(failing.credit())
+    await awarded_but_not_told(world, failing, AddressRejectedError())
     await failing.until(lambda: failing.row()["attention"] == Attention.EMAIL_FAILED)
     # Not refused, but not taken either: its step is tried again and again.
-    world.mail.failures[trying.email] = OSError("the mail server does not answer")
-    await trying.submit(trying.credit())
-    await trying.reaches(Stage.ISSUING)
+    await awarded_but_not_told(world, trying, OSError("the mail server does not answer"))
     lost = await brought_to(world.claim(), Stage.AWAITING_TEST)
-    refused, correction = [
-        asked(claim, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
-        for claim in (done, ready)
-    ]
-    for claim, ref in ((done, refused), (ready, correction)):
-        await started(claim, ref)
-        await reaches(claim, ref, state=CorrectionState.AWAITING_APPROVAL)
+    correction = await asked_to_revoke(done)
+    await asked_to_revoke(ready)
 
     await world.restore_record(dump)
     assert waiting.row()["stage"] == Stage.AWAITING_TEST
     assert lost.row() == {}
-    run_id = (await waiting.handle.describe()).run_id
     # Its workflow knows of a passed test; the record does not, and grades what is handed in now.
-    await waiting.submit(AttemptStarted())
-    assert (await waiting.submit(AnswersGiven(1, wrong_answers(waiting.policy))))["outcome"] == "accepted"
-    await waiting.until(lambda: waiting.events().count("attempt.graded") == 1)
-    await waiting.described(lambda description: description.run_id != run_id)
-    await waiting.submit(AttemptStarted())
-    await waiting.submit(waiting.answers(2))
-    await waiting.reaches(Stage.AWAITING_EVALUATION)
-
-    # So does the workflow of a correction that nobody has asked for: it ends, and does not fail.
-    handle = await started(done, refused, is_decided=True)
+    await tested_again(waiting)
+    # The workflow of a correction that nobody has asked for ends, and does not fail.
+    handle = await started(done, correction, is_decided=True)
     assert (await handle.result())["state"] == NOT_IN_RECORD
+
     found = await world.reconcile()
     assert (found["claims"].missing, found["claims"].unknown, found["corrections"].unknown) == (1, 1, 1)
     assert found["claims"].failed == 0
@@ -210,7 +216,7 @@ async def test_a_record_that_was_restored_older_than_temporal_is_the_record_all_
         await claim.described(lambda description: not description.raw_description.pending_activities)
         assert claim.row()["attention"] is None
     world.mail.failures.clear()
-    await asyncio.gather(*(finished(claim) for claim in (waiting, ready, failing, trying, done)))
+    await asyncio.gather(*(finished(claim) for claim in claims))
     await world.assert_whole()
 
 

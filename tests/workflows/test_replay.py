@@ -289,8 +289,9 @@ STORIES: dict[str, Story] = {
 
 WHAT_TO_DO = (
     "Open claims have histories like this one, and the present code would do something else with them: see "
-    "docs/evolution.md#a-workflow. Keep the old order of commands behind workflow.patched, or give the changed workflow "
-    "a new type name beside the old one. Do not record this history again: that would only hide the claims that break."
+    "docs/evolution.md#a-workflow. Keep the old order of commands behind workflow.patched, or give the changed "
+    "workflow a new type name beside the old one. Do not record this history again: that would only hide the claims "
+    "that break."
 )
 
 
