@@ -178,6 +178,7 @@ async def graded_later(claim: TestClaim) -> TestClaim:
     return claim
 
 
+@pytest.mark.timeout(300)
 async def test_claims_under_way_are_finished_by_the_next_release(rollout: Rollout) -> None:
     old_pid = await aside(rollout.before.start_worker)
     stages = (Stage.AWAITING_TEST, Stage.AWAITING_EVALUATION, Stage.READY_TO_CLAIM, Stage.COMPLETED)
