@@ -26,6 +26,7 @@ from api.problems import PROBLEMS
 from api.services import Services, services_of
 from api.uploads import read_form
 from config.languages import preferred_language, set_language
+from domain.roles import STAFF_ROLES
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
@@ -71,10 +72,15 @@ class ApiProblem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls i
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
+    def of(cls, code: str) -> "ApiProblem":
+        """What the API would refuse, known before it is asked: ``code`` is one of ``PROBLEMS``."""
+        kind = PROBLEMS[code]
+        return cls(kind.status, {"code": code, "title": kind.title, "detail": kind.detail})
+
+    @classmethod
     def not_found(cls) -> "ApiProblem":
         """Nothing is here for whoever asks."""
-        kind = PROBLEMS["not_found"]
-        return cls(kind.status, {"code": "not_found", "title": kind.title, "detail": kind.detail})
+        return cls.of("not_found")
 
     @property
     def code(self) -> str:
@@ -155,6 +161,7 @@ class Visit:
             principal=self.principal,
             is_signed_in=self.principal is not None,
             path=self._shown_path(),
+            is_form=self.request.method not in _SAFE,
             back=self._way_back(),
             notice=notice,
             **{"section": self._section(), **values},
@@ -162,6 +169,10 @@ class Visit:
         if notice:
             self.forget_cookie(response, NOTICE_COOKIE)
         return response
+
+    def is_own(self, learner_id: str) -> bool:
+        """Whether this learner is the visitor: what is about oneself, somebody else decides."""
+        return self.principal is not None and self.principal.learner_id == learner_id
 
     def _section(self) -> str | None:
         """What this learner's providers call the credit, in the menu; see ``remember_section``."""
@@ -372,9 +383,17 @@ async def reader(visit: Annotated[Visit, Depends(visitor)]) -> Visit:
     return visit
 
 
-ACCESS: Final = frozenset({visitor, reader})
+async def clerk(visit: Annotated[Visit, Depends(reader)]) -> Visit:
+    """Whoever does the office's work. Anyone else is refused before they fill in a form that the API would refuse."""
+    if visit.principal is None or visit.principal.role not in STAFF_ROLES:
+        raise ApiProblem.of("not_allowed")
+    return visit
+
+
+ACCESS: Final = frozenset({visitor, reader, clerk})
 Visitor = Annotated[Visit, Depends(visitor)]
 Reader = Annotated[Visit, Depends(reader)]
+Clerk = Annotated[Visit, Depends(clerk)]
 
 
 async def show_problem(request: Request, error: Exception) -> Response:
