@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import ClaimFacts
+from domain.submissions import SubmissionKind
 from storage.claims import PARTS_OF_FACTS, PERSON_OF_CLAIM, facts_of
 from storage.tables import CEActivityVersionRow, CertificateRow, DocumentRow
 
@@ -100,6 +101,14 @@ class CEActivityView:
     claim_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenReason:
+    """What somebody wrote with something that they submitted, and when; the words may have been removed since."""
+
+    given_at: datetime
+    reason: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDocument:
     """A document as it was issued; ``sha256`` is the hash of ``content``."""
@@ -180,19 +189,19 @@ async def claim(connection: AsyncConnection, claim_id: str) -> ClaimView | None:
     return _pending_view(claim_id, pending) if pending else None
 
 
-_REASON_OF_HOLD: Final = text(
+_NEWEST_REASON: Final = text(
     """
-    SELECT body ->> 'reason' FROM submissions
-     WHERE claim_id = :claim_id AND kind = 'hold' AND outcome = 'accepted'
+    SELECT received_at, body ->> 'reason' AS reason FROM submissions
+     WHERE claim_id = :claim_id AND kind = :kind AND outcome = 'accepted'
      ORDER BY received_at DESC LIMIT 1
     """
 )
 
 
-async def reason_of_hold(connection: AsyncConnection, claim_id: str) -> str | None:
-    """What staff wrote when they put a claim on hold the last time."""
-    found: str | None = await connection.scalar(_REASON_OF_HOLD, {"claim_id": claim_id})
-    return found
+async def newest_reason(connection: AsyncConnection, claim_id: str, kind: SubmissionKind) -> GivenReason | None:
+    """What was written with the last accepted submission of a kind: by staff with a hold, by a learner who asked."""
+    row = (await connection.execute(_NEWEST_REASON, {"claim_id": claim_id, "kind": kind})).one_or_none()
+    return GivenReason(row.received_at, row.reason) if row else None
 
 
 async def claims_of_learner(

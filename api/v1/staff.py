@@ -13,10 +13,11 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.operator_actions import operator_actions_json
 from api.v1.steps import any_claim, json_response
-from api.views import claim_json
+from api.views import claim_json, time_json
 from domain.office import OperatorAction
+from domain.submissions import SubmissionKind
 from storage import queries
-from storage.queries import ClaimView
+from storage.queries import ClaimView, GivenReason
 
 router = APIRouter(prefix="/v1/staff", tags=["staff"], responses=answers.STAFF_PROBLEMS)
 
@@ -44,6 +45,13 @@ class StaffHold(answers.HoldOfClaim):
     reason: str | None
 
 
+class ExtensionRequestOfClaim(BaseModel):
+    """That the learner asked for more time and has no answer yet: when, and why, as long as the words are kept."""
+
+    requested_at: answers.Time
+    reason: str | None
+
+
 class OperatorActionOfClaim(BaseModel):
     """What staff may do now: where to send it, and what to fill in beside the reason."""
 
@@ -57,6 +65,7 @@ class StaffClaim(answers.Claim):
     """A claim as staff see it, with what they may do to it now."""
 
     hold: StaffHold | None
+    extension_request: ExtensionRequestOfClaim | None
     learner: answers.LearnerOfClaim
     workflow_id: str
     workflow_url: str
@@ -74,6 +83,7 @@ async def show_claim(claim_id: str, principal: Office, services: ServicesOf) -> 
     document = {
         **status,
         "hold": status["hold"] and {**status["hold"], **await _staff_hold(services, view)},
+        "extension_request": await _extension_request(services, view),
         "learner": {"id": view.learner_id, **contact},
         "workflow_id": workflow_id,
         "workflow_url": services.gateway.workflow_url(workflow_id, services.settings.temporal_ui_url),
@@ -85,5 +95,17 @@ async def show_claim(claim_id: str, principal: Office, services: ServicesOf) -> 
 async def _staff_hold(services: Services, view: ClaimView) -> dict[str, Any]:
     """Who holds a claim, and what they wrote about it."""
     actor = view.hold.by if view.hold else None
-    reason = await services.database.statements(lambda c: queries.reason_of_hold(c, view.id))
-    return {"by": actor_json(actor, await names_of(services, {actor})), "reason": reason}
+    said = await _newest_reason(services, view, SubmissionKind.HOLD)
+    return {"by": actor_json(actor, await names_of(services, {actor})), "reason": said.reason if said else None}
+
+
+async def _extension_request(services: Services, view: ClaimView) -> dict[str, Any] | None:
+    """Why the learner asks for more time, as long as nobody answered."""
+    if not view.facts.is_extension_requested:
+        return None
+    said = await _newest_reason(services, view, SubmissionKind.EXTENSION_REQUEST)
+    return {"requested_at": time_json(said.given_at), "reason": said.reason} if said else None
+
+
+async def _newest_reason(services: Services, view: ClaimView, kind: SubmissionKind) -> GivenReason | None:
+    return await services.database.statements(lambda c: queries.newest_reason(c, view.id, kind))

@@ -133,6 +133,27 @@ async def test_every_act_that_is_possible_has_a_form_and_takes_effect(
     assert f"{path}/actions/release" in links(page)
 
 
+async def test_who_gives_more_time_sees_the_deadline_and_why_the_learner_asks(
+    learner: Person, coordinator: Person, slug: str
+) -> None:
+    claim = await opened(learner, slug)
+    path = f"/staff/claims/{claim['id']}"
+    words = "My father is ill.\nIs two weeks possible?"
+    asked = await learner.post(f"/v1/claims/{claim['id']}/extension-requests", {"reason": words})
+    assert asked.status_code == 200, asked.text
+    request = (await coordinator.get(f"/v1{path}")).json()["extension_request"]
+    assert request["reason"] == words
+    due_at = f'datetime="{claim["due_at"]}"'
+    for page in ("", "/actions/extend", "/actions/refuse_extension"):
+        shown = (await see(coordinator, f"{path}{page}")).text
+        assert words in shown
+        assert due_at in shown
+    assert words not in (await see(coordinator, f"{path}/actions/hold")).text
+    await send(coordinator, f"{path}/actions/refuse_extension", reason="The meeting's rules do not allow it.")
+    assert (await coordinator.get(f"/v1{path}")).json()["extension_request"] is None
+    assert words not in (await see(coordinator, f"{path}/actions/extend")).text
+
+
 async def test_what_is_wrong_with_an_act_is_said_beside_its_form_with_what_was_typed(
     learner: Person, coordinator: Person, slug: str
 ) -> None:
