@@ -118,6 +118,8 @@ FIELD_WORDS: Final = {
     "time_zone_unknown": _("Choose one of the time zones."),
     "credit_type_unknown": _("Choose one of the types of credit."),
     "date_invalid": _("Enter a date, such as 2026-05-31."),
+    "enum": _("There is no such choice. Choose one of the list."),
+    "string_too_long": _("This is too long."),
     "range_reversed": _("The last day is before the first one."),
 }
 """What is wrong with a field, by the code of its error."""
