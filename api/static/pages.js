@@ -11,6 +11,13 @@ document.addEventListener("submit", (event) => {
 // A summary of errors is where reading goes on.
 document.querySelector(".errors")?.focus();
 
+// A time zone that nobody said yet is taken from the machine, where its name is one of the list.
+for (const field of document.querySelectorAll("input[data-guess]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const isKnown = [...field.list.options].some((option) => option.value === zone);
+  if (!field.value && isKnown) field.value = zone;
+}
+
 // Printing is a button where scripts run; browsers have one of their own.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
