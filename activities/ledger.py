@@ -110,9 +110,12 @@ class ClaimLedger:
         if isinstance(decision, Accepted):
             award, decision = self._granted(decision, submission)
             details = self._write_accepted(received, decision) if isinstance(decision, Accepted) else decision.details
-        refusal = decision.code if isinstance(decision, Refused) else None
-        claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
-        reason, proof = getattr(submission.body, "reason", None), getattr(decision, "roster_entry", None)
+        refusal, entry = decision.code if isinstance(decision, Refused) else None, decision.roster_entry
+        anothers = entry if refusal else None
+        claims.decide_submission(
+            self._connection, self._claim.id, submission.id, refusal, details, roster_entry=anothers
+        )
+        reason = getattr(submission.body, "reason", None)
         self._enter(
             AuditEntry(
                 step_key=f"submission:{submission.id}",
@@ -120,7 +123,7 @@ class ClaimLedger:
                 at=submission.received_at,
                 actor=received.actor,
                 after=({"refusal": refusal} if refusal else {})
-                | ({"roster_entry": proof} if proof else {})
+                | ({"roster_entry": entry} if entry else {})
                 | dict(details),
                 rule=self._claim.version_id,
                 evidence={"submission": received.sha256},
@@ -143,7 +146,9 @@ class ClaimLedger:
         if stated.method == ParticipationMethod.ROSTER:
             match = participation.find_learner(self._connection, claim.ce_activity_id, claim.learner_id)
         elif stated.method in ROSTER_METHODS:
-            match = participation.find_entry(self._connection, claim.ce_activity_id, stated.method, stated.value)
+            match = participation.find_entry(
+                self._connection, claim.ce_activity_id, claim.learner_id, stated.method, stated.value
+            )
         wrong_tries = participation.wrong_tries(self._connection, claim.learner_id, submission.received_at)
         return Evidence(claim.id, match, wrong_tries)
 

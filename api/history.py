@@ -16,6 +16,8 @@ _SYSTEM: Final = "laurel"
 _GONE: Final = marked("What was entered here was removed at the end of its retention.")
 # What an entry says of the claim's row beside the fact itself; staff and auditors read it in full.
 _OF_THE_ROW: Final = frozenset(COLUMNS) - {"credit_type", "due_at", "participation", "statement"}
+# Which entry of a roster was named, least of all if it is somebody else's, is nothing for a learner to know.
+_FOR_THE_OFFICE: Final = frozenset({"roster_entry"})
 # What staff write is for the office; whoever asks for more time is told why they get it, or why not.
 _TOLD: Final = frozenset({"extension.accepted", "extension_refusal.accepted"})
 _NOTE: Final = "note.added"
@@ -41,7 +43,7 @@ def entry_json(entry: TrailEntry, reader: Collection[str], time_zone: str, *, is
         "personal": private,
         "is_erased": _is_erased(entry),
         "stage": after.get("stage"),
-        "details": _values({name: value for name, value in after.items() if name not in _OF_THE_ROW}),
+        "details": _values({name: value for name, value in after.items() if name not in _OF_THE_ROW | _FOR_THE_OFFICE}),
         "submission": body.get("submission"),
         "request_id": body.get("request_id"),
     }

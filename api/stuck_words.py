@@ -33,6 +33,14 @@ STUCK_WORDS: Final[Mapping[StuckReason, StuckWords]] = {
         _("The office put these claims on hold. Steps of their learners are kept, and decided after the release."),
         _("Release what has been checked."),
     ),
+    StuckReason.ENTRY_OF_ANOTHER: StuckWords(
+        _("The roster has the learner's ID under another name"),
+        _("These learners gave an ID that the roster has for somebody else. They were only told that it is not right."),
+        _(
+            "Open the claim and compare. If it is the same person, waive participation, or add the learner's e-mail "
+            "address to the roster's row and let them give the ID again."
+        ),
+    ),
     StuckReason.SUBMISSION_UNDECIDED: StuckWords(
         _("A step is received and not decided"),
         _("The step is recorded and keeps its time of receipt. Nothing that works on claims has decided it yet."),

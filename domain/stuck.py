@@ -1,7 +1,8 @@
 """Why a claim does not go on by itself, and what is suggested to the office for each of these reasons.
 
-The first reasons are attention codes: the claim waits for a person. The others are Laurel's own lateness: the record
-says what should have happened by now, and it has not.
+The first reasons are attention codes: the claim waits for a person. So does one whose learner gave an id that the
+roster has for somebody else. The others are Laurel's own lateness: the record says what should have happened by now,
+and it has not.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ class StuckReason(StrEnum):
     CERTIFICATE_FAILED = Attention.CERTIFICATE_FAILED
     EMAIL_FAILED = Attention.EMAIL_FAILED
     ON_HOLD = Attention.ON_HOLD
+    ENTRY_OF_ANOTHER = "entry_of_another"
     SUBMISSION_UNDECIDED = "submission_undecided"
     GRADING_OVERDUE = "grading_overdue"
     OPENING_OVERDUE = "opening_overdue"
@@ -40,6 +42,7 @@ SUGGESTED: Final[Mapping[StuckReason, OperatorAction | None]] = {
     StuckReason.CERTIFICATE_FAILED: OperatorAction.RETRY,
     StuckReason.EMAIL_FAILED: OperatorAction.RETRY,
     StuckReason.ON_HOLD: OperatorAction.RELEASE,
+    StuckReason.ENTRY_OF_ANOTHER: OperatorAction.WAIVE,
     StuckReason.SUBMISSION_UNDECIDED: None,
     StuckReason.GRADING_OVERDUE: None,
     StuckReason.OPENING_OVERDUE: None,

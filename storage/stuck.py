@@ -41,6 +41,12 @@ class StuckGroup:
         return tuple(dict.fromkeys(each.last_error for each in self.oldest if each.last_error))
 
 
+# Claims whose learner gave an id of somebody else. Once that entry proved a claim, there is no question whose it is.
+UNDER_ANOTHER_NAME: Final = """
+          FROM submissions s JOIN claims c ON c.id = s.claim_id JOIN roster_entries r ON r.id = s.roster_entry
+         WHERE s.roster_entry IS NOT NULL AND r.claim_id IS NULL
+           AND c.stage = 'verifying_participation' AND c.closed_at IS NULL AND c.attention IS NULL
+"""
 # A parked claim has been in its stage for as long as it is parked, give or take its tries.
 _STUCK: Final = text(
     f"""
@@ -57,6 +63,8 @@ _STUCK: Final = text(
           LEFT JOIN outgoing_emails m
                  ON m.claim_id = c.id AND m.purpose = 'award' AND m.state IN ('queued', 'sending', 'failed')
          WHERE c.attention IS NOT NULL
+        UNION ALL
+        SELECT 'entry_of_another', c.id, min(s.received_at), NULL, NULL {UNDER_ANOTHER_NAME} GROUP BY c.id
         UNION ALL
         SELECT 'submission_undecided', claim_id, since, tries, NULL FROM undecided
         UNION ALL

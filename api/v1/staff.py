@@ -1,5 +1,6 @@
 """Staff: one claim, with what they may do to it."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -14,9 +15,10 @@ from api.v1 import answers
 from api.v1.operator_actions import operator_actions_json
 from api.v1.steps import any_claim, json_response
 from api.views import claim_json, time_json
+from domain.claims import Stage
 from domain.office import OperatorAction
 from domain.submissions import SubmissionKind
-from storage import queries
+from storage import queries, roster_views
 from storage.queries import ClaimView, GivenReason
 
 router = APIRouter(prefix="/v1/staff", tags=["staff"], responses=answers.STAFF_PROBLEMS)
@@ -52,6 +54,17 @@ class ExtensionRequestOfClaim(BaseModel):
     reason: str | None
 
 
+class EntryOfAnother(BaseModel):
+    """An entry of the roster that names somebody else, whose id the learner gave by ``method``; for staff to settle."""
+
+    id: str
+    given_name: str | None
+    family_name: str | None
+    emails: list[str]
+    method: str
+    stated_at: answers.Time
+
+
 class OperatorActionOfClaim(BaseModel):
     """What staff may do now: where to send it, and what to fill in beside the reason."""
 
@@ -62,13 +75,17 @@ class OperatorActionOfClaim(BaseModel):
 
 
 class StaffClaim(answers.Claim):
-    """A claim as staff see it, with what they may do to it now."""
+    """A claim as staff see it, with what they may do to it now.
+
+    ``entries_of_others`` is empty once participation is proved or waived.
+    """
 
     hold: StaffHold | None
     extension_request: ExtensionRequestOfClaim | None
     learner: answers.LearnerOfClaim
     workflow_id: str
     workflow_url: str
+    entries_of_others: list[EntryOfAnother]
     operator_actions: list[OperatorActionOfClaim]
 
 
@@ -87,6 +104,7 @@ async def show_claim(claim_id: str, principal: Office, services: ServicesOf) -> 
         "learner": {"id": view.learner_id, **contact},
         "workflow_id": workflow_id,
         "workflow_url": services.gateway.workflow_url(workflow_id, services.settings.temporal_ui_url),
+        "entries_of_others": await _entries_of_others(services, view),
         "operator_actions": operator_actions_json(view, policy, principal),
     }
     return json_response(document)
@@ -109,3 +127,11 @@ async def _extension_request(services: Services, view: ClaimView) -> dict[str, A
 
 async def _newest_reason(services: Services, view: ClaimView, kind: SubmissionKind) -> GivenReason | None:
     return await services.database.statements(lambda c: queries.newest_reason(c, view.id, kind))
+
+
+async def _entries_of_others(services: Services, view: ClaimView) -> list[dict[str, Any]]:
+    """Whose entries the learner named instead of their own, while participation is not proved."""
+    if view.stage != Stage.VERIFYING_PARTICIPATION:
+        return []
+    found = await services.database.statements(lambda c: roster_views.entries_of_others(c, view.id))
+    return [{**asdict(entry), "stated_at": time_json(entry.stated_at)} for entry in found]

@@ -14,10 +14,11 @@ def test_every_reason_says_what_is_suggested() -> None:
 
 
 def test_what_waits_for_a_person_is_freed_by_an_action() -> None:
-    assert {str(reason) for reason, action in SUGGESTED.items() if action} == set(Attention)
+    freed = {str(reason) for reason, action in SUGGESTED.items() if action}
+    assert freed == {*Attention, StuckReason.ENTRY_OF_ANOTHER}
     assert SUGGESTED[StuckReason.ON_HOLD] is OperatorAction.RELEASE
 
 
 def test_what_waits_for_a_person_is_stuck_at_once_and_what_is_late_only_after_a_while() -> None:
-    waiting = {StuckReason(code) for code in Attention} | {StuckReason.NOTICE_FAILED}
+    waiting = {*map(StuckReason, Attention), StuckReason.ENTRY_OF_ANOTHER, StuckReason.NOTICE_FAILED}
     assert LATE_AFTER.keys() == set(StuckReason) - waiting
