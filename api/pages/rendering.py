@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api.formats import clock, day, moment, units
@@ -20,7 +19,6 @@ from api.pages.wording import (
     STATE_WORDS,
     profile_words,
 )
-from api.problems import ProblemError, error_response
 from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
 from domain.roles import AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES
@@ -66,20 +64,6 @@ def page(template: str, *, status: int = 200, headers: dict[str, str] | None = N
     values = {**nobody, "path": "", "back": "/", "is_form": False, **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
     return HTMLResponse(_environment().get_template(template).render(view), status, headers=headers)
-
-
-def problem_page(request: Request, error: ProblemError) -> Response:
-    """A problem as a page, in the words that its document would have."""
-    headers = {name: value for name, value in error.headers.items() if name.lower() != "content-type"}
-    if error.kind.status == 406:  # noqa: PLR2004
-        return error_response(request, error)
-    return page(
-        "problem.html",
-        status=error.kind.status,
-        headers=headers,
-        problem={"title": error.kind.title, "detail": error.detail, "code": error.code},
-        request_id=getattr(request.state, "request_id", None),
-    )
 
 
 @cache

@@ -7,7 +7,7 @@ front end of one's own can do, and both are refused alike (``docs/decisions/0015
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -21,8 +21,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Principal, client_address, count_request, find_principal, refuse_cross_site
+from api.database import UNAVAILABLE
 from api.pages.rendering import page
-from api.problems import PROBLEMS
+from api.problems import PROBLEMS, ProblemError
 from api.services import Services, services_of
 from api.uploads import read_form
 from config.languages import preferred_language, set_language
@@ -365,14 +366,15 @@ class Form:
 
 async def visitor(request: Request, services: ServicesOf) -> Visit:
     """Anyone; counted like every request. A form that another site sends is refused."""
+    # For the page of a problem: nobody, until it is known who is there; whoever is signed in stays so there.
+    request.state.visit = Visit(request, services, None)
     principal = await find_principal(services, request.cookies.get(own_cookie(services, SESSION_COOKIE), ""))
+    request.state.visit = visit = Visit(request, services, principal)
     count_request(request, services, principal.account_id if principal else client_address(request))
     if request.method not in _SAFE:
         refuse_cross_site(request, services.settings.public_url)
     chosen = request.cookies.get(LANGUAGE_COOKIE) or (principal.language if principal else None)
     set_language(chosen or preferred_language(request.headers.get("accept-language", "")))
-    # For the page of a problem: whoever is signed in stays so there.
-    request.state.visit = visit = Visit(request, services, principal)
     return visit
 
 
@@ -399,17 +401,37 @@ Clerk = Annotated[Visit, Depends(clerk)]
 async def show_problem(request: Request, error: Exception) -> Response:
     """What the API refused, as a page."""
     assert isinstance(error, ApiProblem)  # noqa: S101  # registered for this class only
-    visit: Visit = getattr(request.state, "visit", None) or Visit(request, request.app.state.services, None)
     if error.status == HTTPStatus.UNAUTHORIZED:
         return await lead_to_sign_in(request, error)
     headers = {name: error.headers[name] for name in ("retry-after",) if name in error.headers}
-    return visit.page(
+    return (await _visit_of(request)).page(
         "problem.html",
         status=error.status,
         headers=headers,
         problem=error.document,
         request_id=request.state.request_id,
     )
+
+
+async def problem_page(request: Request, error: ProblemError) -> Response:
+    """A problem as a page, in the words that its document would have."""
+    return (await _visit_of(request)).page(
+        "problem.html",
+        status=error.kind.status,
+        headers={name: value for name, value in error.headers.items() if name.lower() != "content-type"},
+        problem={"title": error.kind.title, "detail": error.detail, "code": error.code},
+        request_id=request.state.request_id,
+    )
+
+
+async def _visit_of(request: Request) -> Visit:
+    """Whoever asks, also for an address where nothing is; nobody where that can't be told, so that there is a page."""
+    services: Services = request.app.state.services
+    if not hasattr(request.state, "visit"):
+        with suppress(ProblemError, *UNAVAILABLE):
+            await visitor(request, services)
+    visit: Visit = request.state.visit
+    return visit
 
 
 async def lead_to_sign_in(request: Request, _error: Exception) -> Response:
