@@ -23,7 +23,7 @@ from domain.claims import (
     stage_of,
 )
 from domain.decisions import NO_EVIDENCE, decide
-from domain.notices import NoticePurpose, Reminder, due_reminder, next_reminder, reminders
+from domain.notices import NOTICE_OF, NoticePurpose, Reminder, due_reminder, next_reminder, reminders
 from domain.participation import ROSTER_METHODS, Evidence, Proof, judge
 from domain.policy import CEActivityPolicy, ParticipationMethod, PostTest
 from domain.refusals import Accepted, Decision, RefusalCode, Refused
@@ -239,11 +239,8 @@ class ClaimLedger:
         self._enter(entry)
 
     def _notify(self, submission: Submission) -> None:
-        """Queue the e-mail that tells the learner what staff decided about their deadline."""
-        purpose = {
-            SubmissionKind.EXTENSION: NoticePurpose.DEADLINE_EXTENDED,
-            SubmissionKind.EXTENSION_REFUSAL: NoticePurpose.EXTENSION_REFUSED,
-        }.get(submission.kind)
+        """Queue the e-mail that tells the learner what staff did to their claim."""
+        purpose = NOTICE_OF.get(submission.kind)
         if purpose is not None:
             emails.queue_notice(self._connection, purpose, self._claim.id, submission.id)
 
