@@ -33,7 +33,6 @@ from domain.submissions import (
     ParticipationStated,
     Submission,
     SubmissionBody,
-    SubmissionKind,
 )
 from domain.turns import waits_for_release
 from storage import claims, emails, participation

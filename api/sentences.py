@@ -20,10 +20,13 @@ from domain.office import OperatorAction
 from domain.platform_events import EventState
 from domain.reasons import (
     DenialReason,
+    ExtensionReason,
+    ExtensionRefusalReason,
     HoldReason,
     ReleaseReason,
     ReopeningReason,
     ResolutionReason,
+    RetryReason,
     WaiverReason,
     WithdrawalReason,
 )
@@ -45,7 +48,7 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "finalization.accepted": ("The statement was made final.",),
     "extension_request.accepted": ("More time was asked for.",),
-    "extension_refusal.accepted": ("More time was refused.",),
+    "extension_refusal.accepted": ("More time was refused: {reason_code}.", "More time was refused."),
     "extension.accepted": ("The deadline was extended to {due_at}.", "The deadline was extended."),
     "attempt.accepted": ("Attempt {attempt} at the post-test was started.", "An attempt at the post-test was started."),
     "answers.accepted": (
@@ -69,7 +72,10 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "note.added": ("A member of staff noted something.",),
     "email.sent": ("The certificate was announced by e-mail.",),
     "withdrawal.accepted": ("The claim was withdrawn.",),
-    "retry.accepted": ("A step that had stopped was tried again.",),
+    "retry.accepted": (
+        "A step that had stopped was tried again: {reason_code}.",
+        "A step that had stopped was tried again.",
+    ),
     "hold.accepted": ("The claim was put on hold: {reason_code}.", "The claim was put on hold."),
     "release.accepted": ("The hold ended: {reason_code}.", "The hold ended."),
     "waiver.accepted": (
@@ -256,6 +262,11 @@ REASON_CODES: Final[Mapping[str, str]] = {
     ReleaseReason.CHECKED: "everything was checked",
     ReleaseReason.CORRECTED: "what was wrong was corrected",
     ReleaseReason.HELD_IN_ERROR: "the hold was an error",
+    ExtensionReason.VERIFIED_LATE: "participation could be verified only late",
+    ExtensionRefusalReason.PERIOD_OVER: "the credit of this activity can't be claimed any longer",
+    ExtensionRefusalReason.NOT_JUSTIFIED: "what was said was no sufficient reason",
+    RetryReason.REPAIRED: "what had stopped it was repaired",
+    RetryReason.ADDRESS_CORRECTED: "the learner's address was corrected",
     WaiverReason.DONE_OTHERWISE: "it was done in another way",
     WaiverReason.TECHNICAL_FAULT: "something did not work",
     WaiverReason.ACCOMMODATION: "as an accommodation",

@@ -30,7 +30,11 @@ def slug(engine: Engine) -> str:
         ("/staff/ce-activities/{slug}/completion?stage=zzz", "stage", CHOICE),
         ("/staff/claims?stage=zzz", "stage", CHOICE),
         ("/staff/integration-events?state=zzz", "state", CHOICE),
-        ("/staff/integration-events?integration=Z%20Z", "integration", "Some of these characters cannot be part of it."),
+        (
+            "/staff/integration-events?integration=Z%20Z",
+            "integration",
+            "Some of these characters cannot be part of it.",
+        ),
         ("/staff/problem-reports?state=zzz", "state", CHOICE),
     ],
 )

@@ -234,6 +234,7 @@ async def test_a_request_for_more_time_is_found_and_granted(
     await expect(page.get_by_role("main")).to_contain_text("I was on parental leave.")
     await follow(page, "Give more time")
     await page.get_by_label("Last day").fill("2031-03-31")
+    await page.get_by_role("radio", name="The learner asked for it").check()
     await explain(page, "Congratulations.")
     await press(page, "Give more time")
     # The end of that day in Chicago.
