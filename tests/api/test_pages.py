@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 import api
 from activities.claims import PostgresClaimActivities
 from api.formats import moment
-from api.pages.wording import STAGE_WORDS
-from domain.claims import Stage
+from api.pages.wording import STAGE_NAMES, STAGE_WORDS
+from domain.claims import CLOSED_STAGES, Stage
 from domain.identities import new_id
 from storage import people
 from storage.database import create_api_engine
@@ -55,7 +55,22 @@ async def test_an_open_claim_shows_its_step_and_its_deadline_with_city_and_offse
 
 
 def test_the_dashboard_has_words_for_every_stage() -> None:
-    assert STAGE_WORDS.keys() == set(Stage)
+    assert STAGE_WORDS.keys() == STAGE_NAMES.keys() == set(Stage)
+
+
+async def test_a_claim_that_ended_is_called_the_same_by_the_office_and_to_its_learner(
+    learner: Person, coordinator: Person, slug: str, engine: Engine
+) -> None:
+    claim = await opened(learner, slug)
+    denied = text("UPDATE claims SET stage = 'denied', closed_as = 'denied', closed_at = now() WHERE id = :id")
+    with engine.begin() as connection:
+        connection.execute(denied, {"id": claim["id"]})
+    pages = ((learner, "/"), (learner, f"/claims/{claim['id']}"), (coordinator, f"/staff/claims/{claim['id']}"),
+             (coordinator, f"/staff/claims?learner={claim['id']}"))  # fmt: skip
+    for person, path in pages:
+        assert "Denied" in (await person.client.get(path, headers=cookie(person))).text, path
+    for stage in CLOSED_STAGES:
+        assert STAGE_WORDS[stage] == STAGE_NAMES[stage]
 
 
 async def test_the_certificates_page_leads_to_pdf_print_and_verification(

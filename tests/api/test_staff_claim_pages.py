@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, text
 
 from activities.claims import PostgresClaimActivities
 from api.pages.staff import words
-from domain.claims import Attention, Stage
+from domain.claims import Attention
 from domain.corrections import AwardState, CorrectionKind, CorrectionState, RevocationClass
 from domain.identities import new_id
 from domain.notices import NoticePurpose
@@ -62,7 +62,6 @@ def links(page: httpx2.Response) -> set[str]:
 @pytest.mark.parametrize(
     ("known", "codes"),
     [
-        (words.STAGE_NAMES, Stage),
         (words.ACTION_WORDS, OperatorAction),
         (words.ACTION_HINTS, OperatorAction),
         (words.LEARNER_ACTION_WORDS, Action),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from config.languages import marked as _
-from domain.claims import Attention, Stage
+from domain.claims import Attention
 from domain.corrections import AwardState, CorrectionKind, CorrectionState, RevocationClass
 from domain.notices import NoticePurpose
 from domain.office import OperatorAction
@@ -11,26 +11,6 @@ from domain.people import Likeness
 from domain.progress import Action
 from domain.roles import Role
 from domain.submissions import SubmissionKind
-
-STAGE_NAMES: Final = {
-    Stage.VERIFYING_PARTICIPATION: _("Proof of participation"),
-    Stage.AWAITING_STATEMENT: _("Choice of the statement"),
-    Stage.AWAITING_DISCLOSURES: _("Disclosures"),
-    Stage.AWAITING_CONTENT: _("Content"),
-    Stage.AWAITING_TEST: _("Post-test"),
-    Stage.GRADING: _("Being graded"),
-    Stage.AWAITING_EVALUATION: _("Evaluation"),
-    Stage.AWAITING_WINDOW: _("Claiming is not open yet"),
-    Stage.READY_TO_CLAIM: _("Ready to claim"),
-    Stage.AWAITING_FINALIZATION: _("Final statement"),
-    Stage.AWARDING: _("Being awarded"),
-    Stage.ISSUING: _("Certificate is being made"),
-    Stage.COMPLETED: _("Completed"),
-    Stage.EXPIRED: _("Deadline passed"),
-    Stage.DENIED: _("Denied"),
-    Stage.WITHDRAWN: _("Withdrawn"),
-}
-"""Where a claim stands, as the office says it; learners are told what to do."""
 
 ACTION_WORDS: Final = {
     OperatorAction.EXTEND: _("Give more time"),
