@@ -1,9 +1,12 @@
 """Pages of lists: an address whose filter is wrong still leads to the page, with what is wrong beside the field."""
 
+import re
+
 import httpx2
 import pytest
 from sqlalchemy import Engine
 
+from domain.identities import new_id
 from tests.api.conftest import Person, publish_example
 from tests.api.test_pages import cookie
 
@@ -71,3 +74,16 @@ async def test_an_address_that_says_nothing_is_explained_in_plain_words_with_the
     assert "This address has a mistake" in page.text
     assert f'<a href="{address.partition("?")[0]}">Open the page without it</a>' in page.text
     assert "Each entry of errors" not in page.text
+
+
+async def test_names_of_activities_are_offered_where_one_is_asked_for(coordinator: Person, engine: Engine) -> None:
+    word = new_id("x")[2:]
+    slug = publish_example(engine, title=f"Rounds {word} & more")
+    for path in ("/staff", "/staff/claims", "/staff/exports"):
+        page = (await see(coordinator, path)).text
+        assert re.search(r'<input id="ce_activity"[^>]* list="activity-names"[^>]* hx-get="/staff/ce-activities"', page)
+        assert '<datalist id="activity-names">' in page
+    offered = (await see(coordinator, f"/staff/ce-activities?ce_activity={word}")).text
+    found = re.search('<datalist id="activity-names">(.*?)</datalist>', offered)
+    assert found is not None
+    assert found[1] == f'<option value="{slug}">Rounds {word} &amp; more</option>'

@@ -86,9 +86,11 @@ class Preview:
 
 
 @router.get("")
-async def list_ce_activities(visit: Reader, search: str = "", status: str = "", after: str = "") -> Response:
-    """CE activities in every state."""
-    filters = {"search": search[:100], "status": status}
+async def list_ce_activities(
+    visit: Reader, search: str = "", status: str = "", after: str = "", ce_activity: str = ""
+) -> Response:
+    """CE activities in every state; ``ce_activity`` is what was typed into a field that offers their names."""
+    filters = {"search": (search or ce_activity)[:100], "status": status}
     found, errors = await listed(visit, _PROGRAMME, filters, after=after, limit=25)
     query = {name: value for name, value in (("search", search), ("status", status)) if value}
     next_page = f"/staff/ce-activities?{urlencode({**query, 'after': found['next']})}" if found["has_more"] else None
