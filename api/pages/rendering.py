@@ -62,7 +62,7 @@ NOTICES: Final = {
 def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
     """Render a template as a page."""
     nobody = {"principal": None, "is_signed_in": False, "section": None, "notice": None}
-    values = {**nobody, "path": "", "back": "/", "is_form": False, **values}
+    values = {**nobody, "path": "", "back": "/", "is_refused": False, **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
     return HTMLResponse(_environment().get_template(template).render(view), status, headers=headers)
 

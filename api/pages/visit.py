@@ -44,7 +44,6 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 _LOCAL_PATH: Final = re.compile(
     r"/(?:(?:ce-activities|claims|wallet|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?"
 )
-_PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
 PLAIN_ADDRESS: Final = re.compile(r"/(?:[a-zA-Z0-9_.-][a-zA-Z0-9/_.-]{0,199})?(?:\?[a-zA-Z0-9=&%_.,+-]{0,400})?")
 """An address of this site that may be led back to; one that begins with two slashes would be another site's."""
 _ACRONYM: Final = re.compile(r"[A-Za-z]{2,12}")
@@ -162,7 +161,7 @@ class Visit:
             principal=self.principal,
             is_signed_in=self.principal is not None,
             path=self._shown_path(),
-            is_form=self.request.method not in _SAFE,
+            is_refused=status >= HTTPStatus.BAD_REQUEST and self.request.method not in _SAFE,
             back=self._way_back(),
             notice=notice,
             **{"section": self._section(), **values},
@@ -191,12 +190,13 @@ class Visit:
     def _shown_path(self) -> str:
         """The page's own address, unless somebody typed something else into it."""
         path = self.request.url.path
-        return path if _PLAIN_PATH.fullmatch(path) else "/"
+        return path if PLAIN_ADDRESS.fullmatch(path) else "/"
 
     def _way_back(self) -> str:
         """Where this page can be asked for again: for a form that is shown again, where it was filled in."""
-        came_from = "" if self.request.method in _SAFE else urlsplit(self.request.headers.get("referer", "")).path
-        return came_from if _PLAIN_PATH.fullmatch(came_from) else self._shown_path()
+        referer = "" if self.request.method in _SAFE else self.request.headers.get("referer", "")
+        came_from = urlsplit(referer)._replace(scheme="", netloc="", fragment="").geturl()
+        return came_from if PLAIN_ADDRESS.fullmatch(came_from) else self._shown_path()
 
     def redirect(self, path: str, notice: str | None = None) -> Response:
         """Lead on after a form was taken; ``notice`` is a code of ``rendering.NOTICES`` that is said there once."""

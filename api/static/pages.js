@@ -8,6 +8,23 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+// A page that answers a refused form takes the place of the form's own page: to reload it, or to come back to it, sends
+// nothing again, and what was typed is there still.
+const isTicked = (field) => field.type === "checkbox" || field.type === "radio";
+const typable = () => [...document.querySelectorAll("main :is(input:not([type=hidden], [type=file]), select, textarea)[name]")];
+if (document.body.dataset.form) {
+  const typed = typable().map((field) => ({ name: field.name, value: field.value, ticked: isTicked(field) && field.checked }));
+  history.replaceState({ typed }, "", document.body.dataset.form);
+} else if (history.state?.typed) {
+  const fields = typable();
+  for (const { name, value, ticked } of history.state.typed) {
+    const at = fields.findIndex((field) => field.name === name && (!isTicked(field) || field.value === value));
+    const [field] = at < 0 ? [] : fields.splice(at, 1);
+    if (field && isTicked(field)) field.checked = ticked;
+    else if (field) field.value = value;
+  }
+}
+
 // A summary of errors is where reading goes on.
 document.querySelector(".errors")?.focus();
 
