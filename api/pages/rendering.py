@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from api.formats import clock, day, moment, units
@@ -20,7 +21,7 @@ from api.pages.wording import (
     STATE_WORDS,
     profile_words,
 )
-from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
+from config.languages import ENGLISH, LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
 from domain.roles import AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES
 
@@ -79,10 +80,13 @@ def _environment() -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(gettext, ngettext, newstyle=True, pgettext=pgettext)  # type: ignore[attr-defined]  # added by the extension
-    environment.filters.update(clock=clock, day=day, moment=moment, units=units, profile_words=profile_words)
+    environment.filters.update(
+        clock=clock, day=day, moment=moment, units=units, profile_words=profile_words, recorded=recorded
+    )
     environment.globals.update(
         languages=LANGUAGES,
         current_language=current_language,
+        lang_of_record=lang_of_record,
         new_key=new_key,
         office_roles=OFFICE_ROLES,
         auditing_roles=AUDITING_ROLES,
@@ -97,6 +101,20 @@ def _environment() -> Environment:
         format_words=FORMAT_WORDS,
     )
     return environment
+
+
+def recorded(words: str) -> str:
+    """A provider's own words, for the text of an element: said to be in the record's language where the page is not.
+
+    Else a screen reader would read English as if it were Spanish (WCAG 3.1.2).
+    """
+    marked = Markup('<span lang="{}">{}</span>').format(ENGLISH, words)  # format escapes what it fills in
+    return words if current_language() == ENGLISH else marked
+
+
+def lang_of_record() -> str:
+    """The same as an attribute, for elements that hold no other elements."""
+    return "" if current_language() == ENGLISH else Markup(f' lang="{ENGLISH}"')  # noqa: S704  # a constant
 
 
 def new_key() -> str:

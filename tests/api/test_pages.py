@@ -20,7 +20,7 @@ from domain.claims import CLOSED_STAGES, Stage
 from domain.identities import new_id
 from storage import people
 from storage.database import create_api_engine
-from tests.api.conftest import Person
+from tests.api.conftest import Person, publish_example
 from tests.api.test_claim_over_http import awarded, issue, opened
 
 STATIC = Path(api.__path__[0]) / "static"
@@ -52,6 +52,24 @@ async def test_an_open_claim_shows_its_step_and_its_deadline_with_city_and_offse
     page = await learner.client.get("/", headers=cookie(learner))
     assert "Say how you took part" in page.text
     assert re.search(r"\d+ \w{3} \d{4}, 23:59 \(\w+, UTC[+-]\d+\)", page.text)
+
+
+async def test_a_providers_own_words_are_said_to_be_english_where_the_page_is_not(
+    learner: Person, engine: Engine
+) -> None:
+    slug = publish_example(engine, title="Pain & sleep")
+    claim = await opened(learner, slug)
+    shown = "Pain &amp; sleep"
+    for path in ("/", f"/claims/{claim['id']}", f"/ce-activities/{slug}"):
+        english = await learner.client.get(path, headers=cookie(learner))
+        spanish = await learner.client.get(
+            path, headers={**cookie(learner), "Cookie": f"{cookie(learner)['Cookie']}; laurel_language=es"}
+        )
+        assert f'<span lang="en">{shown}</span>' in spanish.text, path
+        assert shown in english.text
+        assert '<span lang="en">' not in english.text
+        # Inside an attribute there are no elements.
+        assert not re.search(r'="[^"]*<span', spanish.text), path
 
 
 def test_the_dashboard_has_words_for_every_stage() -> None:
