@@ -335,15 +335,20 @@ _CE_ACTIVITIES: Final = """
       ) c ON true
 """
 _ONE_CE_ACTIVITY: Final = text(f"{_CE_ACTIVITIES} WHERE a.slug = :slug")
+# Two activities may have one title, as every year's meeting does.
+_ORDER: Final = "lower(v.policy ->> 'title')"
 _PUBLISHED_CE_ACTIVITIES: Final = text(
     f"""
     {_CE_ACTIVITIES}
-     WHERE a.status = 'published' AND (CAST(:after AS text) IS NULL OR a.slug > :after)
+     WHERE a.status = 'published'
+       AND (CAST(:after AS text) IS NULL
+            OR ({_ORDER}, a.slug) > (SELECT lower(w.policy ->> 'title'), b.slug FROM ce_activities b
+                                       JOIN ce_activity_versions w ON w.id = b.version_id WHERE b.slug = :after))
        AND (CAST(:format AS text) IS NULL OR v.policy ->> 'format' = :format)
        AND (CAST(:event_type AS text) IS NULL OR v.policy ->> 'event_type' = :event_type)
        AND (CAST(:activity_code AS text) IS NULL OR lower(a.activity_code) = lower(:activity_code))
-     ORDER BY a.slug LIMIT :limit
-    """
+     ORDER BY {_ORDER}, a.slug LIMIT :limit
+    """  # noqa: S608  # constants only
 )
 
 
@@ -369,7 +374,7 @@ class CEActivityFilter:
 async def published_ce_activities(
     connection: AsyncConnection, learner_id: str | None, wanted: CEActivityFilter
 ) -> list[CEActivityView]:
-    """What can be claimed, by slug."""
+    """What can be claimed, by title."""
     values = {
         "learner_id": learner_id,
         "format": wanted.learning_format,
