@@ -195,6 +195,7 @@ async def test_auditors_search_the_trail_and_others_do_not(
     page = await see(auditor, f"/staff/audit?stream=claim:{claim['id']}&actor={learner.email}&since=2020-01-01")
     assert page.status_code == 200
     assert "The claim was opened." in page.text
+    assert 'id="stream-hint"' in page.text
     assert f"/staff/claims/{claim['id']}" in links(page)
     assert "/staff/accounts" in links(page)
     nothing = await see(auditor, f"/staff/audit?stream=claim:{claim['id']}&event=credit.awarded")
