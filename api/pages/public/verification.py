@@ -16,6 +16,8 @@ router = APIRouter(include_in_schema=False)
 # A page that robots may not read can still be listed by its address, which holds a code or a token. So they may read
 # these pages, and are told there to list none of them.
 _ROBOTS: Final = "User-agent: *\nAllow: /verify\nAllow: /transcripts/\nDisallow: /\n"
+# As long as the field takes.
+_LONGEST_CODE: Final = 64
 _NOTHING: Final = dict.fromkeys(Verification.model_fields)
 
 
@@ -29,7 +31,7 @@ async def ask_for_code(visit: Visitor, code: str = "", sha256: str = "") -> Resp
         return _shown(visit, None)
     normalized = normalize_code(code)
     if normalized is None:
-        return _shown(visit, await verify_code(visit.request, visit.services, code))
+        return _shown(visit, await verify_code(visit.request, visit.services, code), code)
     return RedirectResponse(f"/verify/{normalized}", 303)
 
 
@@ -37,14 +39,16 @@ async def ask_for_code(visit: Visitor, code: str = "", sha256: str = "") -> Resp
 @router.get("/verify/{code}")
 async def show_verification(visit: Visitor, code: str) -> Response:
     """Whether a certificate is valid, for anyone who has its code."""
-    return _shown(visit, await verify_code(visit.request, visit.services, code))
+    return _shown(visit, await verify_code(visit.request, visit.services, code), code)
 
 
-def _shown(visit: Visit, verification: dict[str, Any] | None, *, is_file: bool = False) -> Response:
+def _shown(visit: Visit, verification: dict[str, Any] | None, code: str = "", *, is_file: bool = False) -> Response:
+    """The page with what was found; a code that nobody issued stays in its field, to be compared and put right."""
     is_unknown = verification is not None and verification["status"] == VerificationStatus.UNKNOWN
     status = 404 if is_unknown else 200
     values = verification and {**_NOTHING, **verification}
-    return visit.page("public/verify.html", status=status, verification=values, is_file=is_file)
+    typed = code[:_LONGEST_CODE] if is_unknown else ""
+    return visit.page("public/verify.html", status=status, verification=values, is_file=is_file, typed=typed)
 
 
 @router.get("/robots.txt")
