@@ -336,12 +336,15 @@ TOLD: Final = (WORDS, _OF_PARTICIPATION, _STEPS, _LIMITS, _CODES, _READ_AS_WRITT
 """Every sentence and every word that a history is told with, for its translation."""
 
 
-def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> str:
+def sentence(
+    event: str, after: Mapping[str, Any], time_zone: str = "UTC", titles: Mapping[str, str] | None = None
+) -> str:
     """What an event means, with the result or the reason that belongs to it; times are told in this zone.
 
-    An event that this release has no words for is told by its code.
+    ``titles`` are those of sessions by their codes, which say little to people. An event that this release has no
+    words for is told by its code.
     """
-    values = _spoken(after, time_zone)
+    values = _spoken(after, time_zone) | _titled(after, titles or {})
     step, _, what = event.rpartition(".")
     if what == "refused":
         code = str(after.get("refusal"))
@@ -377,6 +380,16 @@ def _first(templates: tuple[str, ...], values: Mapping[str, str]) -> str | None:
 def _spoken(values: Mapping[str, Any], time_zone: str) -> dict[str, str]:
     """An entry's values as people say them; what is None or a list of things is left out."""
     return {name: said for name, value in values.items() if (said := _said(name, value, time_zone)) is not None}
+
+
+def _titled(after: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, str]:
+    """The sessions that an entry names, by their titles as far as these are known."""
+    named = {name: after[name].split(",") for name in ("session", "sessions") if isinstance(after.get(name), str)}
+    return {
+        name: ", ".join(f"“{titles[code]}”" if code in titles else code for code in codes)
+        for name, codes in named.items()
+        if not titles.keys().isdisjoint(codes)
+    }
 
 
 def _said(name: str, value: Any, time_zone: str) -> str | None:

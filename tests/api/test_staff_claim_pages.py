@@ -371,6 +371,9 @@ async def at_a_meeting(learner: Person, engine: Engine) -> dict[str, Any]:
 async def test_at_a_meeting_the_sessions_are_corrected(learner: Person, coordinator: Person, engine: Engine) -> None:
     claim = await at_a_meeting(learner, engine)
     path = f"/staff/claims/{claim['id']}"
+    for history in (f"/v1{path}/history", f"/v1{path}/audit"):
+        assert f"“Session {FIRST}” was saved" in (await coordinator.get(history)).text
+    assert f"“Session {FIRST}” was saved" in (await learner.get(f"{claim['href']}/history")).text
     form = await see(coordinator, f"{path}/correct")
     assert re.search(rf'name="session\.{FIRST}"[^>]* value="1.00"', form.text)
     units = {f"session.{FIRST}": "0.50", f"session.{SECOND}": "0,25", f"session.{PARALLEL}": ""}
