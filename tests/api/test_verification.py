@@ -402,6 +402,5 @@ async def test_a_code_that_nobody_issued_stays_in_its_field_to_be_put_right(clie
     for path in ("/verify/0000-0000-0000-0000", "/verify?code=0000-0000-0000-0000"):
         page = await client.get(path, follow_redirects=True)
         assert 'name="code" value="0000-0000-0000-0000"' in page.text
-    odd = await client.get("/verify", params={"code": '"><b>' + "0" * 100})
-    assert f'value="&#34;&gt;&lt;b&gt;{"0" * 59}"' in odd.text
-    assert 'name="code" value=""' in (await client.get("/verify")).text
+    for nothing in ({}, {"code": '"><b>'}, {"code": "0" * 65}):
+        assert 'name="code" value=""' in (await client.get("/verify", params=nothing)).text

@@ -1,5 +1,6 @@
 """The pages that QR codes lead to: verifying a certificate by its code, or its file by the file's hash."""
 
+import re
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -16,8 +17,8 @@ router = APIRouter(include_in_schema=False)
 # A page that robots may not read can still be listed by its address, which holds a code or a token. So they may read
 # these pages, and are told there to list none of them.
 _ROBOTS: Final = "User-agent: *\nAllow: /verify\nAllow: /transcripts/\nDisallow: /\n"
-# As long as the field takes.
-_LONGEST_CODE: Final = 64
+# What somebody may have meant as a code; nothing else is shown again.
+_LIKE_A_CODE: Final = re.compile(r"[0-9A-Za-z -]{1,64}")
 _NOTHING: Final = dict.fromkeys(Verification.model_fields)
 
 
@@ -47,7 +48,7 @@ def _shown(visit: Visit, verification: dict[str, Any] | None, code: str = "", *,
     is_unknown = verification is not None and verification["status"] == VerificationStatus.UNKNOWN
     status = 404 if is_unknown else 200
     values = verification and {**_NOTHING, **verification}
-    typed = code[:_LONGEST_CODE] if is_unknown else ""
+    typed = code if is_unknown and _LIKE_A_CODE.fullmatch(code) else ""
     return visit.page("public/verify.html", status=status, verification=values, is_file=is_file, typed=typed)
 
 
