@@ -24,7 +24,7 @@ from domain.claims import (
 )
 from domain.decisions import NO_EVIDENCE, decide
 from domain.issuance import is_award_due
-from domain.notices import NoticePurpose, Reminder, due_reminder, next_reminder, reminders
+from domain.notices import NOTICE_OF, NoticePurpose, Reminder, due_reminder, next_reminder, reminders
 from domain.participation import ROSTER_METHODS, Evidence, Proof, judge
 from domain.policy import CEActivityPolicy, ParticipationMethod, PostTest
 from domain.refusals import Accepted, Decision, RefusalCode, Refused
@@ -34,7 +34,6 @@ from domain.submissions import (
     ParticipationStated,
     Submission,
     SubmissionBody,
-    SubmissionKind,
 )
 from domain.turns import is_kept
 from storage import claims, emails, participation
@@ -118,11 +117,14 @@ class ClaimLedger:
         if isinstance(decision, Accepted):
             award, decision = self._granted(decision, submission)
             details = self._write_accepted(received, decision) if isinstance(decision, Accepted) else decision.details
-        refusal = decision.code if isinstance(decision, Refused) else None
-        claims.decide_submission(self._connection, self._claim.id, submission.id, refusal, details)
+        refusal, entry = decision.code if isinstance(decision, Refused) else None, decision.roster_entry
+        anothers = entry if refusal else None
+        claims.decide_submission(
+            self._connection, self._claim.id, submission.id, refusal, details, roster_entry=anothers
+        )
         ids = {"submission_id": submission.id, "request_id": received.request_id}
         self.decisions.append({**ids, "kind": submission.kind, "refusal": refusal})
-        reason, proof = getattr(submission.body, "reason", None), getattr(decision, "roster_entry", None)
+        reason = getattr(submission.body, "reason", None)
         self._enter(
             AuditEntry(
                 step_key=f"submission:{submission.id}",
@@ -130,7 +132,7 @@ class ClaimLedger:
                 at=submission.received_at,
                 actor=received.actor,
                 after=({"refusal": refusal} if refusal else {})
-                | ({"roster_entry": proof} if proof else {})
+                | ({"roster_entry": entry} if entry else {})
                 | dict(details),
                 rule=self._claim.version_id,
                 evidence={"submission": received.sha256},
@@ -165,7 +167,9 @@ class ClaimLedger:
         if stated.method == ParticipationMethod.ROSTER:
             match = participation.find_learner(self._connection, claim.ce_activity_id, claim.learner_id)
         elif stated.method in ROSTER_METHODS:
-            match = participation.find_entry(self._connection, claim.ce_activity_id, stated.method, stated.value)
+            match = participation.find_entry(
+                self._connection, claim.ce_activity_id, claim.learner_id, stated.method, stated.value
+            )
         wrong_tries = participation.wrong_tries(self._connection, claim.learner_id, submission.received_at)
         return Evidence(claim.id, match, wrong_tries)
 
@@ -255,11 +259,8 @@ class ClaimLedger:
         self._enter(entry)
 
     def _notify(self, submission: Submission) -> None:
-        """Queue the e-mail that tells the learner what staff decided about their deadline."""
-        purpose = {
-            SubmissionKind.EXTENSION: NoticePurpose.DEADLINE_EXTENDED,
-            SubmissionKind.EXTENSION_REFUSAL: NoticePurpose.EXTENSION_REFUSED,
-        }.get(submission.kind)
+        """Queue the e-mail that tells the learner what staff did to their claim."""
+        purpose = NOTICE_OF.get(submission.kind)
         if purpose is not None:
             emails.queue_notice(self._connection, purpose, self._claim.id, submission.id)
 

@@ -13,7 +13,11 @@ from documents.models import CertificateData
 from documents.notices import (
     AwardRevokedEmail,
     CertificateLinkEmail,
+    ClaimDeniedEmail,
     ClaimExpiredEmail,
+    ClaimHeldEmail,
+    ClaimReleasedEmail,
+    ClaimReopenedEmail,
     DeadlineExtendedEmail,
     DeadlineReminderEmail,
     Email,
@@ -22,11 +26,11 @@ from documents.notices import (
     ProblemReportedEmail,
     WindowOpenedEmail,
 )
-from documents.wording import REVOCATION_WORDS, STEP_WORDS, credit_line, credit_word, moment_words
+from documents.wording import OFFICE_WORDS, REVOCATION_WORDS, STEP_WORDS, credit_line, credit_word, moment_words
 from domain.claims import Stage
 from domain.deadlines import local_date, opens_at
 from domain.names import email_address
-from domain.notices import Circumstances, NoticePurpose, is_still_wanted
+from domain.notices import OFFICE_ACTS, Circumstances, NoticePurpose, is_still_wanted
 from domain.policy import CEActivityPolicy
 from domain.progress import StepState, progress_of
 from storage import notices, problem_reports, reminder_links
@@ -74,6 +78,7 @@ class NoticeWriter:
             due_at=claim.facts.due_at,
             wants_reminders=claim.wants_reminders,
             is_awarded=claim.facts.is_awarded,
+            is_held=claim.facts.is_held,
         )
         if not is_still_wanted(purpose, occasion, now, claim.now):
             raise NotWantedError("not_wanted")
@@ -89,6 +94,8 @@ class NoticeWriter:
                 return draft.answer(problem_reports.words_of(connection, occasion))
             case NoticePurpose.DEADLINE_REMINDER:
                 return draft.reminder(reminder_links.token_of(connection, draft.claim.learner_id))
+            case _ if purpose in OFFICE_ACTS:
+                return draft.office_act(purpose, notices.reason_code_of(connection, occasion))
             case _:
                 return draft.email(purpose)
 
@@ -120,6 +127,21 @@ class _Draft:
                 return self._certificate_link()
             case _:
                 raise ValueError("this purpose is not a notice about a claim")
+
+    def office_act(self, purpose: NoticePurpose, reason_code: str | None) -> Email:
+        """The e-mail about what staff did to the claim, with the kind of their reason; their own words stay inside."""
+        words = OFFICE_WORDS.get(reason_code or "")
+        told = {**self._claim(), "claim_url": self._claim_url, "why": gettext(words) if words else None}
+        deadline = self._words(self.claim.facts.due_at)
+        match purpose:
+            case NoticePurpose.CLAIM_HELD:
+                return ClaimHeldEmail(**told)
+            case NoticePurpose.CLAIM_RELEASED:
+                return ClaimReleasedEmail(**told, deadline=deadline)
+            case NoticePurpose.CLAIM_DENIED:
+                return ClaimDeniedEmail(**told)
+            case _:
+                return ClaimReopenedEmail(**told, deadline=deadline)
 
     def revocation(self, revoked: Revoked) -> AwardRevokedEmail:
         """The e-mail about a revocation, as the certificate named the credit."""

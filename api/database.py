@@ -1,15 +1,20 @@
 """One way to use the database: a transaction, tried once more when the connection turns out to be lost."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from psycopg import OperationalError as DriverError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.database import create_api_engine
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
+
+UNAVAILABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError, DriverError)
+"""What is raised while there is no database."""
 
 
 class Database:

@@ -8,15 +8,13 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from psycopg import OperationalError as DriverError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from api.pages.rendering import problem_page
+from api.database import UNAVAILABLE
+from api.pages.visit import problem_page
 from api.problems import FieldError, ProblemError, error_response
 from api.v1 import bodies
 
@@ -40,18 +38,20 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError, DriverError):
+    for unavailable in UNAVAILABLE:
         app.add_exception_handler(unavailable, _on_database_away)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101  # registered for this class only
-    return _answer(request, error)
+    return await _answer(request, error)
 
 
-def _answer(request: Request, error: ProblemError) -> Response:
+async def _answer(request: Request, error: ProblemError) -> Response:
     is_page = not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
-    return problem_page(request, error) if is_page else error_response(request, error)
+    if is_page and error.kind.status != HTTPStatus.NOT_ACCEPTABLE:
+        return await problem_page(request, error)
+    return error_response(request, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -60,7 +60,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = _allowed(request)
-    return _answer(request, ProblemError(code, headers=headers))
+    return await _answer(request, ProblemError(code, headers=headers))
 
 
 def _allowed(request: Request) -> str:
@@ -71,13 +71,13 @@ def _allowed(request: Request) -> str:
 
 async def _on_database_away(request: Request, error: Exception) -> Response:
     _log.warning("database.unavailable", error=type(error).__name__)
-    return _answer(request, ProblemError("database_unavailable", headers={"Retry-After": "1"}))
+    return await _answer(request, ProblemError("database_unavailable", headers={"Retry-After": "1"}))
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class only
     errors = [_field_error(detail) for detail in error.errors()]
-    return _answer(request, ProblemError("validation_failed", errors=list(dict.fromkeys(errors))))
+    return await _answer(request, ProblemError("validation_failed", errors=list(dict.fromkeys(errors))))
 
 
 def _field_error(detail: dict[str, Any]) -> FieldError:

@@ -8,6 +8,7 @@ from api.sentences import sentence
 from api.services import Services
 from api.views import time_json
 from config.languages import gettext, marked
+from domain.policy import CEActivityPolicy
 from domain.replay import COLUMNS
 from storage import history
 from storage.history import AccountName, TrailEntry
@@ -16,14 +17,18 @@ _SYSTEM: Final = "laurel"
 _GONE: Final = marked("What was entered here was removed at the end of its retention.")
 # What an entry says of the claim's row beside the fact itself; staff and auditors read it in full.
 _OF_THE_ROW: Final = frozenset(COLUMNS) - {"credit_type", "due_at", "participation", "statement"}
+# Which entry of a roster was named, least of all if it is somebody else's, is nothing for a learner to know.
+_FOR_THE_OFFICE: Final = frozenset({"roster_entry"})
 # What staff write is for the office; whoever asks for more time is told why they get it, or why not.
 _TOLD: Final = frozenset({"extension.accepted", "extension_refusal.accepted"})
 _NOTE: Final = "note.added"
 _KINDS: Final = {"cli": "command_line", "operator": "operator", "integration": "platform"}
 
 
-def entry_json(entry: TrailEntry, reader: Collection[str], time_zone: str, *, is_office: bool) -> dict[str, Any]:
-    """One entry in words; the acts of the accounts ``reader`` are ``you``.
+def entry_json(
+    entry: TrailEntry, reader: Collection[str], policy: CEActivityPolicy, *, is_office: bool
+) -> dict[str, Any]:
+    """One entry of a claim in words; the acts of the accounts ``reader`` are ``you``.
 
     A learner is told the reasons that they gave themselves, and why they have more time or not; the office, all.
     """
@@ -35,20 +40,25 @@ def entry_json(entry: TrailEntry, reader: Collection[str], time_zone: str, *, is
         "seq": entry.seq,
         "at": _time(body.get("at")),
         "event": body.get("event"),
-        "text": _text(entry, time_zone),
+        "text": _text(entry, policy),
         "actor": "you" if actor in reader else "system" if actor == _SYSTEM else "other",
         "reason": reason if is_office or actor in reader or body.get("event") in _TOLD else None,
         "personal": private,
         "is_erased": _is_erased(entry),
         "stage": after.get("stage"),
-        "details": _values({name: value for name, value in after.items() if name not in _OF_THE_ROW}),
+        "details": _values({name: value for name, value in after.items() if name not in _OF_THE_ROW | _FOR_THE_OFFICE}),
         "submission": body.get("submission"),
         "request_id": body.get("request_id"),
     }
 
 
-def audit_json(entry: TrailEntry, names: Mapping[str, AccountName], time_zone: str = "UTC") -> dict[str, Any]:
-    """One entry with all that it says, for staff and auditors; ``names`` says who accounts are."""
+def audit_json(
+    entry: TrailEntry, names: Mapping[str, AccountName], policy: CEActivityPolicy | None = None
+) -> dict[str, Any]:
+    """One entry with all that it says, for staff and auditors; ``names`` says who accounts are.
+
+    ``policy`` is that of the claim which the entry is about.
+    """
     body = entry.body or {}
     private = dict(body.get("private") or {})
     return {
@@ -57,7 +67,7 @@ def audit_json(entry: TrailEntry, names: Mapping[str, AccountName], time_zone: s
         "recorded_at": time_json(entry.recorded_at),
         "at": _time(body.get("at")),
         "event": body.get("event"),
-        "text": _text(entry, time_zone),
+        "text": _text(entry, policy),
         "actor": actor_json(body.get("actor"), names),
         "before": _values(body.get("before", {})),
         "after": _values(body.get("after", {})),
@@ -107,10 +117,12 @@ def _time(value: Any) -> Any:
         return value
 
 
-def _text(entry: TrailEntry, time_zone: str) -> str:
+def _text(entry: TrailEntry, policy: CEActivityPolicy | None) -> str:
+    """The entry as a sentence, in a claim's own time zone and with its sessions' titles."""
     if entry.body is None:
         return gettext(_GONE)
-    return sentence(entry.body["event"], entry.body.get("after", {}), time_zone)
+    titles = {session.code: session.title for session in policy.sessions} if policy else {}
+    return sentence(entry.body["event"], entry.body.get("after", {}), policy.time_zone if policy else "UTC", titles)
 
 
 def _is_erased(entry: TrailEntry) -> bool:

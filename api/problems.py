@@ -193,7 +193,10 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         409, "Participation is not proved this way here", "Use one of the methods in details."
     ),
     RefusalCode.IDENTIFIER_NOT_FOUND: ProblemKind(
-        409, "This id or code is not right", "Check it against your badge, your letter or your link, and type it again."
+        409,
+        "This id or code is not right",
+        "Check it against your badge, your letter or your link, and type it again. An id counts for whom the roster "
+        "names; if your name or address is another there, write to the provider.",
     ),
     RefusalCode.IDENTIFIER_TAKEN: ProblemKind(
         409, "This id belongs to someone else's claim", "Check it, or write to the provider, who can find out."

@@ -20,12 +20,15 @@ from domain.office import OperatorAction
 from domain.platform_events import EventState
 from domain.reasons import (
     DenialReason,
+    ExtensionReason,
+    ExtensionRefusalReason,
     HoldReason,
     PauseReason,
     ReleaseReason,
     ReopeningReason,
     ResolutionReason,
     ResumptionReason,
+    RetryReason,
     WaiverReason,
     WithdrawalReason,
 )
@@ -47,7 +50,7 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "finalization.accepted": ("The statement was made final.",),
     "extension_request.accepted": ("More time was asked for.",),
-    "extension_refusal.accepted": ("More time was refused.",),
+    "extension_refusal.accepted": ("More time was refused: {reason_code}.", "More time was refused."),
     "extension.accepted": ("The deadline was extended to {due_at}.", "The deadline was extended."),
     "attempt.accepted": ("Attempt {attempt} at the post-test was started.", "An attempt at the post-test was started."),
     "answers.accepted": (
@@ -71,7 +74,10 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "note.added": ("A member of staff noted something.",),
     "email.sent": ("The certificate was announced by e-mail.",),
     "withdrawal.accepted": ("The claim was withdrawn.",),
-    "retry.accepted": ("A step that had stopped was tried again.",),
+    "retry.accepted": (
+        "A step that had stopped was tried again: {reason_code}.",
+        "A step that had stopped was tried again.",
+    ),
     "hold.accepted": ("The claim was put on hold: {reason_code}.", "The claim was put on hold."),
     "release.accepted": ("The hold ended: {reason_code}.", "The hold ended."),
     "waiver.accepted": (
@@ -271,6 +277,11 @@ REASON_CODES: Final[Mapping[str, str]] = {
     ReleaseReason.CHECKED: "everything was checked",
     ReleaseReason.CORRECTED: "what was wrong was corrected",
     ReleaseReason.HELD_IN_ERROR: "the hold was an error",
+    ExtensionReason.VERIFIED_LATE: "participation could be verified only late",
+    ExtensionRefusalReason.PERIOD_OVER: "the credit of this activity can't be claimed any longer",
+    ExtensionRefusalReason.NOT_JUSTIFIED: "what was said was no sufficient reason",
+    RetryReason.REPAIRED: "what had stopped it was repaired",
+    RetryReason.ADDRESS_CORRECTED: "the learner's address was corrected",
     WaiverReason.DONE_OTHERWISE: "it was done in another way",
     WaiverReason.TECHNICAL_FAULT: "something did not work",
     WaiverReason.ACCOMMODATION: "as an accommodation",
@@ -345,12 +356,15 @@ TOLD: Final = (WORDS, _OF_PARTICIPATION, _STEPS, _LIMITS, _CODES, _READ_AS_WRITT
 """Every sentence and every word that a history is told with, for its translation."""
 
 
-def sentence(event: str, after: Mapping[str, Any], time_zone: str = "UTC") -> str:
+def sentence(
+    event: str, after: Mapping[str, Any], time_zone: str = "UTC", titles: Mapping[str, str] | None = None
+) -> str:
     """What an event means, with the result or the reason that belongs to it; times are told in this zone.
 
-    An event that this release has no words for is told by its code.
+    ``titles`` are those of sessions by their codes, which say little to people. An event that this release has no
+    words for is told by its code.
     """
-    values = _spoken(after, time_zone)
+    values = _spoken(after, time_zone) | _titled(after, titles or {})
     step, _, what = event.rpartition(".")
     if what == "refused":
         code = str(after.get("refusal"))
@@ -386,6 +400,16 @@ def _first(templates: tuple[str, ...], values: Mapping[str, str]) -> str | None:
 def _spoken(values: Mapping[str, Any], time_zone: str) -> dict[str, str]:
     """An entry's values as people say them; what is None or a list of things is left out."""
     return {name: said for name, value in values.items() if (said := _said(name, value, time_zone)) is not None}
+
+
+def _titled(after: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, str]:
+    """The sessions that an entry names, by their titles as far as these are known."""
+    named = {name: after[name].split(",") for name in ("session", "sessions") if isinstance(after.get(name), str)}
+    return {
+        name: ", ".join(f"“{titles[code]}”" if code in titles else code for code in codes)
+        for name, codes in named.items()
+        if not titles.keys().isdisjoint(codes)
+    }
 
 
 def _said(name: str, value: Any, time_zone: str) -> str | None:

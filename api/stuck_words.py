@@ -38,6 +38,14 @@ STUCK_WORDS: Final[Mapping[StuckReason, StuckWords]] = {
         _("The office has paused issuing. What was claimed is kept, with its time, and nobody becomes late by it."),
         _("Lift the pause once its cause is clear; everything that waits then goes on by itself."),
     ),
+    StuckReason.ENTRY_OF_ANOTHER: StuckWords(
+        _("The roster has the learner's ID under another name"),
+        _("These learners gave an ID that the roster has for somebody else. They were only told that it is not right."),
+        _(
+            "Open the claim and compare. If it is the same person, waive participation, or add the learner's e-mail "
+            "address to the roster's row and let them give the ID again."
+        ),
+    ),
     StuckReason.PARTICIPATION_REFUSED: StuckWords(
         _("The roster does not know the learner"),
         _("These learners said how they took part, and no roster has what they gave. They can take no further step."),

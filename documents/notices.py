@@ -115,6 +115,46 @@ class ExtensionRefusedEmail(DeadlineNotice):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfficeNotice(ClaimNotice):
+    """Tells what the office did to a claim; ``why`` is the kind of its reason in words, if there are words for it."""
+
+    claim_url: str
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimHeldEmail(OfficeNotice):
+    """Tells that the claim is on hold, and that its deadline ends nothing meanwhile."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.CLAIM_HELD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimReleasedEmail(OfficeNotice):
+    """Tells that a hold has ended, and the deadline, which is where it was."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.CLAIM_RELEASED
+
+    deadline: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimDeniedEmail(OfficeNotice):
+    """Tells that the office denied the claim, and whom to write to."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.CLAIM_DENIED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimReopenedEmail(OfficeNotice):
+    """Tells that a claim that had ended goes on, and until when."""
+
+    purpose: ClassVar[NoticePurpose] = NoticePurpose.CLAIM_REOPENED
+
+    deadline: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateLinkEmail(ClaimNotice):
     """Leads to the certificate; ``system`` names the provider's own system where that issues it."""
 
@@ -180,6 +220,10 @@ Email = (
     | ClaimExpiredEmail
     | DeadlineExtendedEmail
     | ExtensionRefusedEmail
+    | ClaimHeldEmail
+    | ClaimReleasedEmail
+    | ClaimDeniedEmail
+    | ClaimReopenedEmail
     | CertificateLinkEmail
     | AwardRevokedEmail
     | ProblemReportedEmail

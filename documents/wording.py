@@ -16,6 +16,7 @@ from config.languages import marked as _
 from documents.models import CreditDetails
 from domain.corrections import RevocationClass
 from domain.progress import StepKind
+from domain.reasons import DenialReason, HoldReason, ReleaseReason, ReopeningReason
 
 # What a learner does in each step; translated where it is shown. Nobody does anything for the claim window or the
 # certificate.
@@ -38,6 +39,26 @@ REVOCATION_WORDS: Final[Mapping[RevocationClass, str]] = {
     RevocationClass.DUPLICATE: _("The same credit was awarded twice."),
     RevocationClass.MISCONDUCT: _("The rules of the activity were not kept."),
     RevocationClass.REQUESTED: _("The learner asked for it."),
+}
+
+# Why the office did something to a claim, as its learner reads it; other reasons are not told by e-mail.
+OFFICE_WORDS: Final[Mapping[str, str]] = {
+    HoldReason.PARTICIPATION_CHECK: _("It is being checked that you took part."),
+    HoldReason.IDENTITY_CHECK: _("It is being checked that the claim is yours."),
+    HoldReason.ELIGIBILITY_CHECK: _("It is being checked whether you may claim this credit."),
+    HoldReason.DUPLICATE_CHECK: _("It is being checked whether you claimed this credit before."),
+    HoldReason.ACTIVITY_REVIEW: _("The activity is being reviewed."),
+    ReleaseReason.CHECKED: _("Everything was checked."),
+    ReleaseReason.CORRECTED: _("What was wrong was corrected."),
+    ReleaseReason.HELD_IN_ERROR: _("The hold was an error."),
+    DenialReason.PARTICIPATION_NOT_VERIFIED: _("Participation could not be verified."),
+    DenialReason.NOT_ELIGIBLE: _("This credit is not for your profession."),
+    DenialReason.DUPLICATE: _("You claimed the same credit before."),
+    DenialReason.MISCONDUCT: _("The rules of the activity were not kept."),
+    ReopeningReason.ENDED_IN_ERROR: _("It had ended in error."),
+    ReopeningReason.APPEAL_GRANTED: _("Your appeal was granted."),
+    ReopeningReason.LEARNER_ASKED: _("You asked for it."),
+    ReopeningReason.TECHNICAL_FAULT: _("Something had not worked."),
 }
 
 _MONTHS = (

@@ -4,14 +4,15 @@ A notice is queued with the ledger write that causes it and sent later by the ou
 is reminded of a step that is done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
-from domain.claims import STAGES_WITH_DEADLINE, Stage
+from domain.claims import CLOSED_STAGES, STAGES_WITH_DEADLINE, Stage
 from domain.deadlines import jitter_of, local_date, time_of_day
+from domain.submissions import SubmissionKind
 
 _TIME_OF_REMINDERS: Final = time(9)
 # Reminders of one deadline are spread over this long.
@@ -33,11 +34,36 @@ class NoticePurpose(StrEnum):
     CLAIM_EXPIRED = "claim_expired"
     DEADLINE_EXTENDED = "deadline_extended"
     EXTENSION_REFUSED = "extension_refused"
+    CLAIM_HELD = "claim_held"
+    CLAIM_RELEASED = "claim_released"
+    CLAIM_DENIED = "claim_denied"
+    CLAIM_REOPENED = "claim_reopened"
     CERTIFICATE_LINK = "certificate_link"
     AWARD_REVOKED = "award_revoked"
     PROBLEM_REPORTED = "problem_reported"
     PROBLEM_ANSWERED = "problem_answered"
     AUDIT_CHECKPOINT = "audit_checkpoint"
+
+
+NOTICE_OF: Final[Mapping[SubmissionKind, NoticePurpose]] = {
+    SubmissionKind.EXTENSION: NoticePurpose.DEADLINE_EXTENDED,
+    SubmissionKind.EXTENSION_REFUSAL: NoticePurpose.EXTENSION_REFUSED,
+    SubmissionKind.HOLD: NoticePurpose.CLAIM_HELD,
+    SubmissionKind.RELEASE: NoticePurpose.CLAIM_RELEASED,
+    SubmissionKind.DENIAL: NoticePurpose.CLAIM_DENIED,
+    SubmissionKind.REOPENING: NoticePurpose.CLAIM_REOPENED,
+}
+"""What the office does to a claim that its learner is told by e-mail."""
+
+OFFICE_ACTS: Final = frozenset(
+    {
+        NoticePurpose.CLAIM_HELD,
+        NoticePurpose.CLAIM_RELEASED,
+        NoticePurpose.CLAIM_DENIED,
+        NoticePurpose.CLAIM_REOPENED,
+    }
+)
+"""Notices that tell the kind of the office's reason; their occasion is the submission that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +88,7 @@ class Circumstances:
     due_at: datetime | None
     wants_reminders: bool
     is_awarded: bool
+    is_held: bool
 
 
 def reminders(due_at: datetime, reminder_days: Iterable[int], time_zone: str, claim_id: str) -> tuple[Reminder, ...]:
@@ -111,7 +138,18 @@ def is_still_wanted(purpose: NoticePurpose, occasion: str, now: Circumstances, a
         case NoticePurpose.CERTIFICATE_LINK:
             return now.is_awarded
         case _:
-            return True
+            return purpose not in OFFICE_ACTS or _is_so_still(purpose, now)
+
+
+def _is_so_still(purpose: NoticePurpose, now: Circumstances) -> bool:
+    """Whether what the office did to a claim is how it stands."""
+    match purpose:
+        case NoticePurpose.CLAIM_HELD:
+            return now.is_held
+        case NoticePurpose.CLAIM_DENIED:
+            return now.stage is Stage.DENIED
+        case _:
+            return not now.is_held and now.stage not in CLOSED_STAGES
 
 
 class Resending(StrEnum):

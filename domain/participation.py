@@ -5,10 +5,11 @@ What a roster knows is evidence that the caller looked up; it is judged here.
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from domain.people import FullName, may_be_one_name
 from domain.policy import Participation, ParticipationMethod
 from domain.refusals import RefusalCode, Refused
 from domain.submissions import ParticipationStated
@@ -25,12 +26,24 @@ ROSTER_METHODS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class KnownAs:
+    """What a roster says of a person, or Laurel knows of a learner; addresses as ``normalize_key`` writes them."""
+
+    name: FullName = (None, None)
+    addresses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class RosterMatch:
-    """The entry that an id or a learner was found under; ``claim_id`` is the claim that a person's entry proves."""
+    """The entry that an id or a learner was found under; ``claim_id`` is the claim that a person's entry proves.
+
+    ``is_anothers`` when the entry names a person, and nothing of it says that this is the learner.
+    """
 
     entry_id: str
     is_group: bool
     claim_id: str | None
+    is_anothers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,15 @@ def judge(requirement: Participation, stated: ParticipationStated, evidence: Evi
             return _judge_match(method, evidence)
 
 
+def names_another(entry: KnownAs, learner: KnownAs) -> bool:
+    """Whether an entry names somebody, and neither its address nor its name says that it is this learner.
+
+    An entry without either is for whoever brings its id.
+    """
+    is_anybodys = not any(entry.name) and not entry.addresses
+    return not (is_anybodys or entry.addresses & learner.addresses or may_be_one_name(entry.name, learner.name))
+
+
 def may_try_again_at(wrong_tries: Sequence[datetime], at: datetime) -> datetime | None:
     """When a learner who guessed too often may try again; None when they may now."""
     recent = sorted(wrong for wrong in wrong_tries if wrong > at - WRONG_TRIES_WITHIN)
@@ -98,6 +120,9 @@ def _judge_match(method: ParticipationMethod, evidence: Evidence) -> Proof | Ref
         return _not_found(method)
     if match.is_group:
         return Proof(method)
+    if match.is_anothers:
+        # As for an id that nobody has: whoever tries ids must not learn which there are, or whose. The office is told.
+        return replace(_not_found(method), roster_entry=match.entry_id)
     if match.claim_id not in (None, evidence.claim_id):
         return Refused(RefusalCode.IDENTIFIER_TAKEN, {"method": method})
     return Proof(method, match.entry_id)

@@ -19,8 +19,16 @@ BIRTH_MONTH_DAY: Final = "birth_month_day"
 # Stored in the place of an employee id by people who are no employees, so that the question counts as answered.
 NOT_AN_EMPLOYEE: Final = "NA"
 
+# Letters that are no other letter with an accent, and are written without it on many lists.
+_PLAIN_LETTERS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "\u0131": "i", "æ": "ae", "œ": "oe"})
+# How a vowel with two dots is written where there are none.
+_WRITTEN_OUT: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+
 # What every learner is asked for: a certificate names its learner, and credit depends on the profession (R-AMA-6, 7).
 ALWAYS_REQUIRED: Final = ("given_name", "family_name", "profession", "email")
+
+FullName = tuple[str | None, str | None]
+"""A given and a family name, as far as they are known."""
 
 _FIRST_ACCENT, _LAST_ACCENT = "\u0300", "\u036f"
 
@@ -74,6 +82,39 @@ def is_name_of(listed: tuple[str | None, str | None], given_name: str | None, fa
         return False
     theirs, ours = name_words(listed_given or ""), name_words(given_name or "")
     return all(one == other for one, other in zip(theirs, ours, strict=False))
+
+
+def may_be_one_name(one: FullName, other: FullName) -> bool:
+    """Whether two given and family names may be one person's, as far as both say one.
+
+    The family names agree, or one is a part of the other's double name; and of the given names one begins with the
+    other: an initial is enough. Somebody may have written them the wrong way round. ``J. Nunez`` may be
+    ``Núñez García, José``.
+    """
+    return _agree(one, other) or _agree(one, other[::-1])
+
+
+def _agree(one: FullName, other: FullName) -> bool:
+    given, family = ((_plain_words(mine), _plain_words(theirs)) for mine, theirs in zip(one, other, strict=True))
+    pairs = ((_begin_alike, given), (_is_one_family, family))
+    said = [is_alike(*pair) for is_alike, pair in pairs if all(pair)]
+    return bool(said) and all(said)
+
+
+def _is_one_family(one: Sequence[str], other: Sequence[str]) -> bool:
+    return "".join(one) == "".join(other) or set(one) <= set(other) or set(other) <= set(one)
+
+
+def _begin_alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    return any(mine.startswith(theirs) or theirs.startswith(mine) for mine in one for theirs in other)
+
+
+def _plain_words(name: str | None) -> list[str]:
+    """The words of a name, however its special letters are written."""
+    words = " ".join(name_words(name or "")).translate(_PLAIN_LETTERS)
+    for long, short in _WRITTEN_OUT:
+        words = words.replace(long, short)
+    return words.split()
 
 
 def written_identifier(kind: str, text: str) -> str | None:

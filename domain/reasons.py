@@ -26,6 +26,32 @@ class ReleaseReason(StrEnum):
     OTHER = "other"
 
 
+class ExtensionReason(StrEnum):
+    """Why a claim gets more time. What may say something of somebody's health is no code."""
+
+    LEARNER_ASKED = "learner_asked"
+    TECHNICAL_FAULT = "technical_fault"
+    ACCOMMODATION = "accommodation"
+    VERIFIED_LATE = "verified_late"
+    OTHER = "other"
+
+
+class ExtensionRefusalReason(StrEnum):
+    """Why a learner who asked gets no more time."""
+
+    PERIOD_OVER = "period_over"
+    NOT_JUSTIFIED = "not_justified"
+    OTHER = "other"
+
+
+class RetryReason(StrEnum):
+    """What was done so that a step that had stopped can be tried again."""
+
+    REPAIRED = "repaired"
+    ADDRESS_CORRECTED = "address_corrected"
+    OTHER = "other"
+
+
 class WaiverReason(StrEnum):
     """Why a requirement is waived."""
 
@@ -94,5 +120,14 @@ class ResumptionReason(StrEnum):
 
 
 ReasonCode = (
-    HoldReason | ReleaseReason | WaiverReason | ResolutionReason | DenialReason | ReopeningReason | WithdrawalReason
+    HoldReason
+    | ReleaseReason
+    | ExtensionReason
+    | ExtensionRefusalReason
+    | RetryReason
+    | WaiverReason
+    | ResolutionReason
+    | DenialReason
+    | ReopeningReason
+    | WithdrawalReason
 )

@@ -67,10 +67,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The submission does not count. ``details`` are codes, numbers and times that explain it, never personal data."""
+    """The submission does not count. ``details`` are codes, numbers and times that explain it, never personal data.
+
+    ``roster_entry`` is the entry of somebody else that was named as proof; only the office may know of it.
+    """
 
     code: RefusalCode
     details: Mapping[str, str] = field(default_factory=dict)
+    roster_entry: str | None = None
 
 
 Decision = Accepted | Refused

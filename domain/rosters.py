@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Final
@@ -20,6 +20,7 @@ from domain.tabular import Record, TableError, read_table
 
 # What people add when they copy an id: blanks, dashes of any length, soft hyphens and marks that nobody sees.
 _IN_BETWEEN: Final = re.compile(r"[\s\-\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff]+")
+_UNSEEN: Final = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MAXIMUM_KEY_LENGTH: Final = 64
 _MAXIMUM_LENGTH: Final = MAXIMUM_ADDRESS_LENGTH
@@ -104,16 +105,17 @@ class RowProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterLine:
-    """One row as it was read: column -> value, with keys in the form that they are compared in."""
+    """One row as it was read: column -> value. ``keys`` are those of the row, in the form that they are compared in."""
 
     line: int
     values: Mapping[str, str]
     problems: tuple[RowProblem, ...] = ()
+    keys: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
-    @property
-    def keys(self) -> Mapping[str, str]:
-        """The keys of the row: kind -> value."""
-        return {column: value for column, value in self.values.items() if column not in NAMES}
+    def __post_init__(self) -> None:
+        """Work the keys out once: tens of thousands of rows are compared by them several times each."""
+        keys = {kind: normalize_key(kind, value) for kind, value in self.values.items() if kind not in NAMES}
+        object.__setattr__(self, "keys", keys)
 
     @property
     def is_group(self) -> bool:
@@ -240,7 +242,12 @@ def _value(column: str, text: str) -> tuple[str, RowCode | None]:
     if text.upper() in _NOTHING or is_not_applicable(text) or not _IN_BETWEEN.sub("", text):
         return "", None
     code = _mistake_in_key(column, text)
-    return (normalize_key(column, text), None) if code is None else (_shown(text), code)
+    return (_written(column, text), None) if code is None else (_shown(text), code)
+
+
+def _written(column: str, text: str) -> str:
+    """A key as people know it, without what nobody sees: ``GL26-439563`` is on the badge, and not ``GL26439563``."""
+    return normalize_key(column, text) if column == EMAIL else " ".join(_UNSEEN.sub("", text).split())
 
 
 def _name(text: str) -> tuple[str, RowCode | None]:
@@ -315,5 +322,5 @@ def _shared_keys(
 
 def _statement(line: RosterLine) -> _Statement:
     """What a row says; of a group only its id counts, because any of its people may be named beside it."""
-    said = line.keys if line.is_group else line.values
+    said = line.keys if line.is_group else {**line.values, **line.keys}
     return tuple(sorted(said.items()))

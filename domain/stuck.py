@@ -1,8 +1,9 @@
 """Why a claim does not go on by itself, and what is suggested to the office for each of these reasons.
 
-The first reasons are attention codes: the claim waits for a person. Then there is what others sent and Laurel could not
-take. The rest is Laurel's own lateness: the record says what should have happened by now, and it has not; for that
-there may be a cause, which Temporal knows.
+The first reasons are attention codes: the claim waits for a person. So does one whose learner gave an id that the
+roster has for somebody else. Then there is what others sent and Laurel could not take. The rest is Laurel's own
+lateness: the record says what should have happened by now, and it has not; for that there may be a cause, which
+Temporal knows.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,6 +23,7 @@ class StuckReason(StrEnum):
     EMAIL_FAILED = Attention.EMAIL_FAILED
     ON_HOLD = Attention.ON_HOLD
     ISSUANCE_PAUSED = Attention.ISSUANCE_PAUSED
+    ENTRY_OF_ANOTHER = "entry_of_another"
     PARTICIPATION_REFUSED = "participation_refused"
     EVENT_QUARANTINED = "event_quarantined"
     WORKFLOW_FAILING = "workflow_failing"
@@ -50,6 +52,7 @@ SUGGESTED: Final[Mapping[StuckReason, OperatorAction | None]] = {
     StuckReason.CERTIFICATE_FAILED: OperatorAction.RETRY,
     StuckReason.EMAIL_FAILED: OperatorAction.RETRY,
     StuckReason.ON_HOLD: OperatorAction.RELEASE,
+    StuckReason.ENTRY_OF_ANOTHER: OperatorAction.WAIVE,
 }
 """The action that frees such claims; None where no decision about a claim is missing, but a roster, a worker,
 a mail server, or the end of a pause."""

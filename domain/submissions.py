@@ -12,11 +12,14 @@ from typing import Final
 
 from domain.reasons import (
     DenialReason,
+    ExtensionReason,
+    ExtensionRefusalReason,
     HoldReason,
     ReasonCode,
     ReleaseReason,
     ReopeningReason,
     ResolutionReason,
+    RetryReason,
     WaiverReason,
     WithdrawalReason,
 )
@@ -174,24 +177,27 @@ class ExtensionRequested:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionRefused:
-    """Staff answer a request for more time with no."""
+    """Staff answer a request for more time with no. Those of older releases have no code of a reason."""
 
     reason: str
+    reason_code: ExtensionRefusalReason = ExtensionRefusalReason.OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlineExtended:
-    """Staff move one claim's deadline to the end of a local day."""
+    """Staff move one claim's deadline to the end of a local day. Those of older releases have no code of a reason."""
 
     due_on: date
     reason: str
+    reason_code: ExtensionReason = ExtensionReason.OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class StepRetried:
-    """Staff ask a parked claim to try its step again."""
+    """Staff ask a parked claim to try its step again. Those of older releases have no code of a reason."""
 
     reason: str
+    reason_code: RetryReason = RetryReason.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +310,9 @@ _BODIES: dict[SubmissionKind, type[SubmissionBody]] = {
     SubmissionKind.STAFF_WITHDRAWAL: ClaimWithdrawn,
 }
 REASONS: Final[Mapping[SubmissionKind, type[ReasonCode]]] = {
+    SubmissionKind.EXTENSION: ExtensionReason,
+    SubmissionKind.EXTENSION_REFUSAL: ExtensionRefusalReason,
+    SubmissionKind.RETRY: RetryReason,
     SubmissionKind.HOLD: HoldReason,
     SubmissionKind.RELEASE: ReleaseReason,
     SubmissionKind.WAIVER: WaiverReason,
@@ -312,7 +321,7 @@ REASONS: Final[Mapping[SubmissionKind, type[ReasonCode]]] = {
     SubmissionKind.REOPENING: ReopeningReason,
     SubmissionKind.STAFF_WITHDRAWAL: WithdrawalReason,
 }
-"""The codes of the reasons for which staff may act like this; the other kinds have none."""
+"""The codes of the reasons for which staff may act: there are some for everything that staff submit."""
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 
 

@@ -26,7 +26,10 @@ def add_staff(database_url: str, email: str, role: Role, actor: Actor = LAUREL) 
 
 
 def give_role(connection: Connection, email: str, role: Role, actor: Actor, reason: str | None = None) -> str:
-    """Give an address a role, making its account if it is new, and let it sign in again; answers with its id."""
+    """Give an address a role, making its account if it is new, and let it sign in again; answers with its id.
+
+    Whoever worked in the office under another role has to sign in anew.
+    """
     values: dict[str, Any] = {"id": new_id("acc"), "email": email, "role": Role.LEARNER}
     added = insert(AccountRow).values(**values).on_conflict_do_nothing().returning(AccountRow.id)
     is_new = connection.execute(added).one_or_none() is not None
@@ -85,14 +88,19 @@ def _state_of(account: Row[Any, Any, Any, Any]) -> State:
 
 
 def _make(connection: Connection, account: Row[Any, Any, Any, Any], change: "AccountChange", actor: Actor) -> None:
-    """Make a change and enter it, unless it changes nothing. Sessions of an account that is closed end."""
+    """Make a change and enter it, unless it changes nothing.
+
+    Sessions of an account that is closed, or whose role in the office is another one now, end. A learner who comes to
+    work in the office stays signed in: nothing is taken away.
+    """
     before, after = change["before"], change["after"]
     if before == after:
         return
     deactivated_at = None if after["is_active"] else func.coalesce(AccountRow.deactivated_at, func.clock_timestamp())
     changes = {"role": after["role"], "deactivated_at": deactivated_at}
     connection.execute(update(AccountRow).where(AccountRow.id == account.id).values(**changes))
-    if not after["is_active"]:
+    was_of_office = before["role"] not in (None, Role.LEARNER)
+    if (was_of_office and before["role"] != after["role"]) or not after["is_active"]:
         connection.execute(delete(LoginSessionRow).where(LoginSessionRow.account_id == account.id))
     is_closed = before["is_active"] and not after["is_active"]
     known = KnownAccount(account.id, account.email, _lock_learner_of(connection, account.id))

@@ -219,7 +219,9 @@ def save_claim(connection: Connection, claim_id: str, values: Mapping[str, Any],
 
 _DECIDE: Final = text(
     """
-    UPDATE submissions SET decided_at = clock_timestamp(), outcome = :outcome, refusal = :refusal, details = :details
+    UPDATE submissions
+       SET decided_at = clock_timestamp(), outcome = :outcome, refusal = :refusal, details = :details,
+           roster_entry = :roster_entry
      WHERE id = :id AND decided_at IS NULL
     RETURNING pg_notify(:channel, :message)
     """
@@ -227,17 +229,25 @@ _DECIDE: Final = text(
 
 
 def decide_submission(
-    connection: Connection, claim_id: str, submission_id: str, refusal: str | None, details: Mapping[str, Any]
+    connection: Connection,
+    claim_id: str,
+    submission_id: str,
+    refusal: str | None,
+    details: Mapping[str, Any],
+    *,
+    roster_entry: str | None = None,
 ) -> None:
     """Write what became of a submission and wake who waits for it; ``refusal`` is None when it was accepted.
 
-    Raises ``StaleReadError`` when it had been decided already.
+    ``roster_entry`` is the entry for which it was refused, because it names somebody else. Raises ``StaleReadError``
+    when it had been decided already.
     """
     parameters = {
         "id": submission_id,
         "outcome": "refused" if refusal else "accepted",
         "refusal": refusal,
         "details": dict(details),
+        "roster_entry": roster_entry,
         "channel": CLAIMS_CHANNEL,
         "message": f"{claim_id} {submission_id}",
     }

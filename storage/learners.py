@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import EMPLOYEE_ID, Person, name_words, possible_identifiers
+from domain.roles import Role
 from storage.acts import Actor, enter
 from storage.audit import learner_stream
 from storage.tables import LearnerMergeRow, LearnerRow
@@ -173,9 +174,14 @@ def _learners_where(condition: str) -> TextClause:
     return text(f"{_SUMMARY} WHERE {condition}")
 
 
+# Every account may become a learner; those of the office are looked for as learners once they claimed something.
 _FOUND: Final = _learners_where(
-    """
+    f"""
     l.erased_at IS NULL
+    AND (a.role IS NULL OR a.role = '{Role.LEARNER}' OR CAST(:email AS text) IS NOT NULL
+         OR CAST(:kinds AS text[]) IS NOT NULL
+         OR EXISTS (SELECT 1 FROM claims c WHERE c.learner_id IN {_PERSON.format("l.id")})
+         OR EXISTS (SELECT 1 FROM awards w WHERE w.learner_id = l.id))
     AND (CAST(:email AS text) IS NULL OR lower(a.email) = lower(:email))
     AND l.name_key LIKE ALL (CAST(:words AS text[]))
     AND (CAST(:kinds AS text[]) IS NULL
@@ -198,7 +204,10 @@ async def find(
     after: str | None,
     limit: int,
 ) -> list[LearnerSummary]:
-    """Learners to whom all of this applies, oldest first; a name applies if every word occurs in it."""
+    """Learners to whom all of this applies, oldest first; a name applies if every word occurs in it.
+
+    Whoever works in the office and has no claim is found by their address or a number only.
+    """
     words = name_words(name or "")
     if name is not None and not words:
         return []

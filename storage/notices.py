@@ -12,7 +12,7 @@ from domain.corrections import RevocationClass
 from domain.notices import NoticePurpose
 from storage.claims import PARTS_OF_FACTS, PERSON_OF_CLAIM, facts_of
 from storage.emails import queue_notice
-from storage.tables import OutgoingEmailRow
+from storage.tables import OutgoingEmailRow, SubmissionRow
 
 _LINKS_PER_DAY: Final = 5
 _A_DAY: Final = timedelta(days=1)
@@ -94,6 +94,14 @@ def revocation(connection: Connection, correction_id: str) -> Revoked:
     """What a correction revoked; raises ``NoResultFound``."""
     row = connection.execute(_REVOKED, {"correction_id": correction_id}).one()
     return Revoked(row.data, RevocationClass(row.reason_class))
+
+
+def reason_code_of(connection: Connection, submission_id: str) -> str | None:
+    """The kind of reason that staff gave for what they did; None when they gave none, or it is kept no more."""
+    code: str | None = connection.execute(
+        select(SubmissionRow.body["reason_code"].astext).where(SubmissionRow.id == submission_id)
+    ).scalar_one_or_none()
+    return code
 
 
 def queue_certificate_link(connection: Connection, claim_id: str) -> timedelta | None:

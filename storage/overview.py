@@ -8,6 +8,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.stuck import UNDER_ANOTHER_NAME
+
 WEEKS: Final = 12
 # Medians are of the newest awards, so that they tell how it goes now and not how it went years ago.
 SAMPLE: Final = 1_000
@@ -120,18 +122,19 @@ class Waiting:
 
 
 _WAITING: Final = text(
-    """
+    f"""
     SELECT
       (SELECT count(*) FROM claims WHERE closed_at IS NULL AND awarded_at IS NULL
           AND due_at >= now() AND due_at < now() + :due_within) AS due_soon,
-      (SELECT count(*) FROM claims WHERE attention IS NOT NULL) AS attention,
+      (SELECT count(*) FROM claims WHERE attention IS NOT NULL)
+        + (SELECT count(DISTINCT c.id) {UNDER_ANOTHER_NAME}) AS attention,
       (SELECT count(*) FROM claims WHERE extension_requested_at IS NOT NULL) AS extension_requests,
       (SELECT count(*) FROM problem_reports WHERE state = 'open') AS problem_reports,
       (SELECT count(*) FROM corrections WHERE state = 'awaiting_approval') AS corrections,
       (SELECT count(*) FROM outgoing_emails
         WHERE state = 'failed' OR state IN ('queued', 'sending') AND (last_error IS NOT NULL OR tries > 1)
       ) AS failing_emails
-    """
+    """  # noqa: S608  # constants only
 )
 
 

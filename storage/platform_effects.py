@@ -194,7 +194,8 @@ def _apply_participation(
     connection.execute(
         select(CEActivityRow.id).where(CEActivityRow.id == place.ce_activity_id).with_for_update(key_share=True)
     )
-    if find_on_rosters(connection, place.ce_activity_id, place.learner_id) is None:
+    match = find_on_rosters(connection, place.ce_activity_id, place.learner_id)
+    if match is None or match.is_anothers:
         _add_to_roster(connection, source, place, report.learner)
     first = place.stage is None and isinstance(policy.requirements[0], Participation)
     # Before its turn it would be refused; the learner then states it later, and the roster knows them.

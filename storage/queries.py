@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import ClaimFacts
+from domain.submissions import SubmissionKind
 from storage.claims import PARTS_OF_FACTS, PERSON_OF_CLAIM, facts_of
 from storage.tables import CEActivityVersionRow, CertificateRow, DocumentRow
 
@@ -100,6 +101,14 @@ class CEActivityView:
     claim_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenReason:
+    """What somebody wrote with something that they submitted, and when; the words may have been removed since."""
+
+    given_at: datetime
+    reason: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDocument:
     """A document as it was issued; ``sha256`` is the hash of ``content``."""
@@ -180,19 +189,19 @@ async def claim(connection: AsyncConnection, claim_id: str) -> ClaimView | None:
     return _pending_view(claim_id, pending) if pending else None
 
 
-_REASON_OF_HOLD: Final = text(
+_NEWEST_REASON: Final = text(
     """
-    SELECT body ->> 'reason' FROM submissions
-     WHERE claim_id = :claim_id AND kind = 'hold' AND outcome = 'accepted'
+    SELECT received_at, body ->> 'reason' AS reason FROM submissions
+     WHERE claim_id = :claim_id AND kind = :kind AND outcome = 'accepted'
      ORDER BY received_at DESC LIMIT 1
     """
 )
 
 
-async def reason_of_hold(connection: AsyncConnection, claim_id: str) -> str | None:
-    """What staff wrote when they put a claim on hold the last time."""
-    found: str | None = await connection.scalar(_REASON_OF_HOLD, {"claim_id": claim_id})
-    return found
+async def newest_reason(connection: AsyncConnection, claim_id: str, kind: SubmissionKind) -> GivenReason | None:
+    """What was written with the last accepted submission of a kind: by staff with a hold, by a learner who asked."""
+    row = (await connection.execute(_NEWEST_REASON, {"claim_id": claim_id, "kind": kind})).one_or_none()
+    return GivenReason(row.received_at, row.reason) if row else None
 
 
 async def claims_of_learner(
@@ -326,15 +335,20 @@ _CE_ACTIVITIES: Final = """
       ) c ON true
 """
 _ONE_CE_ACTIVITY: Final = text(f"{_CE_ACTIVITIES} WHERE a.slug = :slug")
+# Two activities may have one title, as every year's meeting does.
+_ORDER: Final = "lower(v.policy ->> 'title')"
 _PUBLISHED_CE_ACTIVITIES: Final = text(
     f"""
     {_CE_ACTIVITIES}
-     WHERE a.status = 'published' AND (CAST(:after AS text) IS NULL OR a.slug > :after)
+     WHERE a.status = 'published'
+       AND (CAST(:after AS text) IS NULL
+            OR ({_ORDER}, a.slug) > (SELECT lower(w.policy ->> 'title'), b.slug FROM ce_activities b
+                                       JOIN ce_activity_versions w ON w.id = b.version_id WHERE b.slug = :after))
        AND (CAST(:format AS text) IS NULL OR v.policy ->> 'format' = :format)
        AND (CAST(:event_type AS text) IS NULL OR v.policy ->> 'event_type' = :event_type)
        AND (CAST(:activity_code AS text) IS NULL OR lower(a.activity_code) = lower(:activity_code))
-     ORDER BY a.slug LIMIT :limit
-    """
+     ORDER BY {_ORDER}, a.slug LIMIT :limit
+    """  # noqa: S608  # constants only
 )
 
 
@@ -360,7 +374,7 @@ class CEActivityFilter:
 async def published_ce_activities(
     connection: AsyncConnection, learner_id: str | None, wanted: CEActivityFilter
 ) -> list[CEActivityView]:
-    """What can be claimed, by slug."""
+    """What can be claimed, by title."""
     values = {
         "learner_id": learner_id,
         "format": wanted.learning_format,

@@ -64,6 +64,18 @@ class LineFilter:
     limit: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryOfAnother:
+    """Somebody else's entry that a learner gave an id of: whom it names, by which method, and when they first did."""
+
+    id: str
+    given_name: str | None
+    family_name: str | None
+    emails: Sequence[str]
+    method: str
+    stated_at: datetime
+
+
 _ROSTERS: Final = """
     SELECT r.id, a.slug AS ce_activity, r.file_name, r.reading, r.is_replacement, r.state, r.row_count, r.problem_count,
            r.applied_count, r.uploaded_by, r.uploaded_at, r.applied_by, r.applied_at
@@ -103,6 +115,15 @@ _FIRST_PROBLEMS: Final = text(
      ORDER BY outcome <> 'problem', line LIMIT :limit
     """
 )
+_OF_OTHERS: Final = text(
+    """
+    SELECT r.id, r.given_name, r.family_name, s.body ->> 'method' AS method, min(s.received_at) AS stated_at,
+           ARRAY(SELECT k.value FROM roster_keys k WHERE k.entry_id = r.id AND k.kind = 'email' ORDER BY 1) AS emails
+      FROM submissions s JOIN roster_entries r ON r.id = s.roster_entry
+     WHERE s.claim_id = :claim_id AND s.roster_entry IS NOT NULL
+     GROUP BY r.id, s.body ->> 'method' ORDER BY stated_at, r.id
+    """
+)
 
 
 async def roster(connection: AsyncConnection, roster_id: str) -> RosterView | None:
@@ -140,6 +161,12 @@ async def first_problems(connection: AsyncConnection, roster_id: str, limit: int
     """The first rows with problems, and if there is room for them, those with warnings."""
     values = {"roster_id": roster_id, "limit": limit}
     return [_line(row) for row in (await connection.execute(_FIRST_PROBLEMS, values)).mappings()]
+
+
+async def entries_of_others(connection: AsyncConnection, claim_id: str) -> list[EntryOfAnother]:
+    """The entries for which a claim's proof was refused, because they name somebody else."""
+    rows = await connection.execute(_OF_OTHERS, {"claim_id": claim_id})
+    return [EntryOfAnother(**row) for row in rows.mappings()]
 
 
 def _view(row: RowMapping) -> RosterView:

@@ -104,7 +104,7 @@ def wake_claims_of_learner(connection: Connection, learner_id: str) -> None:
     }
     for claim in connection.execute(_WAITING_OF_LEARNER, parameters).mappings().all():
         match = find_learner(connection, claim["ce_activity_id"], learner_id)
-        if match is None or match.claim_id not in (None, claim["id"]):
+        if match is None or match.is_anothers or match.claim_id not in (None, claim["id"]):
             continue
         connection.execute(
             _STATE,

@@ -49,6 +49,12 @@ class StuckGroup:
         return tuple(dict.fromkeys(each.last_error for each in self.oldest if each.last_error))
 
 
+# Claims whose learner gave an id of somebody else. Once that entry proved a claim, there is no question whose it is.
+UNDER_ANOTHER_NAME: Final = """
+          FROM submissions s JOIN claims c ON c.id = s.claim_id JOIN roster_entries r ON r.id = s.roster_entry
+         WHERE s.roster_entry IS NOT NULL AND r.claim_id IS NULL
+           AND c.stage = 'verifying_participation' AND c.closed_at IS NULL AND c.attention IS NULL
+"""
 # A parked claim has been in its stage for as long as it is parked, give or take its tries; one whose award waits for
 # issuance, since its step was received. What is wrong with a claim's own workflow, or what it is parked for, explains
 # whatever else is late about it.
@@ -64,6 +70,8 @@ _STUCK: Final = text(
     ), going AS NOT MATERIALIZED (
         SELECT * FROM claims c
          WHERE c.closed_at IS NULL AND c.attention IS NULL AND c.id <> ALL(CAST(:failing AS text[]))
+    ), others AS (
+        SELECT c.id, min(s.received_at) AS since {UNDER_ANOTHER_NAME} GROUP BY c.id
     ), stuck AS (
         SELECT c.attention AS reason, c.id AS claim_id, coalesce(
                    c.held_at,
@@ -76,10 +84,13 @@ _STUCK: Final = text(
                  ON m.claim_id = c.id AND m.purpose = 'award' AND m.state IN ('queued', 'sending', 'failed')
          WHERE c.attention IS NOT NULL
         UNION ALL
+        SELECT 'entry_of_another', id, since, NULL, NULL, NULL FROM others
+        UNION ALL
         SELECT 'participation_refused', c.id, min(s.received_at), CAST(count(*) AS integer),
                (array_agg(s.refusal ORDER BY s.received_at DESC))[1], NULL
           FROM going c JOIN submissions s ON s.claim_id = c.id
          WHERE c.stage = 'verifying_participation' AND s.refusal IN ('identifier_not_found', 'identifier_taken')
+           AND c.id NOT IN (SELECT id FROM others)
          GROUP BY c.id HAVING max(s.received_at) < clock_timestamp() - :participation_refused
         UNION ALL
         SELECT 'event_quarantined', c.id, min(e.received_at), NULL, max(e.problem), NULL

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.requests import Request
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from api.formats import clock, day, moment, units
@@ -16,12 +16,12 @@ from api.pages.wording import (
     EVENT_WORDS,
     FORMAT_WORDS,
     PROFESSION_WORDS,
+    STAGE_NAMES,
     STAGE_WORDS,
     STATE_WORDS,
     profile_words,
 )
-from api.problems import ProblemError, error_response
-from config.languages import LANGUAGES, current_language, gettext, ngettext, pgettext
+from config.languages import ENGLISH, LANGUAGES, current_language, gettext, ngettext, pgettext
 from config.languages import marked as _
 from domain.roles import AUDITING_ROLES, OFFICE_ROLES, STAFF_ROLES
 
@@ -64,24 +64,10 @@ NOTICES: Final = {
 
 def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
     """Render a template as a page."""
-    nobody = {"principal": None, "is_signed_in": False, "path": "", "back": "/", "section": None, "notice": None}
-    values = {**nobody, "pauses": (), **values}
+    nobody = {"principal": None, "is_signed_in": False, "section": None, "notice": None}
+    values = {**nobody, "path": "", "back": "/", "is_refused": False, "pauses": (), **values}
     view = {**values, "notice": NOTICES.get(values["notice"] or "")}
     return HTMLResponse(_environment().get_template(template).render(view), status, headers=headers)
-
-
-def problem_page(request: Request, error: ProblemError) -> Response:
-    """A problem as a page, in the words that its document would have."""
-    headers = {name: value for name, value in error.headers.items() if name.lower() != "content-type"}
-    if error.kind.status == 406:  # noqa: PLR2004
-        return error_response(request, error)
-    return page(
-        "problem.html",
-        status=error.kind.status,
-        headers=headers,
-        problem={"title": error.kind.title, "detail": error.detail, "code": error.code},
-        request_id=getattr(request.state, "request_id", None),
-    )
 
 
 @cache
@@ -96,16 +82,20 @@ def _environment() -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(gettext, ngettext, newstyle=True, pgettext=pgettext)  # type: ignore[attr-defined]  # added by the extension
-    environment.filters.update(clock=clock, day=day, moment=moment, units=units, profile_words=profile_words)
+    environment.filters.update(
+        clock=clock, day=day, moment=moment, units=units, profile_words=profile_words, recorded=recorded
+    )
     environment.globals.update(
         languages=LANGUAGES,
         current_language=current_language,
+        lang_of_record=lang_of_record,
         new_key=new_key,
         office_roles=OFFICE_ROLES,
         auditing_roles=AUDITING_ROLES,
         office_words=office_words,
         profession_words=PROFESSION_WORDS,
         staff_roles=STAFF_ROLES,
+        stage_names=STAGE_NAMES,
         stage_words=STAGE_WORDS,
         state_words=STATE_WORDS,
         event_words=EVENT_WORDS,
@@ -113,6 +103,20 @@ def _environment() -> Environment:
         format_words=FORMAT_WORDS,
     )
     return environment
+
+
+def recorded(words: str) -> str:
+    """A provider's own words, for the text of an element: said to be in the record's language where the page is not.
+
+    Else a screen reader would read English as if it were Spanish (WCAG 3.1.2).
+    """
+    marked = Markup('<span lang="{}">{}</span>').format(ENGLISH, words)  # format escapes what it fills in
+    return words if current_language() == ENGLISH else marked
+
+
+def lang_of_record() -> str:
+    """The same as an attribute, for elements that hold no other elements."""
+    return "" if current_language() == ENGLISH else Markup(f' lang="{ENGLISH}"')  # noqa: S704  # a constant
 
 
 def new_key() -> str:

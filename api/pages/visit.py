@@ -7,7 +7,7 @@ front end of one's own can do, and both are refused alike (``docs/decisions/0015
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -21,12 +21,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Principal, client_address, count_request, find_principal, refuse_cross_site
+from api.database import UNAVAILABLE
 from api.pages.rendering import page
-from api.problems import PROBLEMS
+from api.problems import PROBLEMS, ProblemError
 from api.services import Services, services_of
 from api.uploads import read_form
 from config.languages import preferred_language, set_language
-from domain.roles import OFFICE_ROLES
+from domain.roles import OFFICE_ROLES, STAFF_ROLES
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
@@ -43,7 +44,6 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 _LOCAL_PATH: Final = re.compile(
     r"/(?:(?:ce-activities|claims|wallet|transcript|profile|staff)(?:[/?][!-\[\]-~]{0,400})?)?"
 )
-_PLAIN_PATH: Final = re.compile(r"[a-zA-Z0-9/_.-]{1,200}")
 PLAIN_ADDRESS: Final = re.compile(r"/(?:[a-zA-Z0-9_.-][a-zA-Z0-9/_.-]{0,199})?(?:\?[a-zA-Z0-9=&%_.,+-]{0,400})?")
 """An address of this site that may be led back to; one that begins with two slashes would be another site's."""
 _ACRONYM: Final = re.compile(r"[A-Za-z]{2,12}")
@@ -72,10 +72,15 @@ class ApiProblem(Exception):  # noqa: N818  # a problem is what RFC 9457 calls i
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
+    def of(cls, code: str) -> "ApiProblem":
+        """What the API would refuse, known before it is asked: ``code`` is one of ``PROBLEMS``."""
+        kind = PROBLEMS[code]
+        return cls(kind.status, {"code": code, "title": kind.title, "detail": kind.detail})
+
+    @classmethod
     def not_found(cls) -> "ApiProblem":
         """Nothing is here for whoever asks."""
-        kind = PROBLEMS["not_found"]
-        return cls(kind.status, {"code": "not_found", "title": kind.title, "detail": kind.detail})
+        return cls.of("not_found")
 
     @property
     def code(self) -> str:
@@ -156,6 +161,7 @@ class Visit:
             principal=self.principal,
             is_signed_in=self.principal is not None,
             path=self._shown_path(),
+            is_refused=status >= HTTPStatus.BAD_REQUEST and self.request.method not in _SAFE,
             back=self._way_back(),
             notice=notice,
             pauses=getattr(self.request.state, "pauses", ()),
@@ -164,6 +170,10 @@ class Visit:
         if notice:
             self.forget_cookie(response, NOTICE_COOKIE)
         return response
+
+    def is_own(self, learner_id: str) -> bool:
+        """Whether this learner is the visitor: what is about oneself, somebody else decides."""
+        return self.principal is not None and self.principal.learner_id == learner_id
 
     def _section(self) -> str | None:
         """What this learner's providers call the credit, in the menu; see ``remember_section``."""
@@ -181,12 +191,13 @@ class Visit:
     def _shown_path(self) -> str:
         """The page's own address, unless somebody typed something else into it."""
         path = self.request.url.path
-        return path if _PLAIN_PATH.fullmatch(path) else "/"
+        return path if PLAIN_ADDRESS.fullmatch(path) else "/"
 
     def _way_back(self) -> str:
         """Where this page can be asked for again: for a form that is shown again, where it was filled in."""
-        came_from = "" if self.request.method in _SAFE else urlsplit(self.request.headers.get("referer", "")).path
-        return came_from if _PLAIN_PATH.fullmatch(came_from) else self._shown_path()
+        referer = "" if self.request.method in _SAFE else self.request.headers.get("referer", "")
+        came_from = urlsplit(referer)._replace(scheme="", netloc="", fragment="").geturl()
+        return came_from if PLAIN_ADDRESS.fullmatch(came_from) else self._shown_path()
 
     def redirect(self, path: str, notice: str | None = None) -> Response:
         """Lead on after a form was taken; ``notice`` is a code of ``rendering.NOTICES`` that is said there once."""
@@ -356,14 +367,15 @@ class Form:
 
 async def visitor(request: Request, services: ServicesOf) -> Visit:
     """Anyone; counted like every request. A form that another site sends is refused."""
+    # For the page of a problem: nobody, until it is known who is there; whoever is signed in stays so there.
+    request.state.visit = Visit(request, services, None)
     principal = await find_principal(services, request.cookies.get(own_cookie(services, SESSION_COOKIE), ""))
+    request.state.visit = visit = Visit(request, services, principal)
     count_request(request, services, principal.account_id if principal else client_address(request))
     if request.method not in _SAFE:
         refuse_cross_site(request, services.settings.public_url)
     chosen = request.cookies.get(LANGUAGE_COOKIE) or (principal.language if principal else None)
     set_language(chosen or preferred_language(request.headers.get("accept-language", "")))
-    # For the page of a problem: whoever is signed in stays so there.
-    request.state.visit = visit = Visit(request, services, principal)
     return visit
 
 
@@ -379,25 +391,53 @@ async def reader(visit: Annotated[Visit, Depends(visitor)]) -> Visit:
     return visit
 
 
-ACCESS: Final = frozenset({visitor, reader})
+async def clerk(visit: Annotated[Visit, Depends(reader)]) -> Visit:
+    """Whoever does the office's work. Anyone else is refused before they fill in a form that the API would refuse."""
+    if visit.principal is None or visit.principal.role not in STAFF_ROLES:
+        raise ApiProblem.of("not_allowed")
+    return visit
+
+
+ACCESS: Final = frozenset({visitor, reader, clerk})
 Visitor = Annotated[Visit, Depends(visitor)]
 Reader = Annotated[Visit, Depends(reader)]
+Clerk = Annotated[Visit, Depends(clerk)]
 
 
 async def show_problem(request: Request, error: Exception) -> Response:
     """What the API refused, as a page."""
     assert isinstance(error, ApiProblem)  # noqa: S101  # registered for this class only
-    visit: Visit = getattr(request.state, "visit", None) or Visit(request, request.app.state.services, None)
     if error.status == HTTPStatus.UNAUTHORIZED:
         return await lead_to_sign_in(request, error)
     headers = {name: error.headers[name] for name in ("retry-after",) if name in error.headers}
-    return visit.page(
+    return (await _visit_of(request)).page(
         "problem.html",
         status=error.status,
         headers=headers,
         problem=error.document,
         request_id=request.state.request_id,
     )
+
+
+async def problem_page(request: Request, error: ProblemError) -> Response:
+    """A problem as a page, in the words that its document would have."""
+    return (await _visit_of(request)).page(
+        "problem.html",
+        status=error.kind.status,
+        headers={name: value for name, value in error.headers.items() if name.lower() != "content-type"},
+        problem={"title": error.kind.title, "detail": error.detail, "code": error.code},
+        request_id=request.state.request_id,
+    )
+
+
+async def _visit_of(request: Request) -> Visit:
+    """Whoever asks, also for an address where nothing is; nobody where that can't be told, so that there is a page."""
+    services: Services = request.app.state.services
+    if not hasattr(request.state, "visit"):
+        with suppress(ProblemError, *UNAVAILABLE):
+            await visitor(request, services)
+    visit: Visit = request.state.visit
+    return visit
 
 
 async def lead_to_sign_in(request: Request, _error: Exception) -> Response:

@@ -11,24 +11,36 @@ from domain.identifiers import IDENTIFIERS
 from domain.policy import EventType, LearningFormat, Profession
 from domain.progress import StepKind, StepState, WaitingFor
 
-STAGE_WORDS: Final = {
+STAGE_NAMES: Final = {
+    Stage.VERIFYING_PARTICIPATION: _("Proof of participation"),
+    Stage.AWAITING_STATEMENT: _("Choice of the statement"),
+    Stage.AWAITING_DISCLOSURES: _("Disclosures"),
+    Stage.AWAITING_CONTENT: _("Content"),
+    Stage.AWAITING_TEST: _("Post-test"),
+    Stage.GRADING: _("Being graded"),
+    Stage.AWAITING_EVALUATION: _("Evaluation"),
+    Stage.AWAITING_WINDOW: _("Claiming is not open yet"),
+    Stage.READY_TO_CLAIM: _("Ready to claim"),
+    Stage.AWAITING_FINALIZATION: _("Final statement"),
+    Stage.AWARDING: _("Being awarded"),
+    Stage.ISSUING: _("Certificate is being made"),
+    Stage.COMPLETED: _("Completed"),
+    Stage.EXPIRED: _("Deadline passed"),
+    Stage.DENIED: _("Denied"),
+    Stage.WITHDRAWN: _("Withdrawn"),
+}
+"""Where a claim stands, as the office says it."""
+
+STAGE_WORDS: Final = STAGE_NAMES | {
     Stage.VERIFYING_PARTICIPATION: _("Say how you took part"),
     Stage.AWAITING_STATEMENT: _("Choose your statement of credit"),
     Stage.AWAITING_DISCLOSURES: _("Read the disclosures"),
     Stage.AWAITING_CONTENT: _("Complete the content"),
     Stage.AWAITING_TEST: _("Take the post-test"),
-    Stage.GRADING: _("Being graded"),
     Stage.AWAITING_EVALUATION: _("Complete the evaluation"),
-    Stage.AWAITING_WINDOW: _("Claiming is not open yet"),
-    Stage.READY_TO_CLAIM: _("Ready to claim"),
     Stage.AWAITING_FINALIZATION: _("Make your statement final"),
-    Stage.AWARDING: _("Being awarded"),
-    Stage.ISSUING: _("Certificate is being made"),
-    Stage.COMPLETED: _("Completed"),
-    Stage.EXPIRED: _("Deadline passed"),
-    Stage.DENIED: _("Not passed"),
-    Stage.WITHDRAWN: _("Withdrawn"),
 }
+"""The same as learners are told it: what they have to do where it is their turn."""
 
 STEP_WORDS: Final = {
     StepKind.PARTICIPATION: _("Participation"),
@@ -124,6 +136,8 @@ FIELD_WORDS: Final = {
     "time_zone_unknown": _("Choose one of the time zones."),
     "credit_type_unknown": _("Choose one of the types of credit."),
     "date_invalid": _("Enter a date, such as 2026-05-31."),
+    "enum": _("There is no such choice. Choose one of the list."),
+    "string_too_long": _("This is too long."),
     "range_reversed": _("The last day is before the first one."),
 }
 """What is wrong with a field, by the code of its error."""

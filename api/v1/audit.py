@@ -41,7 +41,7 @@ async def show_history(
     """Everything that happened to a claim, refusals too, oldest first, in the words that its learner reads."""
     policy, entries = await _entries_of(services, claim_id, after, limit)
     own = await services.database.statements(lambda c: history.accounts_of_person(c, principal.learner_id))
-    return history_page(entries, limit, own, policy.time_zone, is_office=True)
+    return history_page(entries, limit, own, policy, is_office=True)
 
 
 @router.get("/v1/staff/claims/{claim_id}/audit", response_model=answers.AuditTrail)
@@ -59,7 +59,7 @@ async def show_claims_entries(
     `order` says which come first.
     """
     policy, entries = await _entries_of(services, claim_id, after, limit, is_newest_first=order == "newest")
-    return await _page(services, entries, limit, policy.time_zone, lambda last: last.seq)
+    return await _page(services, entries, limit, policy, lambda last: last.seq)
 
 
 async def _entries_of(
@@ -99,7 +99,7 @@ async def list_entries(
     """
     values = wanted.model_dump() | {"limit": wanted.limit + 1, "after": wanted.after and _place(wanted.after)}
     found = await services.database.statements(lambda c: history.search(c, TrailFilter(**values)))
-    return await _page(services, found, wanted.limit, "UTC", lambda last: f"{last.stream}:{last.seq}")
+    return await _page(services, found, wanted.limit, None, lambda last: f"{last.stream}:{last.seq}")
 
 
 class NewestCheckpoint(BaseModel):
@@ -139,12 +139,14 @@ def _place(after: str) -> tuple[str, int]:
     return stream, int(seq)
 
 
-async def _page(services: Services, entries: list[TrailEntry], limit: int, time_zone: str, place: Any) -> Response:
+async def _page(
+    services: Services, entries: list[TrailEntry], limit: int, policy: CEActivityPolicy | None, place: Any
+) -> Response:
     """A page of entries with the names of those who acted; ``entries`` may hold one more than the limit."""
     shown = entries[:limit]
     names = await names_of(services, actors_of(shown))
     has_more = len(entries) > limit
-    data = [audit_json(entry, names, time_zone) for entry in shown]
+    data = [audit_json(entry, names, policy) for entry in shown]
     return json_response({"data": data, "has_more": has_more, "next": place(shown[-1]) if has_more else None})
 
 

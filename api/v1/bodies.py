@@ -161,10 +161,3 @@ class ReasonRequest(Body):
     """Something that needs a reason."""
 
     reason: Reason
-
-
-class ExtensionRequest(Body):
-    """Move a claim's deadline to the end of a local day."""
-
-    due_on: Day
-    reason: Reason

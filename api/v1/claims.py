@@ -25,6 +25,7 @@ from api.v1.steps import Desk, StepDesk, json_response, own_claim
 from api.views import claim_json, stage_if_opened, submission_json
 from domain.claims import CLOSED_STAGES, Stage
 from domain.identities import derived_id, is_id
+from domain.policy import CEActivityPolicy
 from domain.submissions import Opening
 from storage import history, intake, queries
 from storage.audit import claim_stream
@@ -199,17 +200,17 @@ async def show_history(
         return entries, await history.accounts_of_person(connection, principal.learner_id)
 
     entries, own = await services.database.statements(read)
-    return history_page(entries, limit, own, policy.time_zone)
+    return history_page(entries, limit, own, policy)
 
 
 def history_page(
-    entries: list[TrailEntry], limit: int, reader: Collection[str], time_zone: str, *, is_office: bool = False
+    entries: list[TrailEntry], limit: int, reader: Collection[str], policy: CEActivityPolicy, *, is_office: bool = False
 ) -> Response:
     """A page of audit entries in words; ``entries`` may hold one more than the limit. Notes are for the office."""
     shown = entries[:limit]
     has_more = len(entries) > limit
     told = [entry for entry in shown if is_office or not is_for_office(entry)]
-    data = [entry_json(entry, reader, time_zone, is_office=is_office) for entry in told]
+    data = [entry_json(entry, reader, policy, is_office=is_office) for entry in told]
     return json_response({"data": data, "has_more": has_more, "next": shown[-1].seq if has_more else None})
 
 

@@ -16,18 +16,21 @@ from api.auth import Principal
 from api.problems import ProblemError
 from api.sentences import REASON_CODES, REQUIREMENTS
 from api.v1 import answers
-from api.v1.bodies import Body, Day, ExtensionRequest, Reason, ReasonRequest
+from api.v1.bodies import Body, Day, Reason
 from api.v1.steps import ApproverDesk, Desk, StaffDesk, any_claim
 from config.languages import gettext, marked
 from domain.office import KIND_OF_ACTION, OperatorAction, may_act, possible_actions, waivable
 from domain.policy import CEActivityPolicy
 from domain.reasons import (
     DenialReason,
+    ExtensionReason,
+    ExtensionRefusalReason,
     HoldReason,
     ReasonCode,
     ReleaseReason,
     ReopeningReason,
     ResolutionReason,
+    RetryReason,
     WaiverReason,
     WithdrawalReason,
 )
@@ -59,6 +62,28 @@ RequirementKind = Literal[
     "credit",
     "finalization",
 ]
+
+
+class ExtensionRequest(Body):
+    """Move a claim's deadline to the end of a local day."""
+
+    due_on: Day
+    reason_code: Annotated[ExtensionReason, Field(strict=False)] = ExtensionReason.OTHER
+    reason: Reason
+
+
+class ExtensionRefusalRequest(Body):
+    """Answer a request for more time with no."""
+
+    reason_code: Annotated[ExtensionRefusalReason, Field(strict=False)] = ExtensionRefusalReason.OTHER
+    reason: Reason
+
+
+class RetryRequest(Body):
+    """Let a parked claim try its step again."""
+
+    reason_code: Annotated[RetryReason, Field(strict=False)] = RetryReason.OTHER
+    reason: Reason
 
 
 class HoldRequest(Body):
@@ -116,21 +141,21 @@ class WithdrawalByStaffRequest(Body):
 async def extend_deadline(claim_id: str, body: ExtensionRequest, desk: StaffDesk) -> Response:
     """Move a claim's deadline to the end of a local day; an expired claim goes on."""
     view = await claim_of_another(desk, claim_id, OperatorAction.EXTEND)
-    return await desk.take(view, DeadlineExtended(date.fromisoformat(body.due_on), body.reason))
+    return await desk.take(view, DeadlineExtended(date.fromisoformat(body.due_on), body.reason, body.reason_code))
 
 
 @router.post("/refuse-extension", response_model=answers.Claim, responses=answers.TAKEN)
-async def refuse_extension(claim_id: str, body: ReasonRequest, desk: StaffDesk) -> Response:
+async def refuse_extension(claim_id: str, body: ExtensionRefusalRequest, desk: StaffDesk) -> Response:
     """Answer a request for more time with no; the learner is told by e-mail."""
     view = await claim_of_another(desk, claim_id, OperatorAction.REFUSE_EXTENSION)
-    return await desk.take(view, ExtensionRefused(body.reason))
+    return await desk.take(view, ExtensionRefused(body.reason, body.reason_code))
 
 
 @router.post("/retry", response_model=answers.Claim, responses=answers.TAKEN)
-async def retry_step(claim_id: str, body: ReasonRequest, desk: StaffDesk) -> Response:
+async def retry_step(claim_id: str, body: RetryRequest, desk: StaffDesk) -> Response:
     """Let a parked claim try its step again."""
     view = await claim_of_another(desk, claim_id, OperatorAction.RETRY)
-    return await desk.take(view, StepRetried(body.reason))
+    return await desk.take(view, StepRetried(body.reason, body.reason_code))
 
 
 @router.post("/hold", response_model=answers.Claim, responses=answers.TAKEN)

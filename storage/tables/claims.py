@@ -78,6 +78,7 @@ class ClaimRow(Base):
 class SubmissionRow(Base):
     """The intake: what was received, committed before it was acknowledged, and what became of it.
 
+    ``roster_entry`` is the entry for which it was refused, because it names somebody else; only the office sees it.
     The API inserts; activities write the outcome; the relay moves ``deliver_after`` of what is still undecided.
     """
 
@@ -91,6 +92,7 @@ class SubmissionRow(Base):
             "received_at",
             postgresql_where=text("refusal IN ('identifier_not_found', 'identifier_taken')"),
         ),
+        Index("ix_submissions_roster_entry", "claim_id", postgresql_where=text("roster_entry IS NOT NULL")),
         Index("ix_submissions_deliver_after", "deliver_after", postgresql_where=text("decided_at IS NULL")),
     )
 
@@ -108,6 +110,7 @@ class SubmissionRow(Base):
     outcome: Mapped[str | None]
     refusal: Mapped[str | None]
     details: Mapped[dict[str, Any] | None]
+    roster_entry: Mapped[str | None]
 
 
 class AttemptRow(Base):

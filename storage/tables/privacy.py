@@ -156,10 +156,10 @@ CODES: Final = frozenset(
         "key", "key_id", "kind", "last_error", "media_type", "name", "note", "outcome", "participation",
         "participation_method", "policy", "prev_hash", "previous_secret", "problem", "problems", "provider_slug",
         "public_key", "purpose", "reading", "reason_class", "refusal", "request_id", "revocation_class", "role", "root",
-        "roster_id", "rule_version", "secret", "session", "sha256", "slug", "source", "stage", "state", "statement",
-        "status", "step_key", "stream", "subject", "subject_id", "submission_id", "superseded_by", "template_version",
-        "title", "token_hash", "type", "used_key", "verification_code", "version_id", "acronym", "details", "provider",
-        "jwt", "query", "browser", "issuer", "language", "system",
+        "roster_entry", "roster_id", "rule_version", "secret", "session", "sha256", "slug", "source", "stage", "state",
+        "statement", "status", "step_key", "stream", "subject", "subject_id", "submission_id", "superseded_by",
+        "template_version", "title", "token_hash", "type", "used_key", "verification_code", "version_id", "acronym",
+        "details", "provider", "jwt", "query", "browser", "issuer", "language", "system",
         "action", "bulk_id", "hold_reason", "skipped", "waived", "reason_code", "lift_reason_code",
     }
 )  # fmt: skip

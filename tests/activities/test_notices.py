@@ -25,12 +25,14 @@ from domain.identities import new_id
 from domain.notices import NoticePurpose, reminders
 from domain.policy import CertificateIssue, ClaimWindow
 from domain.problem_reports import ReportState
+from domain.reasons import DenialReason, HoldReason, ReleaseReason, ReopeningReason
+from domain.submissions import ClaimDenied, ClaimHeld, ClaimReleased, ClaimReopened
 from storage import problem_reports
 from storage.acts import Actor
 from storage.emails import queue_notice
 from storage.problem_reports import ProblemReport, Settlement
 from storage.tables import AccountRow, ClaimRow, OutgoingEmailRow
-from tests.activities.test_ledger_twice import brought_to
+from tests.activities.test_ledger_twice import brought_to, step
 from tests.claims import KeptMail, TestClaim
 from worker import Activities
 
@@ -286,6 +288,37 @@ def test_a_refusal_before_the_deadline_says_that_the_claim_is_open(
 ) -> None:
     claim = brought_to(new_claim(claim_window=due_in(2)), activities, Stage.AWAITING_TEST)
     assert "still open" in text_of(notices.sent(claim, NoticePurpose.EXTENSION_REFUSED))
+
+
+def test_a_learner_is_told_of_a_hold_its_end_a_denial_and_a_reopening_with_the_kind_of_the_reason(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(claim_window=due_in(20), time_zone=CHICAGO), activities, Stage.AWAITING_EVALUATION)
+    acts: list[tuple[ClaimHeld | ClaimReleased | ClaimDenied | ClaimReopened, str]] = [
+        (ClaimHeld(HoldReason.IDENTITY_CHECK, "Is she she?"), "on hold, for:\n\n  {title}\n  It is being checked that"),
+        (ClaimReleased(ReleaseReason.OTHER, "It is her."), "ended the hold of your claim of CE credit, for:"),
+        (ClaimDenied(DenialReason.DUPLICATE, "Again."), "denied your claim of CE credit, for:\n\n  {title}\n  You"),
+        (
+            ClaimReopened(ReopeningReason.APPEAL_GRANTED, "Well."),
+            "again, for:\n\n  {title}\n  Your appeal was granted.",
+        ),
+    ]
+    for body, words in acts:
+        claim.receive(body, actor=new_id("acc"))
+        activities.claims.decide_submissions(step(claim))
+        notices.make_due(claim)
+        notices.send_all()
+        [message] = notices.mail.to(claim.email)
+        assert words.format(title=claim.policy.title) in text_of(message)
+        assert body.reason not in text_of(message)
+        notices.mail.messages.clear()
+
+
+def test_a_hold_that_ended_before_its_mail_was_sent_is_not_told(
+    new_claim: NewClaim, activities: Activities, notices: Notices
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_EVALUATION)
+    assert notices.dropped(claim, NoticePurpose.CLAIM_HELD) == "not_wanted"
 
 
 def test_the_link_to_a_certificate_leads_to_its_page(

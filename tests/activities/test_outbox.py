@@ -90,6 +90,7 @@ def test_a_link_is_sent_once_and_its_token_forgotten(ask: Callable[..., Link], o
     body = message.get_body(("plain",))
     assert body is not None
     assert f"https://laurel.example/sign-in?token={link.token}" in body.get_content()
+    assert "within 10 minutes" in body.get_content()
     assert dict(link.row()) == {"state": "sent", "tries": 1, "last_error": None, "token": None}
     link.make_due()
     while outbox.send_next():

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimStep, CorrectionRef, MergeRef
@@ -24,6 +25,7 @@ from config.settings import Settings
 from domain.identities import new_id
 from domain.roles import Role
 from storage import accounts, login_sessions, people
+from storage.acts import LAUREL
 from storage.catalog import publish
 from storage.database import create_api_engine
 from storage.definitions import Definition, read_definition
@@ -148,21 +150,31 @@ class Person:
         return await self.call("POST", path, json, **headers)
 
 
+_ENGINES: dict[str, AsyncEngine] = {}
+"""One for each database in which somebody signed in: thousands of tests do, and a connection of its own costs more."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _disposed_engines() -> AsyncIterator[None]:
+    yield
+    for engine in _ENGINES.values():
+        await engine.dispose()
+
+
 async def sign_in(database_url: str, client: httpx2.AsyncClient, role: Role = Role.LEARNER, **profile: str) -> Person:
     """A new account of this role, signed in; ``email`` and fields of the profile are as the test says."""
     email = profile.pop("email", f"{new_id('x')}@people.example")
     token, access = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    if role is not Role.LEARNER:
-        await asyncio.to_thread(accounts.add_staff, database_url, email, role)
-    engine = create_api_engine(database_url, 1)
+    engine = _ENGINES.setdefault(database_url, create_api_engine(database_url, 5))
     async with engine.begin() as connection:
+        if role is not Role.LEARNER:
+            await connection.run_sync(accounts.give_role, email, role, LAUREL)
         await people.request_link(connection, email, token, timedelta(minutes=10), 10)
         await people.use_link(connection, token, None, access, timedelta(hours=1))
         found = await login_sessions.find_session(connection, access, timedelta(hours=1))
         assert found is not None
         chosen = {"given_name": "Ada", "family_name": "Lovelace", "profession": "physician"} | profile
         await people.change_profile(connection, found.learner_id, chosen, {})
-    await engine.dispose()
     headers = {"Authorization": f"Bearer {access}"}
     return Person(client, email, access, found.learner_id, found.account_id, headers)
 

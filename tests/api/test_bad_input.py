@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
 from api.gate import MAXIMUM_DEPTH, parse_json
@@ -16,7 +17,8 @@ from api.problems import ProblemError
 from config.settings import Settings
 from domain.identities import new_id
 from domain.policy import CEActivityPolicy
-from tests.api.conftest import LedgerTemporal, Person, definition_text, running
+from domain.roles import Role
+from tests.api.conftest import LedgerTemporal, Person, definition_text, publish_example, running, sign_in
 from tests.description import DESCRIPTION
 
 CANARY = "canary-7f3a"
@@ -54,10 +56,11 @@ NOT_JSON: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.fixture
-async def everyone(administrator: Person, slug: str) -> Person:
+@pytest.fixture(scope="module")
+async def everyone(database_url: str, engine: Engine, application: tuple[FastAPI, httpx2.AsyncClient]) -> Person:
     """A member of staff with a claim of their own, so that only the body can be what is wrong."""
-    response = await administrator.post("/v1/claims", {"ce_activity": slug})
+    administrator = await sign_in(database_url, application[1], Role.ADMINISTRATOR)
+    response = await administrator.post("/v1/claims", {"ce_activity": publish_example(engine)})
     administrator.headers["X-Claim"] = response.json()["id"]
     return administrator
 

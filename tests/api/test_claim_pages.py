@@ -335,3 +335,14 @@ async def test_a_strangers_claim_is_as_absent_as_one_that_never_was(
             shown.append((page.status, re.sub(r"req_\w+|clm_\w+", "", page.text)))
         assert shown[0][0] == 404, end
         assert shown[0] == shown[1] == shown[2], end
+
+
+async def test_a_hold_is_announced_as_one_and_not_as_the_step_that_it_stops(
+    browser: Browser, coordinator: Person, slug: str
+) -> None:
+    page = await claimed(browser, slug)
+    assert 'data-announcement="Say how you took part. ' in page.html
+    reason = {"reason_code": "identity_check", "reason": "Two people, one badge."}
+    held = await coordinator.post(f"/v1/staff{page.path}/hold", reason)
+    assert held.status_code == 200, held.text
+    assert 'data-announcement="On hold. We are waiting for a member of staff' in (await browser.get(page.path)).html

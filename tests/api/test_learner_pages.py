@@ -112,6 +112,21 @@ def test_the_next_deadline_comes_first_and_what_has_none_last() -> None:
     assert home.acronym is None
 
 
+async def test_activities_are_listed_by_title_page_after_page(nobody: Browser, engine: Engine) -> None:
+    mark = new_id("t")
+    titles = {
+        publish_example(engine, title=f"{mark} {word}"): word for word in ("zinc", "Iron", "gold", "Iron", "LEAD")
+    }
+    found: list[str] = []
+    page: dict[str, Any] = {"has_more": True, "next": ""}
+    while page["has_more"]:
+        address = "/v1/ce-activities?limit=3" + (f"&after={page['next']}" if page["next"] else "")
+        page = (await nobody.client.get(address)).json()
+        found += [each["slug"] for each in page["data"]]
+    assert [titles[slug] for slug in found if slug in titles] == ["gold", "Iron", "Iron", "LEAD", "zinc"]
+    assert "Sorted by title." in (await nobody.get("/ce-activities")).html
+
+
 async def test_activities_are_listed_by_event_type_in_the_address_for_anyone(nobody: Browser, engine: Engine) -> None:
     slug = publish_example(engine, event_type=EventType.TELECONFERENCE)
     addresses = set()

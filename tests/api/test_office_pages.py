@@ -95,7 +95,7 @@ async def test_the_overview_shows_what_waits_how_it_goes_and_where_claims_are(
     done = claim_of(engine, slug, stage="completed", awarded_at=NOON + timedelta(hours=3), notified_at=NOON)
     assert done
     shown = await office.shown(f"/staff?ce_activity={slug}")
-    for words in ("Waiting for you", "ask for more time", "From opening to certificate", "Take the post-test"):
+    for words in ("Waiting for you", "ask for more time", "From opening to certificate", "Post-test"):
         assert words in shown
     assert re.search(r"Credit awarded</th><td class=\"number\">1</td><td class=\"number\">50 %</td>", shown)
     assert f'href="/staff/ce-activities/{slug}/completion"' in shown
@@ -137,7 +137,7 @@ async def test_the_list_shows_each_claim_with_its_learner_and_its_deadline_in_th
     assert "Asks for more time" in shown
     assert re.search(r"\d{4}, \d\d:\d\d \(\w+, UTC[+-]\d", shown)
     assert "1 claim" in shown
-    assert "Stage: Take the post-test" in shown
+    assert "Stage: Post-test" in shown
 
 
 async def test_pages_of_the_list_lead_on_and_back_with_the_same_filter(

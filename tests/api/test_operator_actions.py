@@ -168,7 +168,9 @@ async def test_an_action_says_where_to_send_it_and_what_to_choose_from(approver:
     assert (hold["method"], hold["href"]) == ("POST", f"/v1/staff/claims/{claim}/hold")
     assert {"code": "identity_check", "label": "it is being checked who the learner is"} in hold["form"]["reason_codes"]
     assert [each["code"] for each in offered["waive"]["form"]["requirements"]] == ["participation", "evaluation"]
-    assert offered["extend"]["form"] == {"due_on": {"is_required": True, "time_zone": example_policy().time_zone}}
+    extend = offered["extend"]["form"]
+    assert extend["due_on"] == {"is_required": True, "time_zone": example_policy().time_zone}
+    assert {"code": "learner_asked", "label": "the learner asked for it"} in extend["reason_codes"]
     for each in offered.values():
         action = each["href"].rpartition("/")[2]
         codes = [code["code"] for code in each["form"].get("reason_codes", [])]
@@ -183,6 +185,21 @@ async def test_a_reason_code_is_one_of_the_actions_own(approver: Person, claim: 
         assert refused.status_code == 422
     missing = {name: value for name, value in BODIES[action].items() if name != "reason_code"}
     assert (await approver.post(f"/v1/staff/claims/{claim}/{action}", missing)).status_code == 422
+
+
+async def test_more_time_has_a_reason_code_which_clients_of_before_need_not_send(
+    coordinator: Person, claim: str
+) -> None:
+    path = f"/v1/staff/claims/{claim}"
+    codes = []
+    for day, words in (("2030-01-31", {}), ("2030-02-28", {"reason_code": "accommodation"})):
+        extended = await coordinator.post(f"{path}/extend", {"due_on": day, "reason": "Well.", **words})
+        assert extended.status_code == 200, extended.text
+        entries = (await coordinator.get(f"{path}/audit?order=newest&limit=1")).json()["data"]
+        codes.append((entries[0]["event"], entries[0]["after"]["reason_code"]))
+    assert codes == [("extension.accepted", "other"), ("extension.accepted", "accommodation")]
+    refused = await coordinator.post(f"{path}/extend", {"due_on": "2030-03-31", "reason": "X", "reason_code": "mood"})
+    assert refused.status_code == 422
 
 
 async def test_a_purged_claim_is_not_opened_again(

@@ -145,6 +145,11 @@ async def test_without_its_database_the_api_starts_and_says_so(
             body = {"json": {"ce_activity": "x"}} if method == "POST" else {}
             response = await client.request(method, path, headers=learner.headers, **body)  # type: ignore[arg-type]
             assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
+        signed_in = {"Cookie": f"laurel_session={learner.token}", "Accept": "text/html"}
+        for path, status in (("/no-such-page", 404), ("/wallet", 503)):
+            page = await client.get(path, headers=signed_in)
+            assert page.status_code == status
+            assert "Verify a certificate" in page.text
             assert response.headers["retry-after"] == "1"
         page = await client.get("/verify/0000-0000-0000-0000", headers={"Accept": "text/html"})
         assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")

@@ -15,12 +15,12 @@ from sqlalchemy import Engine, text
 import api
 from activities.claims import PostgresClaimActivities
 from api.formats import moment
-from api.pages.wording import STAGE_WORDS
-from domain.claims import Stage
+from api.pages.wording import STAGE_NAMES, STAGE_WORDS
+from domain.claims import CLOSED_STAGES, Stage
 from domain.identities import new_id
 from storage import people
 from storage.database import create_api_engine
-from tests.api.conftest import Person
+from tests.api.conftest import Person, publish_example
 from tests.api.test_claim_over_http import awarded, issue, opened
 
 STATIC = Path(api.__path__[0]) / "static"
@@ -54,8 +54,41 @@ async def test_an_open_claim_shows_its_step_and_its_deadline_with_city_and_offse
     assert re.search(r"\d+ \w{3} \d{4}, 23:59 \(\w+, UTC[+-]\d+\)", page.text)
 
 
+async def test_a_providers_own_words_are_said_to_be_english_where_the_page_is_not(
+    learner: Person, engine: Engine
+) -> None:
+    slug = publish_example(engine, title="Pain & sleep")
+    claim = await opened(learner, slug)
+    shown = "Pain &amp; sleep"
+    for path in ("/", f"/claims/{claim['id']}", f"/ce-activities/{slug}"):
+        english = await learner.client.get(path, headers=cookie(learner))
+        spanish = await learner.client.get(
+            path, headers={**cookie(learner), "Cookie": f"{cookie(learner)['Cookie']}; laurel_language=es"}
+        )
+        assert f'<span lang="en">{shown}</span>' in spanish.text, path
+        assert shown in english.text
+        assert '<span lang="en">' not in english.text
+        # Inside an attribute there are no elements.
+        assert not re.search(r'="[^"]*<span', spanish.text), path
+
+
 def test_the_dashboard_has_words_for_every_stage() -> None:
-    assert STAGE_WORDS.keys() == set(Stage)
+    assert STAGE_WORDS.keys() == STAGE_NAMES.keys() == set(Stage)
+
+
+async def test_a_claim_that_ended_is_called_the_same_by_the_office_and_to_its_learner(
+    learner: Person, coordinator: Person, slug: str, engine: Engine
+) -> None:
+    claim = await opened(learner, slug)
+    denied = text("UPDATE claims SET stage = 'denied', closed_as = 'denied', closed_at = now() WHERE id = :id")
+    with engine.begin() as connection:
+        connection.execute(denied, {"id": claim["id"]})
+    pages = ((learner, "/"), (learner, f"/claims/{claim['id']}"), (coordinator, f"/staff/claims/{claim['id']}"),
+             (coordinator, f"/staff/claims?learner={claim['id']}"))  # fmt: skip
+    for person, path in pages:
+        assert "Denied" in (await person.client.get(path, headers=cookie(person))).text, path
+    for stage in CLOSED_STAGES:
+        assert STAGE_WORDS[stage] == STAGE_NAMES[stage]
 
 
 async def test_the_certificates_page_leads_to_pdf_print_and_verification(
@@ -71,7 +104,9 @@ async def test_the_certificates_page_leads_to_pdf_print_and_verification(
     printed = await learner.client.get(f"{path}/print", headers=cookie(learner))
     assert "Ada Lovelace" in printed.text
     assert " style=" not in printed.text
-    assert "<script" not in printed.text
+    # The only script is the button beside it.
+    script = '<script src="/static/print.js" data-words="Print" data-language="en" defer></script>'
+    assert re.findall("<script.*?</script>", printed.text, re.DOTALL) == [script]
     stylesheet = await learner.client.get("/static/certificate.css")
     font = re.search(r'url\("(/static/fonts/[^"]+)"\)', stylesheet.text)
     assert font is not None

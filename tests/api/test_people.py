@@ -79,6 +79,17 @@ async def test_staff_find_learners_by_address_name_and_identifier(arrive: Arrive
     assert await found(coordinator, "email=nobody@people.example") == []
 
 
+async def test_whoever_works_in_the_office_is_no_learner_before_a_claim(
+    database_url: str, client: httpx2.AsyncClient, coordinator: Person, slug: str
+) -> None:
+    family_name = secrets.token_hex(6)
+    viewer = await sign_in(database_url, client, Role.VIEWER, family_name=family_name)
+    assert await found(coordinator, f"name={family_name}") == []
+    [found_by_address] = await found(coordinator, f"email={viewer.email}")
+    await viewer.post("/v1/claims", {"ce_activity": slug})
+    assert await found(coordinator, f"name={family_name}") == [found_by_address]
+
+
 async def test_lists_of_learners_are_cut_by_key(arrive: Arrive, coordinator: Person) -> None:
     family_name = secrets.token_hex(6)
     ids = [(await arrive(family_name)).learner_id for _ in range(3)]

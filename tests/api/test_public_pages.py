@@ -9,6 +9,7 @@ from domain.identities import new_id
 from storage import reminder_links
 from tests.api.conftest import LedgerTemporal, Person, running
 from tests.api.test_claim_over_http import opened
+from tests.api.test_pages import cookie
 
 
 async def test_a_stranger_begins_at_a_page_of_its_own(client: httpx2.AsyncClient) -> None:
@@ -16,6 +17,20 @@ async def test_a_stranger_begins_at_a_page_of_its_own(client: httpx2.AsyncClient
     assert page.status_code == 200
     for address in ("/sign-in", "/verify", "/ce-activities", "/help"):
         assert f'href="{address}"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/no-such-page", "/claims/clm_x/no-such-page", "/static/no-such-file"])
+async def test_whoever_is_signed_in_keeps_their_menu_at_an_address_that_matches_nothing(
+    path: str, client: httpx2.AsyncClient, learner: Person, coordinator: Person
+) -> None:
+    for person, words in ((learner, ["Sign out"]), (coordinator, ["Sign out", "Office"])):
+        page = await client.get(path, headers=cookie(person))
+        assert page.status_code == 404
+        assert all(f">{word}</" in page.text for word in words)
+        assert 'href="/sign-in"' not in page.text
+    stranger = await client.get(path, headers={"Accept": "text/html"})
+    assert 'href="/sign-in"' in stranger.text
+    assert "Sign out" not in stranger.text
 
 
 @pytest.mark.parametrize("path", ["/", "/help", "/accessibility", "/verify", "/problems"])

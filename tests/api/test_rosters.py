@@ -275,7 +275,7 @@ async def test_rows_are_read_page_by_page_without_a_gap(office: Office) -> None:
     warned = (await office.person.get(f"{preview['rows_href']}?problems=true&limit=100")).json()["data"]
     assert [row["line"] for row in warned] == [line for line in range(2, 27) if (line - 2) % 3]
     assert {row["outcome"] for row in warned} == {"new"}
-    assert warned[0]["values"] == {"badge_id": "A1", "given_name": "Ada"}
+    assert warned[0]["values"] == {"badge_id": "A-1", "given_name": "Ada"}
 
 
 async def test_rosters_of_a_ce_activity_are_listed_newest_first(office: Office) -> None:

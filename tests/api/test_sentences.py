@@ -153,6 +153,17 @@ def test_a_sentence_says_what_belongs_to_it(event: str, after: dict[str, object]
     assert sentence(event, after, "America/Chicago") == told
 
 
+def test_sessions_are_called_by_their_titles_as_far_as_these_are_known() -> None:
+    titles = {"thu-b1": "Sepsis in Neonates", "fri-a1": "Biofilms"}
+    saved = sentence("session.accepted", {"session": "thu-b1", "units": "1.00"}, "UTC", titles)
+    assert saved == "Session “Sepsis in Neonates” was saved with 1.00 units."
+    refused = {"refusal": "sessions_overlap", "sessions": "thu-b1,fri-a1,gone"}
+    assert "(“Sepsis in Neonates”, “Biofilms”, gone)" in sentence("session.refused", refused, "UTC", titles)
+    assert sentence("session.accepted", {"session": "gone", "units": "1.00"}, "UTC", titles) == (
+        "Session gone was saved with 1.00 units."
+    )
+
+
 def test_every_kind_of_correction_reason_and_parking_has_words() -> None:
     for kind in CorrectionKind:
         assert sentence("correction.requested", {"kind": kind}) != "Correction: requested."

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, text
 
 from activities.claims import PostgresClaimActivities
 from api.pages.staff import words
-from domain.claims import Attention, Stage
+from domain.claims import Attention
 from domain.corrections import AwardState, CorrectionKind, CorrectionState, RevocationClass
 from domain.identities import new_id
 from domain.notices import NoticePurpose
@@ -62,7 +62,6 @@ def links(page: httpx2.Response) -> set[str]:
 @pytest.mark.parametrize(
     ("known", "codes"),
     [
-        (words.STAGE_NAMES, Stage),
         (words.ACTION_WORDS, OperatorAction),
         (words.ACTION_HINTS, OperatorAction),
         (words.LEARNER_ACTION_WORDS, Action),
@@ -131,6 +130,27 @@ async def test_every_act_that_is_possible_has_a_form_and_takes_effect(
     assert "On hold" in page.text
     assert "Says J. Doe." in page.text
     assert f"{path}/actions/release" in links(page)
+
+
+async def test_who_gives_more_time_sees_the_deadline_and_why_the_learner_asks(
+    learner: Person, coordinator: Person, slug: str
+) -> None:
+    claim = await opened(learner, slug)
+    path = f"/staff/claims/{claim['id']}"
+    words = "My father is ill.\nIs two weeks possible?"
+    asked = await learner.post(f"/v1/claims/{claim['id']}/extension-requests", {"reason": words})
+    assert asked.status_code == 200, asked.text
+    request = (await coordinator.get(f"/v1{path}")).json()["extension_request"]
+    assert request["reason"] == words
+    due_at = f'datetime="{claim["due_at"]}"'
+    for page in ("", "/actions/extend", "/actions/refuse_extension"):
+        shown = (await see(coordinator, f"{path}{page}")).text
+        assert words in shown
+        assert due_at in shown
+    assert words not in (await see(coordinator, f"{path}/actions/hold")).text
+    await send(coordinator, f"{path}/actions/refuse_extension", reason="The meeting's rules do not allow it.")
+    assert (await coordinator.get(f"/v1{path}")).json()["extension_request"] is None
+    assert words not in (await see(coordinator, f"{path}/actions/extend")).text
 
 
 async def test_what_is_wrong_with_an_act_is_said_beside_its_form_with_what_was_typed(
@@ -351,6 +371,9 @@ async def at_a_meeting(learner: Person, engine: Engine) -> dict[str, Any]:
 async def test_at_a_meeting_the_sessions_are_corrected(learner: Person, coordinator: Person, engine: Engine) -> None:
     claim = await at_a_meeting(learner, engine)
     path = f"/staff/claims/{claim['id']}"
+    for history in (f"/v1{path}/history", f"/v1{path}/audit"):
+        assert f"“Session {FIRST}” was saved" in (await coordinator.get(history)).text
+    assert f"“Session {FIRST}” was saved" in (await learner.get(f"{claim['href']}/history")).text
     form = await see(coordinator, f"{path}/correct")
     assert re.search(rf'name="session\.{FIRST}"[^>]* value="1.00"', form.text)
     units = {f"session.{FIRST}": "0.50", f"session.{SECOND}": "0,25", f"session.{PARALLEL}": ""}

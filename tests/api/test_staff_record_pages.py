@@ -30,6 +30,11 @@ async def auditor(database_url: str, client: httpx2.AsyncClient) -> Person:
 
 
 @pytest.fixture
+async def viewer(database_url: str, client: httpx2.AsyncClient) -> Person:
+    return await sign_in(database_url, client, Role.VIEWER)
+
+
+@pytest.fixture
 def awarded(engine: Engine, ledger: PostgresClaimActivities) -> TestClaim:
     """A learner's completed claim; its certificate is not rendered."""
     claim = TestClaim(engine, cast(Client, None), example_policy())
@@ -190,6 +195,7 @@ async def test_auditors_search_the_trail_and_others_do_not(
     page = await see(auditor, f"/staff/audit?stream=claim:{claim['id']}&actor={learner.email}&since=2020-01-01")
     assert page.status_code == 200
     assert "The claim was opened." in page.text
+    assert 'id="stream-hint"' in page.text
     assert f"/staff/claims/{claim['id']}" in links(page)
     assert "/staff/accounts" in links(page)
     nothing = await see(auditor, f"/staff/audit?stream=claim:{claim['id']}&event=credit.awarded")
@@ -201,7 +207,7 @@ async def test_auditors_search_the_trail_and_others_do_not(
 
 
 async def test_administrators_add_people_and_change_their_roles(
-    administrator: Person, auditor: Person, coordinator: Person
+    administrator: Person, auditor: Person, coordinator: Person, viewer: Person
 ) -> None:
     email = f"{new_id('x')}@people.example"
     wrong = await send(administrator, "/staff/accounts", email="nobody", role="viewer", reason="New.")
@@ -212,14 +218,15 @@ async def test_administrators_add_people_and_change_their_roles(
     assert (await see(administrator, path)).status_code == 200
     changed = await send(administrator, path, role="approver", is_active="yes", reason="Moved up.")
     assert changed.status_code == 303
-    assert (await coordinator.get("/v1/me")).json()["role"] == "approver"
+    now = (await administrator.get(f"/v1{path}")).json()
+    assert (now["role"], (await coordinator.get("/v1/me")).status_code) == ("approver", 401)
     reasonless = await send(administrator, path, role="approver", is_active="no", reason="")
     assert (reasonless.status_code, 'id="reason-error"' in reasonless.text) == (422, True)
     own = await see(administrator, f"/staff/accounts/{administrator.account_id}")
     assert "Another administrator changes it" in own.text
     read = await see(auditor, "/staff/accounts")
     assert (read.status_code, "Give this role" in read.text) == (200, False)
-    assert (await see(coordinator, "/staff/accounts")).status_code == 403
+    assert (await see(viewer, "/staff/accounts")).status_code == 403
 
 
 @pytest.mark.parametrize(

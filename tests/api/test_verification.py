@@ -396,3 +396,11 @@ async def test_what_is_counted_of_a_client_is_forgotten_and_names_no_address(
     with engine.connect() as connection:
         query = text("SELECT name FROM request_counts WHERE client = :client")
         assert connection.execute(query, {"client": hashed}).scalars().all() == ["verification"]
+
+
+async def test_a_code_that_nobody_issued_stays_in_its_field_to_be_put_right(client: httpx2.AsyncClient) -> None:
+    for path in ("/verify/0000-0000-0000-0000", "/verify?code=0000-0000-0000-0000"):
+        page = await client.get(path, follow_redirects=True)
+        assert 'name="code" value="0000-0000-0000-0000"' in page.text
+    for nothing in ({}, {"code": '"><b>'}, {"code": "0" * 65}):
+        assert 'name="code" value=""' in (await client.get("/verify", params=nothing)).text

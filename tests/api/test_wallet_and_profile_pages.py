@@ -235,7 +235,7 @@ async def test_a_profile_is_changed_and_what_was_not_shown_stays(learner: Person
         ({"time_zone": "Chicago"}, "time_zone", "Choose one of the time zones."),
         ({"npi": "12"}, "npi", "NPI: This does not look like such a number."),
         ({"profession": ""}, "profession", "Fill this in."),
-        ({"profession": "wizard"}, "profession", "Check this field."),
+        ({"profession": "wizard"}, "profession", "There is no such choice."),
     ],
 )
 async def test_what_is_wrong_with_a_profile_is_said_beside_the_field(
@@ -259,6 +259,13 @@ async def test_a_newcomer_is_looked_up_creates_an_account_and_goes_back_to_the_a
     who = {"given_name": f"G{new_id('x')}", "family_name": "Nobody", "employee_id": "n/a"}
     found = await send(newcomer, "/profile/look-up", who)
     assert "No account was found" in found.text
+    # What was typed goes on to the form, and into no address.
+    assert re.search(r'<form method="post" action="/profile/new">', found.text)
+    begun = await send(newcomer, "/profile/new", who, laurel_next=f'"{wanted}"')
+    for name, value in who.items():
+        assert re.search(rf'id="{name}" name="{name}" value="{value}"', begun.text), name
+    assert re.search(r'<input id="time_zone"[^>]* value=""[^>]*>', begun.text)
+    assert (await newcomer.get("/v1/me")).json()["given_name"] is None
     form = await read(newcomer, "/profile/create", laurel_next=f'"{wanted}"')
     assert "Then you go on to Pharmacy rounds." in form
     assert re.search(r'id="npi"[^>]* required', form)
@@ -281,7 +288,7 @@ async def test_whoever_is_known_gets_a_link_to_the_address_on_record_and_is_told
     found = await send(newcomer, "/profile/look-up", who)
     assert "You have an account already" in found.text
     assert known.email not in found.text
-    assert 'href="/profile/create"' in found.text
+    assert 'action="/profile/new"' in found.text
     with engine.connect() as connection:
         mailed = connection.execute(
             text("SELECT count(*) FROM sign_in_links WHERE email = :email AND asked_by = :by"),
@@ -297,6 +304,8 @@ async def test_a_look_up_needs_all_its_fields_and_is_for_newcomers_only(newcomer
     assert '<a href="#employee_id">' in refused.text
     known = await send(coordinator, "/profile/look-up", {"given_name": "A", "family_name": "B", "employee_id": "NA"})
     assert known.headers["location"] == "/profile"
+    begun = await send(coordinator, "/profile/new", {"given_name": "A"})
+    assert begun.headers["location"] == "/profile"
 
 
 async def test_a_problem_is_reported_and_its_answer_is_read_on_the_same_page(

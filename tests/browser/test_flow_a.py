@@ -54,7 +54,7 @@ async def test_a_newcomer_follows_the_link_with_the_code_and_leaves_with_a_certi
     await expect(page.get_by_role("heading", level=1)).to_have_text("Do we know you already?")
     await look_up(page, unique_name(), "n/a")
     await expect(page.get_by_role("heading", level=1)).to_have_text("No account was found")
-    await follow(page, "Continue")
+    await press(page, "Continue")
     await create_profile(page)
     # 5: back at the activity with its code, then the evaluation in full.
     field = page.locator("#code")
@@ -73,11 +73,13 @@ async def test_a_newcomer_follows_the_link_with_the_code_and_leaves_with_a_certi
 
 
 async def create_profile(page: Page) -> None:
-    """Line 4: what must be filled in is marked, and asked for."""
+    """Line 4: what must be filled in is marked, and asked for; names that were typed are there, and the time zone."""
     await expect(page.locator('label[for="credentials"]')).to_have_class("required")
     await press(page, "Create account")
-    await expect(page).to_have_url(re.compile("/profile/create$"))
-    await expect(page.locator("input:invalid")).to_have_count(3)
+    await expect(page).to_have_url(re.compile("/profile/new$"))
+    await expect(page.locator("input:invalid")).to_have_count(1)
+    await expect(page.get_by_label("First name")).not_to_have_value("")
+    await expect(page.get_by_label("Your time zone")).to_have_value("UTC")
     await page.get_by_label("First name").fill("Priya")
     await page.get_by_label("Last name").fill("Nair")
     await page.get_by_label("Credentials").fill("PharmD")

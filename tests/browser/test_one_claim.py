@@ -95,3 +95,27 @@ async def test_going_back_and_sending_again_changes_nothing(desk: Desk, learner:
         await again.click()
     await expect_next(page, "Completed")
     assert outcomes(learner, claim) == ("1.00", 1)
+
+
+async def test_a_refused_form_can_be_reloaded_and_come_back_to_with_what_was_typed(desk: Desk, learner: Person) -> None:
+    claim = learner.reach_credit()["id"]
+    page = await desk.window(learner)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    await page.goto(f"/claims/{claim}/report")
+    field = page.get_by_label("What is wrong, and what did you expect?")
+    # Nothing of it can be stored: the API refuses what the browser does not.
+    await field.fill("The second question\u0007 is wrong.")
+    await press(page, "Send report")
+    await expect(page.get_by_role("alert")).to_contain_text("There is a problem")
+    assert len(sent) == 1
+    await page.reload()
+    await expect(field).to_have_value("The second question\u0007 is wrong.")
+    await page.goto(f"/claims/{claim}")
+    await page.go_back()
+    await expect(field).to_have_value("The second question\u0007 is wrong.")
+    assert len(sent) == 1
+    await field.fill("The second question is wrong.")
+    await press(page, "Send report")
+    await expect(page.get_by_role("status")).to_contain_text("Received.")
+    assert learner.get(f"/v1/claims/{claim}/problem-reports")["data"][0]["message"] == "The second question is wrong."

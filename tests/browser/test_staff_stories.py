@@ -234,6 +234,7 @@ async def test_a_request_for_more_time_is_found_and_granted(
     await expect(page.get_by_role("main")).to_contain_text("I was on parental leave.")
     await follow(page, "Give more time")
     await page.get_by_label("Last day").fill("2031-03-31")
+    await page.get_by_role("radio", name="The learner asked for it").check()
     await explain(page, "Congratulations.")
     await press(page, "Give more time")
     # The end of that day in Chicago.
@@ -260,6 +261,10 @@ async def test_the_list_is_exported_exactly_as_it_is_shown(desk: Desk, town: Tow
     assert course in content
     await page.goto("/staff/exports")
     await expect(page.get_by_role("row", name="For the annual report.").first).to_be_visible()
+    # Whoever asks for one activity's claims need not know its name in addresses.
+    await page.locator("#ce_activity").press_sequentially(course[:12])
+    await expect(page.locator(f'#activity-names option[value="{course}"]')).to_be_attached()
+    await expect(page.locator("#ce_activity")).to_be_focused()
 
 
 async def test_two_learners_who_are_one_person_become_one(desk: Desk, town: Town, office: Office, course: str) -> None:

@@ -94,6 +94,20 @@ def test_a_role_is_given_changed_and_taken_and_each_is_entered_once(engine: Engi
     assert entries[-1]["after"]["is_active"] is False
 
 
+def test_whoever_gets_another_role_at_the_command_line_signs_in_anew(engine: Engine, address: str) -> None:
+    account_id = said("staff", "add", address, "--role", "coordinator").strip()
+    with engine.begin() as connection:
+        query = "INSERT INTO login_sessions (token_hash, id, account_id, expires_at) VALUES (:h, :i, :a, now() + '1 h')"
+        connection.execute(text(query), {"h": account_id.encode(), "i": new_id("ses"), "a": account_id})
+    counted = text("SELECT count(*) FROM login_sessions WHERE account_id = :a")
+    left = []
+    for role in ("coordinator", "viewer"):
+        said("staff", "add", address, "--role", role)
+        with engine.connect() as connection:
+            left.append(connection.execute(counted, {"a": account_id}).scalar_one())
+    assert left == [1, 0]
+
+
 def test_whoever_is_erased_leaves_an_address_that_nobody_can_read(engine: Engine, address: str) -> None:
     account_id = said("staff", "add", address, "--role", "auditor").strip()
     learner_id = learner_of(engine, account_id)

@@ -13,7 +13,11 @@ from documents.notices import (
     AwardEmail,
     AwardRevokedEmail,
     CertificateLinkEmail,
+    ClaimDeniedEmail,
     ClaimExpiredEmail,
+    ClaimHeldEmail,
+    ClaimReleasedEmail,
+    ClaimReopenedEmail,
     DeadlineExtendedEmail,
     DeadlineReminderEmail,
     Email,
@@ -23,10 +27,11 @@ from documents.notices import (
     SignInEmail,
     WindowOpenedEmail,
 )
-from documents.wording import REVOCATION_WORDS, STEP_WORDS, credit_word, moment_words
+from documents.wording import OFFICE_WORDS, REVOCATION_WORDS, STEP_WORDS, credit_word, moment_words
 from domain.corrections import RevocationClass
 from domain.notices import NoticePurpose
 from domain.progress import StepKind
+from domain.reasons import DenialReason, HoldReason, ReleaseReason, ReopeningReason
 
 AWARD = AwardEmail(
     recipient_name="Zoë Nguyễn",
@@ -76,6 +81,11 @@ LINK = CertificateLinkEmail(
 OPENED, EXPIRED = WindowOpenedEmail(**DEADLINE), ClaimExpiredEmail(**DEADLINE)
 EXTENDED = DeadlineExtendedEmail(**DEADLINE)
 REFUSED = ExtensionRefusedEmail(**DEADLINE, is_closed=False)
+OF_OFFICE: dict[str, Any] = {**CLAIM, "claim_url": "https://ce.example.org/claims/clm_1"}
+HELD = ClaimHeldEmail(**OF_OFFICE, why="The activity is being reviewed.")
+RELEASED = ClaimReleasedEmail(**OF_OFFICE, why="Everything was checked.", deadline=DEADLINE["deadline"])
+DENIED = ClaimDeniedEmail(**OF_OFFICE, why="This credit is not for your profession.")
+REOPENED = ClaimReopenedEmail(**OF_OFFICE, why="Your appeal was granted.", deadline=DEADLINE["deadline"])
 CHECKPOINT = AuditCheckpointEmail(
     origin="ce.example.org/audit", entries=42, note="ce.example.org/audit\n42\n+/s=\n", provider_name="Northfield CME"
 )
@@ -99,7 +109,8 @@ ANSWERED = ProblemAnsweredEmail(
     claim_url="https://ce.example.org/claims/clm_1",
 )
 EMAILS: list[Email] = [
-    AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, REVOKED, REPORTED, ANSWERED, CHECKPOINT
+    AWARD, SIGN_IN, REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, HELD, RELEASED, DENIED, REOPENED, LINK, REVOKED,
+    REPORTED, ANSWERED, CHECKPOINT,
 ]  # fmt: skip
 EVERY_EMAIL = pytest.mark.parametrize("email", EMAILS, ids=lambda email: email.purpose)
 
@@ -166,6 +177,10 @@ def test_both_bodies_say_everything(email: Email) -> None:
         (EXPIRED, "Your claim of CME credit is closed: Sepsis in the First Hour"),
         (EXTENDED, "You have until November 21, 2026 to claim your CME credit: Sepsis in the First Hour"),
         (REFUSED, "Your request for more time to claim CME credit: Sepsis in the First Hour"),
+        (HELD, "Your claim of CME credit is on hold: Sepsis in the First Hour"),
+        (RELEASED, "Your claim of CME credit goes on: Sepsis in the First Hour"),
+        (DENIED, "Your claim of CME credit was denied: Sepsis in the First Hour"),
+        (REOPENED, "Your claim of CME credit is open again: Sepsis in the First Hour"),
         (LINK, "Your certificate: Sepsis in the First Hour"),
         (REPORTED, "A learner reports a problem: Sepsis in the First Hour"),
         (ANSWERED, "Answer to your question: Sepsis in the First Hour"),
@@ -177,7 +192,9 @@ def test_the_subject_says_what_it_is_about_and_is_the_title_of_the_html(email: E
 
 
 @pytest.mark.parametrize(
-    "email", [REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, LINK, ANSWERED], ids=lambda email: email.purpose
+    "email",
+    [REMINDER, OPENED, EXPIRED, EXTENDED, REFUSED, HELD, RELEASED, DENIED, REOPENED, LINK, ANSWERED],
+    ids=lambda email: email.purpose,
 )
 def test_a_notice_greets_by_name_if_there_is_one_and_uses_the_providers_word_for_credit(email: Email) -> None:
     for body in parts_of(email):
@@ -194,6 +211,10 @@ def test_a_notice_greets_by_name_if_there_is_one_and_uses_the_providers_word_for
         (changed(REMINDER, opening=None), "may be claimed from"),
         (changed(OPENED, deadline=None), "Deadline"),
         (changed(REFUSED, deadline=None), "Deadline:"),
+        (changed(REOPENED, deadline=None), "Deadline:"),
+        (changed(RELEASED, deadline=None, why=None), "Everything was checked."),
+        (changed(HELD, why=None), "The activity is being reviewed."),
+        (changed(DENIED, why=None), "This credit is not for your profession."),
         (changed(AWARD, verification_url=None), "Anyone can check"),
     ],
 )
@@ -268,6 +289,11 @@ def test_every_line_of_a_report_and_of_its_answer_is_set_apart() -> None:
 
 def test_every_class_of_revocation_has_words_that_anyone_may_read() -> None:
     assert set(REVOCATION_WORDS) == set(RevocationClass)
+
+
+def test_every_reason_of_the_office_that_is_mailed_has_its_words_but_another_one() -> None:
+    mailed = {code for codes in (HoldReason, ReleaseReason, DenialReason, ReopeningReason) for code in codes}
+    assert set(OFFICE_WORDS) == {code for code in mailed if code != "other"}
 
 
 def test_every_step_of_a_learner_has_its_words() -> None:

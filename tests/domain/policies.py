@@ -319,6 +319,7 @@ EVIDENCE = st.builds(
         entry_id=st.just("ren_1"),
         is_group=_BOOLEANS,
         claim_id=st.sampled_from([None, None, CLAIM_ID, "clm_2"]),
+        is_anothers=st.sampled_from([False, False, True]),
     ),
     wrong_tries=st.lists(TIMES, max_size=6),
 )

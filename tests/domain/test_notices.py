@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from domain.claims import CLOSED_STAGES, Stage
 from domain.deadlines import end_of_day
 from domain.notices import (
+    NOTICE_OF,
+    OFFICE_ACTS,
     Circumstances,
     NoticePurpose,
     Resending,
@@ -19,6 +21,7 @@ from domain.notices import (
     reminders,
     resending_of,
 )
+from domain.submissions import STAFF_KINDS, SubmissionKind
 
 CHICAGO = "America/Chicago"
 CLAIM = "clm_one"
@@ -26,7 +29,7 @@ DUE = end_of_day(date(2026, 3, 20), CHICAGO)
 DAYS = (14, 3, 1)
 HALF_AN_HOUR = timedelta(minutes=30)
 MICROSECOND = timedelta(microseconds=1)
-OPEN = Circumstances(stage=Stage.AWAITING_TEST, due_at=DUE, wants_reminders=True, is_awarded=False)
+OPEN = Circumstances(stage=Stage.AWAITING_TEST, due_at=DUE, wants_reminders=True, is_awarded=False, is_held=False)
 BEFORE, AFTERWARDS = DUE - timedelta(days=1), DUE + timedelta(hours=1)
 PLANNED = FOURTEEN, THREE, ONE = reminders(DUE, DAYS, CHICAGO, CLAIM)
 ZONES = ("UTC", CHICAGO, "Europe/Berlin", "Pacific/Apia", "Africa/Cairo", "Pacific/Kiritimati", "Australia/Lord_Howe")
@@ -164,6 +167,25 @@ def test_a_refusal_of_more_time_is_told_unless_no_time_is_needed_any_more(stage:
     assert wanted(NoticePurpose.EXTENSION_REFUSED, replace(OPEN, stage=Stage.EXPIRED), AFTERWARDS)
     assert wanted(NoticePurpose.EXTENSION_REFUSED, OPEN)
     assert not wanted(NoticePurpose.EXTENSION_REFUSED, replace(OPEN, stage=stage))
+
+
+def test_what_the_office_did_is_told_as_long_as_it_is_so() -> None:
+    held, denied = replace(OPEN, is_held=True), replace(OPEN, stage=Stage.DENIED)
+    told = {purpose: [now for now in (OPEN, held, denied) if wanted(purpose, now)] for purpose in sorted(OFFICE_ACTS)}
+    assert told == {
+        NoticePurpose.CLAIM_HELD: [held],
+        NoticePurpose.CLAIM_RELEASED: [OPEN],
+        NoticePurpose.CLAIM_DENIED: [denied],
+        NoticePurpose.CLAIM_REOPENED: [OPEN],
+    }
+
+
+def test_every_end_and_stop_by_the_office_is_told() -> None:
+    assert {SubmissionKind.HOLD, SubmissionKind.RELEASE, SubmissionKind.DENIAL, SubmissionKind.REOPENING} <= set(
+        NOTICE_OF
+    )
+    assert set(NOTICE_OF) < STAFF_KINDS
+    assert set(NOTICE_OF.values()) > OFFICE_ACTS
 
 
 def test_a_link_to_a_certificate_needs_an_award() -> None:

@@ -9,10 +9,12 @@ from domain.participation import (
     WRONG_TRIES_ALLOWED,
     WRONG_TRIES_WITHIN,
     Evidence,
+    KnownAs,
     Proof,
     RosterMatch,
     judge,
     may_try_again_at,
+    names_another,
 )
 from domain.policy import Participation, ParticipationMethod, ParticipationOption
 from domain.refusals import Accepted, RefusalCode, Refused
@@ -72,6 +74,37 @@ def test_a_persons_entry_proves_one_claim_and_is_used_up_by_it(method: str) -> N
     taken = RosterMatch("ren_1", is_group=False, claim_id="clm_2")
     verdict = judged(method, evidence=Evidence("clm_1", taken))
     assert verdict == Refused(RefusalCode.IDENTIFIER_TAKEN, {"method": method})
+
+
+@pytest.mark.parametrize("claim", [None, "clm_1", "clm_2"])
+@pytest.mark.parametrize("method", ["badge_id", "roster"])
+def test_an_entry_of_somebody_else_is_answered_like_an_id_that_nobody_has(method: str, claim: str | None) -> None:
+    match = RosterMatch("ren_1", is_group=False, claim_id=claim, is_anothers=True)
+    verdict = judged(method, evidence=Evidence("clm_1", match))
+    unknown = judged(method)
+    assert isinstance(verdict, Refused)
+    assert isinstance(unknown, Refused)
+    assert (verdict.code, verdict.details) == (unknown.code, unknown.details)
+    assert (verdict.roster_entry, unknown.roster_entry) == ("ren_1", None)
+
+
+def test_an_entry_counts_for_whom_it_names_by_address_or_by_name_and_one_without_either_for_anybody() -> None:
+    ada = KnownAs(("Ada", "Lovelace"), frozenset({"ada@x.example", "a.king@x.example"}))
+    for entry in (
+        KnownAs(),
+        KnownAs(("A.", "Lovelace")),
+        KnownAs((None, None), frozenset({"a.king@x.example"})),
+        KnownAs(("Augusta", "King"), frozenset({"ada@x.example"})),
+        KnownAs(("Ada", "Lovelace"), frozenset({"countess@x.example"})),
+    ):
+        assert not names_another(entry, ada)
+    for entry in (
+        KnownAs(("Grace", "Hopper")),
+        KnownAs((None, None), frozenset({"grace@x.example"})),
+        KnownAs(("Grace", "Hopper"), frozenset({"grace@x.example"})),
+    ):
+        assert names_another(entry, ada)
+    assert names_another(KnownAs(("Ada", None)), KnownAs())
 
 
 def test_a_groups_id_proves_the_claims_of_all_its_members() -> None:

@@ -5,11 +5,13 @@ import pytest
 from domain.people import (
     ALWAYS_REQUIRED,
     NOT_AN_EMPLOYEE,
+    FullName,
     Likeness,
     Person,
     is_name_of,
     likenesses,
     matching_person,
+    may_be_one_name,
     missing_fields,
     name_key,
     possible_identifiers,
@@ -86,6 +88,55 @@ def test_a_name_agrees_with_a_list_as_far_as_that_goes(
     listed: tuple[str | None, str | None], *, is_agreed: bool
 ) -> None:
     assert is_name_of(listed, "Ada", "Lovelace") is is_agreed
+
+
+@pytest.mark.parametrize(
+    ("listed", "known"),
+    [
+        (("Ada", "Lovelace"), ("ADA", "lovelacé")),
+        (("A.", "Lovelace"), ("Ada", "Lovelace")),
+        (("Ada", "Lovelace"), ("Augusta Ada", "King Lovelace")),
+        (("Augusta", "Lovelace"), ("A. A.", "Lovelace")),
+        (("Lovelace", "Ada"), ("Ada", "Lovelace")),
+        ((None, "Lovelace, Ada"), ("Ada", "Lovelace")),
+        ((None, "Lovelace"), ("Ada", "Lovelace")),
+        (("Ada", None), ("Ada", "Lovelace")),
+        (("José", "Núñez García"), ("J", "Nunez")),
+        (("Søren", "Müller"), ("Soeren", "Mueller")),
+        (("Daniel", "O\u2019Rourke"), ("Dan", "ORourke")),
+        (("Eun-ji", "Park"), ("Eunji", "Park")),
+        (("Zoë", "van den Berg"), ("Zoe", "Vandenberg")),
+        (("Łukasz", "Groß"), ("Lukasz", "GROSS")),
+        (("Нина", "Ким"), ("нина", "КИМ")),
+    ],
+)
+def test_one_person_may_stand_in_two_places_under_names_that_are_written_otherwise(
+    listed: FullName, known: FullName
+) -> None:
+    assert may_be_one_name(listed, known)
+    assert may_be_one_name(known, listed)
+
+
+@pytest.mark.parametrize(
+    ("listed", "known"),
+    [
+        (("Ada", "Lovelace"), ("Grace", "Hopper")),
+        (("Ada", "Lovelace"), ("Ada", "King")),
+        (("Ada", "Lovelace"), ("Grace", "Lovelace")),
+        (("A", "Lovelace"), ("Grace", "Lovelace")),
+        (("María", "García López"), ("María", "García Pérez")),
+        (("Bill", "Joy"), ("William", "Joy")),
+        (("Ada", None), (None, "Lovelace")),
+        (("Ada", "Lovelace"), (None, None)),
+        ((None, None), (None, None)),
+        (("Нина", "Ким"), ("Nina", "Kim")),
+    ],
+)
+def test_names_that_say_nothing_of_each_other_or_differ_in_a_part_are_not_one(
+    listed: FullName, known: FullName
+) -> None:
+    assert not may_be_one_name(listed, known)
+    assert not may_be_one_name(known, listed)
 
 
 def test_whoever_has_no_name_yet_contradicts_no_list() -> None:

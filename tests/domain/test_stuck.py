@@ -17,13 +17,14 @@ def test_every_reason_says_what_is_suggested() -> None:
 
 def test_what_waits_for_a_decision_about_the_claim_is_freed_by_an_action() -> None:
     decided_once_for_all = {Attention.ISSUANCE_PAUSED}
-    assert {str(reason) for reason, action in SUGGESTED.items() if action} == set(Attention) - decided_once_for_all
+    freed = {str(reason) for reason, action in SUGGESTED.items() if action}
+    assert freed == {*Attention, StuckReason.ENTRY_OF_ANOTHER} - decided_once_for_all
     assert SUGGESTED[StuckReason.ON_HOLD] is OperatorAction.RELEASE
 
 
 def test_what_waits_for_a_person_is_stuck_at_once_and_what_is_late_only_after_a_while() -> None:
     told = {StuckReason.NOTICE_FAILED, StuckReason.EVENT_QUARANTINED, StuckReason.WORKFLOW_FAILING}
-    waiting = {StuckReason(code) for code in Attention} | told
+    waiting = {*map(StuckReason, Attention), StuckReason.ENTRY_OF_ANOTHER} | told
     assert LATE_AFTER.keys() == set(StuckReason) - waiting
 
 

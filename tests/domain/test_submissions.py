@@ -120,6 +120,17 @@ def test_what_staff_ask_for_needs_a_reason(kind: SubmissionKind, reason: str | N
         staff_body(kind, words | {"reason": reason})
 
 
+def test_everything_that_staff_submit_has_codes_of_reasons_and_another_one() -> None:
+    assert set(REASONS) == STAFF_KINDS
+    assert all("other" in set(codes) for codes in REASONS.values())
+
+
+@pytest.mark.parametrize("kind", [SubmissionKind.EXTENSION, SubmissionKind.EXTENSION_REFUSAL, SubmissionKind.RETRY])
+def test_what_was_submitted_before_there_were_codes_has_another_reason(kind: SubmissionKind) -> None:
+    stored = {name: value for name, value in to_json(BODIES[kind]).items() if name != "reason_code"}
+    assert to_json(from_json(kind, stored))["reason_code"] == "other"
+
+
 @pytest.mark.parametrize("kind", sorted(REASONS))
 def test_a_reason_has_a_code_of_its_action(kind: SubmissionKind) -> None:
     words = {name: str(value) for name, value in to_json(BODIES[kind]).items()}

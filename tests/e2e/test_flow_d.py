@@ -18,6 +18,7 @@ from tests.e2e.meeting import (
     BADGE_IDS,
     BADGES,
     MEETING,
+    NAMED_BADGES,
     RESPONSES,
     ROSTERS,
     Attendee,
@@ -121,6 +122,23 @@ def test_line_3_a_badge_belongs_to_one_person_however_it_is_typed(town: Town, me
     assert present.badge not in taken.text
     assert other.claim(claim["id"])["stage"] == "verifying_participation"
     assert present.status()["participation"] == "badge_id"
+
+
+def test_line_3_a_badge_counts_only_for_the_person_whom_it_names(town: Town, office: Office) -> None:
+    slug = office.publish(own_example(MEETING))
+    office.enrol(slug, NAMED_BADGES)
+    other, owner = town.learner(), town.learner(given_name="Eunji", family_name="PARK")
+    claims = [
+        person.do(person.open_claim(slug), "choose_statement", {"credit_type": "ama_pra_category_1"})
+        for person in (other, owner)
+    ]
+    badge = {"method": "badge_id", "value": BADGE_IDS[4]}
+    refused = other.send("POST", f"{claims[0]['href']}/participation", badge)
+    assert problem(refused) == (409, "identifier_not_found")
+    assert "Park" not in refused.text
+    [entry] = office.get(f"/v1/staff/claims/{claims[0]['id']}")["entries_of_others"]
+    assert (entry["given_name"], entry["family_name"]) == ("Eun-ji", "Park")
+    assert owner.do(claims[1], "state_participation", badge)["stage"] == "awaiting_disclosures"
 
 
 def test_line_3_after_five_wrong_ids_in_an_hour_the_learner_must_wait(

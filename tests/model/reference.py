@@ -94,12 +94,12 @@ class Learner:
 class Rosters:
     """What the rosters of the CE activity say: whose badge it is, which groups there are, and who is on the list."""
 
-    badges: dict[str, str] = field(default_factory=lambda: {"B17": "mine", "B18": "theirs"})
+    badges: dict[str, str] = field(default_factory=lambda: {"B17": "mine", "B18": "theirs", "B20": "named"})
     groups: frozenset[str] = frozenset({"G4"})
     listed: str | None = None
 
     def entry(self, method: str, value: str) -> str | None:
-        """Whom the entry is for: mine, theirs, or a group; None when there is no such entry."""
+        """Whom the entry is for: mine, theirs, somebody named who is not me, or a group; None when there is none."""
         key = value.replace("-", "").replace(" ", "").upper()
         if method == "roster":
             return self.listed
@@ -404,7 +404,7 @@ class ReferenceClaim:
             is_right = "".join(body.value.split()).lower() == "".join((wanted.code or "").split()).lower()
             return set() if is_right else {"identifier_not_found"}
         entry = self.rosters.entry(body.method, body.value)
-        if entry is None or (entry == "group") is not (body.method == "group_id"):
+        if entry in (None, "named") or (entry == "group") is not (body.method == "group_id"):
             return {"identifier_not_found"}
         return {"identifier_taken"} if entry == "theirs" else set()
 

@@ -67,7 +67,7 @@ def learner_of(policy: CEActivityPolicy, choice: int, has: frozenset[str]) -> Le
     return Learner(professions[choice % len(professions)], has)
 
 
-ROSTERS: Final = st.sampled_from([Rosters(), Rosters(listed="mine"), Rosters(listed="theirs")])
+ROSTERS: Final = st.sampled_from([Rosters(), Rosters(listed="mine"), Rosters(listed="theirs"), Rosters(listed="named")])
 # Two decimals, as the API takes them; what else a number can be is for the rules alone.
 AMOUNTS: Final = st.integers(-1, 30).map(lambda steps: steps * QUARTER) | st.sampled_from([Decimal("0.10")])
 
@@ -216,7 +216,7 @@ RIGHT: Final = st.builds(Right, CHOICES)
 PROOF: Final = st.builds(
     lambda method, value: Send(ParticipationStated(method, value)),
     st.sampled_from(list(PROOFS)),
-    st.sampled_from([*PROOFS.values(), "recorded", f" {CODE.lower()}", "b 18", "B-19", "G-5"]),
+    st.sampled_from([*PROOFS.values(), "recorded", f" {CODE.lower()}", "b 18", "B-19", "B-20", "G-5"]),
 )
 ANSWER: Final = st.builds(
     Answer, st.sampled_from([(True, True), (True, False), (False, False)]), st.sampled_from([0, 0, 0, -1, 1])

@@ -57,7 +57,7 @@ def evidence(rosters: Rosters, body: SubmissionBody, wrong_tries: list[datetime]
     if not isinstance(body, ParticipationStated):
         return Evidence(CLAIM_ID)
     entry = rosters.entry(body.method, body.value)
-    match = RosterMatch("ren_1", entry == "group", HOLDERS.get(entry)) if entry else None
+    match = RosterMatch("ren_1", entry == "group", HOLDERS.get(entry), entry == "named") if entry else None
     return Evidence(CLAIM_ID, match, wrong_tries)
 
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.filtering import listed, status_of
 from api.pages.learner.steps import claim_address
 from api.pages.visit import NEXT_COOKIE, ApiProblem, Reader, Visit, Visitor
 from api.pages.wording import problem_words, profile_words
@@ -29,6 +30,7 @@ class Activities:
     found: Sequence[Json]
     next: str | None
     code: str
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,10 @@ async def list_ce_activities(visit: Visitor, event_type: str = "", after: str = 
     """The activities that can be claimed; with an activity's code, that activity."""
     if code:
         return await _by_code(visit, code)
-    page = await visit.get("/v1/ce-activities", event_type=event_type, after=after, limit=_AT_ONCE)
-    return visit.page("learner/ce_activities.html", view=Activities(event_type, page["data"], page["next"], ""))
+    filters = {"event_type": event_type}
+    page, errors = await listed(visit, "/v1/ce-activities", filters, after=after, limit=_AT_ONCE)
+    view = Activities(event_type, page["data"], page["next"], "", errors)
+    return visit.page("learner/ce_activities.html", status=status_of(errors), view=view)
 
 
 async def _by_code(visit: Visit, code: str) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.pages.learner.steps import claim_address
 from api.pages.visit import ApiProblem, Reader, Visit
+from config.languages import current_language
 from config.languages import gettext as _
 from documents.certificate import TEMPLATE_VERSION, render_certificate_html
 from documents.models import CertificateData
@@ -118,7 +120,9 @@ async def print_certificate(visit: Reader, claim_id: str) -> Response:
     hashes = [image.sha256 for image in data.images]
     images = await visit.services.database.statements(lambda c: c.run_sync(contents, hashes))
     html = render_certificate_html(data, stylesheet_url="/static/certificate.css", images=images)
-    return Response(html, media_type="text/html")
+    button = f'data-words="{escape(_("Print"))}" data-language="{current_language()}"'
+    script = f'<script src="/static/print.js" {button} defer></script>'
+    return Response(html.replace("</body>", f"{script}</body>", 1), media_type="text/html")
 
 
 @router.get("/claims/{claim_id}/certificate.pdf")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, Self
 from zoneinfo import available_timezones
 
@@ -24,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 Json = Mapping[str, Any]
 
 _NAMES: Final = ("given_name", "family_name", "credentials")
+_LOOKED_UP: Final = ("given_name", "family_name", "employee_id")
 _OFTEN_ASKED: Final = ("npi", "license_number", "employee_id")
 # Where saving may lead back to, besides the profile itself.
 _BACK: Final = re.compile(r"/(?:ce-activities|claims)/[A-Za-z0-9_-]{1,80}(?:\?code=[A-Za-z0-9%.-]{1,240})?")
@@ -131,6 +133,16 @@ async def ask_for_profile(visit: Reader) -> Response:
     return await _render(visit, await visit.get("/v1/me"))
 
 
+@router.post("/profile/new")
+async def begin_profile(visit: Reader) -> Response:
+    """The form to create my profile, with what I typed when I was looked up: it stands in no address."""
+    form = await visit.form()
+    profile = await visit.get("/v1/me")
+    if not profile["is_new"]:
+        return visit.redirect("/profile")
+    return await _render(visit, profile, given=_looked_up(form))
+
+
 @router.post("/profile/create")
 async def create_profile(visit: Reader) -> Response:
     """Create my profile, and go back to what I came for."""
@@ -222,11 +234,13 @@ async def _render(
     status: int = HTTPStatus.OK,
     *,
     came: _Came = _NOWHERE,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
+    """The form, as it was sent, or with what is on record and what was ``given`` elsewhere."""
     ce_activity = await _wanted_activity(visit) if profile["is_new"] else None
     required = [*_required(ce_activity), *came.needs]
     known = {**{name: profile[name] or "" for name in (*_NAMES, "profession", "time_zone")}, **profile["identifiers"]}
-    values = _typed(form) if form else known
+    values = _typed(form) if form else {**known, **given}
     shown = {*required, *_OFTEN_ASKED, *(name for name, value in {**known, **values}.items() if value)}
     view = ProfilePage(
         email=profile["email"],
@@ -281,13 +295,17 @@ async def look_up(visit: Reader) -> Response:
     """Whether I have an account under another address; nothing about it is told here."""
     form = await visit.form()
     profile = await visit.get("/v1/me")
-    typed = {name: form.text(name)[:_LONGEST] for name in ("given_name", "family_name", "employee_id")}
+    typed = _looked_up(form)
     try:
         answer = await visit.send("POST", "/v1/me/lookup", typed, key=form.key)
     except ApiProblem as problem:
         return _look_up_refused(visit, profile, typed, problem)
     view = LookUpPage(profile["email"], typed, answer.document["result"])
     return visit.page("learner/look_up.html", view=view)
+
+
+def _looked_up(form: Form) -> dict[str, str]:
+    return {name: form.text(name)[:_LONGEST] for name in _LOOKED_UP}
 
 
 def _look_up_refused(visit: Visit, profile: Json, typed: Mapping[str, str], problem: ApiProblem) -> Response:

@@ -69,7 +69,9 @@ async def add_account(visit: Reader) -> Response:
 
 @router.get("/staff/accounts/{account_id}")
 async def show_account(visit: Reader, account_id: str) -> Response:
-    """One account, to change it."""
+    """One account, for administrators to change it."""
+    if visit.principal is None or visit.principal.role is not Role.ADMINISTRATOR:
+        raise ApiProblem.of("not_allowed")
     return await _account(visit, account_id, {}, {})
 
 

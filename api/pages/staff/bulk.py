@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.pages.staff.addresses import api_address, form_errors, staff_address
 from api.pages.staff.claim_filters import NAMES, Filter
 from api.pages.staff.words import ACTION_HINTS, ACTION_WORDS
-from api.pages.visit import ApiProblem, Form, Reader, Visit
+from api.pages.visit import ApiProblem, Clerk, Form, Reader, Visit
 from api.problems import PROBLEMS
 from config.languages import gettext as _
 from config.languages import ngettext
@@ -85,7 +85,7 @@ class BulkProgressPage:
 
 
 @router.get("")
-async def choose_action(visit: Reader, action: str = "") -> Response:
+async def choose_action(visit: Clerk, action: str = "") -> Response:
     """Which action, and what it asks for."""
     query = visit.request.query_params
     return await _render(visit, _chosen(query.getlist("claim"), Filter.of(query)), action)
@@ -97,9 +97,6 @@ def _chosen(claims: Sequence[str], asked: Filter) -> Chosen:
 
 async def _render(visit: Visit, chosen: Chosen, action: str, *, status: int = 200, **values: Any) -> Response:
     forms = (await visit.get(api_address("bulk")))["data"]
-    if not forms:
-        kind = PROBLEMS["not_allowed"]
-        raise ApiProblem(kind.status, {"code": "not_allowed", "title": kind.title, "detail": kind.detail})
     form = next((each for each in forms if each["action"] == action), None)
     if chosen.is_empty:
         status, errors = 422, {"form": _("Choose claims in the list, or narrow the list down.")}
@@ -108,7 +105,7 @@ async def _render(visit: Visit, chosen: Chosen, action: str, *, status: int = 20
 
 
 @router.post("")
-async def preview_action(visit: Reader) -> Response:
+async def preview_action(visit: Clerk) -> Response:
     """What the action would do now; nothing is done."""
     form = await visit.form()
     chosen, action, typed = _read(form)
@@ -154,7 +151,7 @@ async def _beside_the_form(visit: Visit, problem: ApiProblem, form: Form) -> Res
 
 
 @router.post("/start")
-async def start_action(visit: Reader) -> Response:
+async def start_action(visit: Clerk) -> Response:
     """Do what was previewed, once the number of claims was typed."""
     form = await visit.form()
     chosen, action, typed = _read(form)

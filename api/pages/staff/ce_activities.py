@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.filtering import filter_errors, listed, status_of
 from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import SECTIONS
 from api.pages.staff.definition_parts import index_of
@@ -30,6 +31,7 @@ class Programme:
     search: str
     status: str
     next_page: str | None
+    errors: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Versions:
 
     ce_activity: Json
     differences: Json | None
+    errors: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +82,20 @@ class Preview:
     checklist: Sequence[ChecklistLine]
     profession: str
     professions: Sequence[tuple[str, str]]
+    errors: Mapping[str, str]
 
 
 @router.get("")
-async def list_ce_activities(visit: Reader, search: str = "", status: str = "", after: str = "") -> Response:
-    """CE activities in every state."""
-    found = await visit.get(_PROGRAMME, search=search[:100], status=status, after=after, limit=25)
+async def list_ce_activities(
+    visit: Reader, search: str = "", status: str = "", after: str = "", ce_activity: str = ""
+) -> Response:
+    """CE activities in every state; ``ce_activity`` is what was typed into a field that offers their names."""
+    filters = {"search": (search or ce_activity)[:100], "status": status}
+    found, errors = await listed(visit, _PROGRAMME, filters, after=after, limit=25)
     query = {name: value for name, value in (("search", search), ("status", status)) if value}
     next_page = f"/staff/ce-activities?{urlencode({**query, 'after': found['next']})}" if found["has_more"] else None
-    view = Programme(found["data"], search, status, next_page)
-    return visit.page("staff/ce_activities/list.html", view=view)
+    view = Programme(found["data"], search, status, next_page, errors)
+    return visit.page("staff/ce_activities/list.html", status=status_of(errors), view=view)
 
 
 @router.get("/{slug}")
@@ -170,23 +177,36 @@ def _slug_words(code: str) -> str:
 async def show_versions(visit: Reader, slug: str) -> Response:
     """All versions, and what changed from one to another."""
     ce_activity = await visit.get(api_address("ce-activities", slug))
-    older, newer = (visit.request.query_params.get(name) for name in ("from", "to"))
-    differences = None
-    if older and newer:
-        differences = await visit.get(api_address("ce-activities", slug, "differences"), **{"from": older, "to": newer})
-    return visit.page("staff/ce_activities/versions.html", view=Versions(ce_activity, differences))
+    wanted = {name: visit.request.query_params.get(name, "") for name in ("from", "to")}
+    differences, errors = None, {}
+    if all(wanted.values()):
+        try:
+            differences = await visit.get(api_address("ce-activities", slug, "differences"), **wanted)
+        except ApiProblem as problem:
+            if problem.code != "not_found":
+                filter_errors(problem, wanted)
+            errors = {"versions": _("There is no such version. Choose one of the list.")}
+    view = Versions(ce_activity, differences, errors)
+    return visit.page("staff/ce_activities/versions.html", status=status_of(errors), view=view)
 
 
 @router.get("/{slug}/preview")
 async def preview_ce_activity(visit: Reader, slug: str, profession: str = Profession.PHYSICIAN) -> Response:
     """The CE activity as a learner of some profession would see it; nothing is opened."""
-    preview = await visit.get(api_address("ce-activities", slug, "preview"), profession=profession)
+    path, errors = api_address("ce-activities", slug, "preview"), {}
+    try:
+        preview = await visit.get(path, profession=profession)
+    except ApiProblem as problem:
+        errors = filter_errors(problem, {"profession": profession})
+        profession = Profession.PHYSICIAN
+        preview = await visit.get(path, profession=profession)
     professions = [(str(code), _(words)) for code, words in PROFESSION_WORDS.items()]
     checklist = [
         ChecklistLine(_(STEP_WORDS[step["kind"]]), step["state"], _(LOCK_WORDS.get(step["reason"] or "", "")))
         for step in preview["checklist"]
     ]
-    return visit.page("staff/ce_activities/preview.html", view=Preview(preview, checklist, profession, professions))
+    view = Preview(preview, checklist, profession, professions, errors)
+    return visit.page("staff/ce_activities/preview.html", status=status_of(errors), view=view)
 
 
 @router.get("/{slug}/certificate.pdf")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.pages.staff.addresses import api_address, form_errors, staff_address
 from api.pages.staff.definition_fields import CREDIT_TYPES
-from api.pages.visit import ApiProblem, Form, Reader, Visit
+from api.pages.visit import ApiProblem, Clerk, Form, Reader, Visit
 from api.pages.wording import field_words, problem_words
 from config.languages import gettext as _
 from config.languages import marked
@@ -109,9 +109,8 @@ def _preview(visit: Visit, document: Json, sample: str, paper: str, refused: Any
 
 
 @router.get("/new-certificate-template")
-async def show_new_template(visit: Reader) -> Response:
+async def show_new_template(visit: Clerk) -> Response:
     """The form for a new template."""
-    await visit.get("/v1/staff/certificate-templates", limit=1)
     return _form_page(visit, None, dict.fromkeys(_TYPED, ""))
 
 

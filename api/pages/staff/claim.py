@@ -145,7 +145,7 @@ def _reader_of(visit: Visit, claim: Json) -> tuple[str, bool]:
     """The role of whoever looks, and whether it is their own claim."""
     principal = visit.principal
     assert principal is not None  # noqa: S101  # the route lets nobody else come here
-    return principal.role, principal.learner_id == claim["learner"]["id"]
+    return principal.role, visit.is_own(claim["learner"]["id"])
 
 
 def _outcome(sent: Json | None, claim: Json) -> str:

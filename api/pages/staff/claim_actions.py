@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
 from api.pages.staff.words import CONFIRMATIONS
-from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Form, Visit
 from config.languages import gettext as _
+from domain.office import OperatorAction
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,9 +28,14 @@ class ActionPage:
     errors: Mapping[str, str]
     typed: Mapping[str, str]
 
+    @property
+    def is_about_deadline(self) -> bool:
+        """Whether the deadline is what is decided about, and so has to be seen."""
+        return "due_on" in self.action["form"] or self.action["action"] == OperatorAction.REFUSE_EXTENSION
+
 
 @router.get("/staff/claims/{claim_id}/actions/{action}")
-async def show_action(visit: Reader, claim_id: str, action: str) -> Response:
+async def show_action(visit: Clerk, claim_id: str, action: str) -> Response:
     """Ask for what an act needs; one that is not possible (any more) leads back to the claim."""
     return await _render(visit, claim_id, action, {}, {})
 
@@ -51,7 +57,7 @@ def confirmation_word(action: str) -> str:
 
 
 @router.post("/staff/claims/{claim_id}/actions/{action}")
-async def act(visit: Reader, claim_id: str, action: str) -> Response:
+async def act(visit: Clerk, claim_id: str, action: str) -> Response:
     """Send an act; what is wrong with it is said beside the form."""
     form = await visit.form()
     typed = {name: form.text(name) for name in ("reason", "reason_code", "requirement", "due_on")}

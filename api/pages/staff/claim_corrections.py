@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
-from api.pages.visit import Answer, ApiProblem, Form, Reader, Refused, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Form, Reader, Refused, Visit
 from config.languages import gettext as _
 from domain.corrections import CorrectionState, RevocationClass
 
@@ -32,7 +32,7 @@ class CorrectionPage:
 
 
 @router.get("/staff/claims/{claim_id}/correct")
-async def ask_for_correction(visit: Reader, claim_id: str) -> Response:
+async def ask_for_correction(visit: Clerk, claim_id: str) -> Response:
     """Ask what is wrong: the amount of credit, or the name."""
     return await _render(visit, claim_id, {}, {})
 
@@ -46,12 +46,20 @@ async def _render(
     preview: Json | None = None,
     status: int = 200,
 ) -> Response:
-    claim = await visit.get(api_address("claims", claim_id))
-    if claim["award"] is None:
-        raise ApiProblem.not_found()
+    claim = await _awarded(visit, claim_id)
     learner = await visit.get(api_address("learners", claim["learner"]["id"]))
     view = CorrectionPage(claim, learner, await _sessions(visit, claim), errors, typed, preview)
     return visit.page("staff/claims/correct.html", status=status, view=view)
+
+
+async def _awarded(visit: Visit, claim_id: str) -> Json:
+    """A claim with credit, of somebody else."""
+    claim: Json = await visit.get(api_address("claims", claim_id))
+    if claim["award"] is None:
+        raise ApiProblem.not_found()
+    if visit.is_own(claim["learner"]["id"]):
+        raise ApiProblem.of("own_claim")
+    return claim
 
 
 async def _sessions(visit: Visit, claim: Json) -> Mapping[str, Json]:
@@ -152,13 +160,13 @@ class CertificatePage:
 
 
 @router.get("/staff/claims/{claim_id}/revoke")
-async def ask_for_revocation(visit: Reader, claim_id: str) -> Response:
+async def ask_for_revocation(visit: Clerk, claim_id: str) -> Response:
     """Say what a revocation means, and ask for a confirmation that is typed."""
     return await _certificate(visit, claim_id, "revoke", {}, {})
 
 
 @router.get("/staff/claims/{claim_id}/reissue")
-async def ask_for_reissue(visit: Reader, claim_id: str) -> Response:
+async def ask_for_reissue(visit: Clerk, claim_id: str) -> Response:
     """Say what issuing a certificate anew does."""
     return await _certificate(visit, claim_id, "reissue", {}, {})
 
@@ -166,9 +174,7 @@ async def ask_for_reissue(visit: Reader, claim_id: str) -> Response:
 async def _certificate(
     visit: Visit, claim_id: str, act: str, errors: Mapping[str, str], typed: Mapping[str, str]
 ) -> Response:
-    claim = await visit.get(api_address("claims", claim_id))
-    if claim["award"] is None:
-        raise ApiProblem.not_found()
+    claim = await _awarded(visit, claim_id)
     status = 422 if errors else 200
     return visit.page(f"staff/claims/{act}.html", status=status, view=CertificatePage(claim, errors, typed))
 

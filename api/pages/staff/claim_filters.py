@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 
 from api.formats import day, moment
 from api.pages.staff.words import ATTENTION_WORDS
-from api.pages.wording import STAGE_WORDS
+from api.pages.wording import STAGE_NAMES
 from config.languages import gettext as _
 from config.languages import marked
 from domain.claims import Attention, Stage
@@ -78,7 +78,7 @@ class Filter:
 
 def _value_words(name: str, value: str) -> str:
     if name == "stage" and value in set(Stage):
-        return _(STAGE_WORDS[Stage(value)])
+        return _(STAGE_NAMES[Stage(value)])
     if name == "attention" and value in set(Attention):
         return _(ATTENTION_WORDS[Attention(value)])
     if name == "is_extension_requested":

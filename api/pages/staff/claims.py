@@ -11,7 +11,7 @@ from api.pages.staff.addresses import api_address, form_errors
 from api.pages.staff.claim_filters import LABELS, NAMES, Filter
 from api.pages.staff.words import ATTENTION_WORDS
 from api.pages.visit import ApiProblem, Reader, Visit
-from api.pages.wording import STAGE_WORDS
+from api.pages.wording import STAGE_NAMES
 from config.languages import gettext as _
 from config.languages import ngettext
 
@@ -60,7 +60,7 @@ class ClaimsPage:
     export_fields: Mapping[str, str]
     view_fields: Mapping[str, str]
     attention_words: Mapping[Any, str]
-    stage_words: Mapping[Any, str]
+    stage_names: Mapping[Any, str]
     labels: Mapping[str, str]
     errors: Mapping[str, str]
     typed: Mapping[str, str]
@@ -112,7 +112,7 @@ async def _render(
         export_fields=asked.without("sort").chosen,
         view_fields=asked.without("learner").chosen,
         attention_words=ATTENTION_WORDS,
-        stage_words=STAGE_WORDS,
+        stage_names=STAGE_NAMES,
         labels=LABELS,
         errors=errors,
         typed=typed or {},
@@ -128,7 +128,7 @@ def _row(claim: Json) -> ClaimRow:
     learner, attention = claim["learner"], claim["attention"]
     names = [learner["given_name"], learner["family_name"]]
     name = " ".join(each for each in names if each) or learner["email"] or _("No name")
-    return ClaimRow(claim, name, _(STAGE_WORDS[claim["stage"]]), _(ATTENTION_WORDS[attention]) if attention else None)
+    return ClaimRow(claim, name, _(STAGE_NAMES[claim["stage"]]), _(ATTENTION_WORDS[attention]) if attention else None)
 
 
 def _count(counted: Json) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.pages.staff.addresses import api_address, form_errors, staff_address
 from api.pages.staff.claim_filters import Filter
 from api.pages.visit import ApiProblem, Reader, Visit
-from api.pages.wording import STAGE_WORDS, STATE_WORDS, STEP_WORDS
+from api.pages.wording import STAGE_NAMES, STATE_WORDS, STEP_WORDS
 from config.languages import gettext as _
 from domain.progress import StepState
 
@@ -40,7 +40,7 @@ class MatrixPage:
     signs: Mapping[Any, str]
     state_words: Mapping[Any, str]
     step_words: Mapping[Any, str]
-    stage_words: Mapping[Any, str]
+    stage_names: Mapping[Any, str]
     errors: Mapping[str, str]
 
 
@@ -77,7 +77,7 @@ async def _render(
         signs=_SIGNS,
         state_words={state: _(words) for state, words in STATE_WORDS.items()} | {None: _("does not apply")},
         step_words=STEP_WORDS,
-        stage_words={stage: _(words) for stage, words in STAGE_WORDS.items()},
+        stage_names={stage: _(words) for stage, words in STAGE_NAMES.items()},
         errors=errors or {},
     )
     return visit.page("staff/completion.html", status=status, view=page, names=_learner_names(matrix["data"]))

@@ -12,7 +12,7 @@ from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import BY_NAME, NEW, Section
 from api.pages.staff.definition_forms import Json, Rows, Shown, ShownRows, errors_of_form, read, show
 from api.pages.staff.definition_parts import changed, index_of, label_elsewhere, place_of, values_of
-from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Form, Reader, Visit
 from config.languages import gettext as _
 
 router = APIRouter(prefix="/staff/ce-activities", include_in_schema=False)
@@ -73,7 +73,7 @@ class YamlForm:
 
 
 @router.get("/new")
-async def show_new(visit: Reader) -> Response:
+async def show_new(visit: Clerk) -> Response:
     """The form for a new CE activity; an office with one provider need not describe it again."""
     newest = (await visit.get(_PROGRAMME))["data"]
     values: Json = {}
@@ -139,7 +139,7 @@ def _outdated() -> str:
 
 
 @router.get("/{slug}/edit/{name}")
-async def show_section(visit: Reader, slug: str, name: str) -> Response:
+async def show_section(visit: Clerk, slug: str, name: str) -> Response:
     """One section of a definition as a form."""
     section, current = await _section(visit, slug, name)
     return _section_page(visit, section, current, current["definition"])
@@ -198,9 +198,8 @@ def _base(form: Form) -> int:
 
 
 @router.get("/new/yaml")
-async def show_new_yaml(visit: Reader) -> Response:
+async def show_new_yaml(visit: Clerk) -> Response:
     """A text field for a new definition."""
-    await visit.get(_PROGRAMME, limit=1)
     return visit.page("staff/ce_activities/yaml.html", view=YamlForm(None, None, "", 0, None, ()))
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.filtering import listed, status_of
 from api.pages.staff.addresses import api_address, form_errors
 from api.pages.visit import ApiProblem, Reader, Visit
 from config.languages import gettext as _
@@ -71,7 +72,7 @@ async def _page(
     visit: Visit, state: str, integration: str, after: str = "", problem: ApiProblem | None = None
 ) -> Response:
     wanted = {"state": state, "integration": integration}
-    found = await visit.get("/v1/staff/integration-events", **wanted, after=after, limit=25)
+    found, errors = await listed(visit, "/v1/staff/integration-events", wanted, after=after, limit=25)
     query = urlencode({**wanted, "after": found["next"] or ""})
     view = Events(
         events=[_line(event) for event in found["data"]],
@@ -79,9 +80,10 @@ async def _page(
         states=[(str(code), _(words)) for code, words in STATE_WORDS.items()],
         integration=integration,
         next_page=f"/staff/integration-events?{query}" if found["has_more"] else None,
-        errors=form_errors(problem) if problem else {},
+        errors=errors | (form_errors(problem) if problem else {}),
     )
-    return visit.page("staff/integration_events.html", status=problem.status if problem else 200, view=view)
+    status = problem.status if problem else status_of(errors)
+    return visit.page("staff/integration_events.html", status=status, view=view)
 
 
 def _line(event: Json) -> EventLine:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
 from api.pages.staff.learners import name_of
-from api.pages.visit import Answer, ApiProblem, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Reader, Visit
 from api.pages.wording import profile_words
 from config.languages import gettext as _
 from domain.roles import STAFF_ROLES
@@ -62,7 +62,7 @@ class MergePage:
 
 
 @router.get("/staff/learners/{learner_id}/merge")
-async def preview_merge(visit: Reader, learner_id: str, duplicate: str = "") -> Response:
+async def preview_merge(visit: Clerk, learner_id: str, duplicate: str = "") -> Response:
     """Show two learners side by side, before they become one."""
     return await _render(visit, learner_id, duplicate.strip(), {}, "")
 
@@ -72,6 +72,8 @@ async def _render(visit: Visit, learner_id: str, duplicate_id: str, errors: Mapp
     duplicate = await visit.get(api_address("learners", duplicate_id or "none"))
     if learner["id"] == duplicate["id"]:
         raise ApiProblem.not_found()
+    if visit.is_own(learner["id"]) or visit.is_own(duplicate["id"]):
+        raise ApiProblem.of("own_account")
     view = MergePage(learner, duplicate, _rows(learner, duplicate), errors, reason)
     return visit.page("staff/learners/merge.html", status=422 if errors else 200, view=view)
 

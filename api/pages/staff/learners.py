@@ -7,8 +7,9 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.filtering import listed, status_of
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
-from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Form, Reader, Visit
 from api.pages.wording import PROFESSION_WORDS, profile_words
 from config.languages import gettext as _
 from domain import credit
@@ -24,11 +25,12 @@ _NAME_PARTS: Final = ("given_name", "family_name", "credentials")
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """What was looked for, and who was found; ``found`` is None as long as nothing was looked for."""
+    """What was looked for, and who was found."""
 
     wanted: Mapping[str, str]
-    found: Json | None
+    found: Json
     next_page: str
+    errors: Mapping[str, str]
 
 
 @router.get("/staff/learners")
@@ -37,9 +39,10 @@ async def search_learners(
 ) -> Response:
     """Learners by name, address or identifier."""
     wanted = {"name": name.strip()[:200], "email": email.strip()[:320], "identifier": identifier.strip()[:80]}
-    found = await visit.get(api_address("learners"), **wanted, after=after, limit=50)
+    found, errors = await listed(visit, api_address("learners"), wanted, after=after, limit=50)
     next_page = str(visit.request.url.include_query_params(after=found["next"]).query) if found["has_more"] else ""
-    return visit.page("staff/learners/search.html", view=SearchPage(wanted, found, next_page))
+    view = SearchPage(wanted, found, next_page, errors)
+    return visit.page("staff/learners/search.html", status=status_of(errors), view=view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,7 @@ async def show_learner(visit: Reader, learner_id: str) -> Response:
 async def _render(visit: Visit, learner_id: str, errors: Mapping[str, str], typed: Mapping[str, str]) -> Response:
     learner = await visit.get(api_address("learners", learner_id))
     entered = await visit.get(api_address("learners", learner_id, "historical-awards"), limit=100)
-    principal = visit.principal
-    is_own = principal is not None and principal.learner_id == learner["id"]
+    principal, is_own = visit.principal, visit.is_own(learner["id"])
     view = LearnerPage(
         learner=learner,
         identifiers=[(profile_words(kind), value) for kind, value in sorted(learner["identifiers"].items())],
@@ -154,13 +156,15 @@ class EditPage:
 
 
 @router.get("/staff/learners/{learner_id}/edit")
-async def ask_for_change(visit: Reader, learner_id: str) -> Response:
+async def ask_for_change(visit: Clerk, learner_id: str) -> Response:
     """The form to put a profile right."""
     return await _edit(visit, learner_id, {}, {})
 
 
 async def _edit(visit: Visit, learner_id: str, errors: Mapping[str, str], typed: Mapping[str, str]) -> Response:
     learner = await visit.get(api_address("learners", learner_id))
+    if visit.is_own(learner["id"]):
+        raise ApiProblem.of("own_account")
     identifiers = [
         (kind, _(each.label), each.example, typed.get(kind, learner["identifiers"].get(kind, "")))
         for kind, each in IDENTIFIERS.items()

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.formats import day
 from api.pages.staff.durations import duration_words
 from api.pages.visit import ApiProblem, Reader
-from api.pages.wording import STAGE_WORDS, STEP_WORDS
+from api.pages.wording import STAGE_NAMES, STEP_WORDS
 from config.languages import gettext as _
 from config.languages import marked
 from domain.claims import Stage
@@ -168,7 +168,7 @@ def _stages(overview: Json) -> list[Bar]:
     """How many claims are in each stage that has some."""
     total = sum(each["claims"] for each in overview["stages"])
     return [
-        Bar(_(STAGE_WORDS[Stage(each["stage"])]), each["claims"], _percent(each["claims"], total), "")
+        Bar(_(STAGE_NAMES[Stage(each["stage"])]), each["claims"], _percent(each["claims"], total), "")
         for each in overview["stages"]
         if each["claims"]
     ]

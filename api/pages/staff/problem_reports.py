@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.filtering import listed, status_of
 from api.pages.staff.addresses import api_address, form_errors
 from api.pages.visit import ApiProblem, Reader, Visit
 from config.languages import marked as _
@@ -44,10 +45,11 @@ class Reports:
 @router.get("")
 async def list_reports(visit: Reader, state: str = ReportState.OPEN, after: str = "") -> Response:
     """Reports in a state, the oldest first."""
-    found = await visit.get("/v1/staff/problem-reports", state=state, after=after, limit=_AT_ONCE)
+    found, errors = await listed(visit, "/v1/staff/problem-reports", {"state": state}, after=after, limit=_AT_ONCE)
     following = f"/staff/problem-reports?{urlencode({'state': state, 'after': found['next'] or ''})}"
-    view = Reports(found["data"], state, STATE_WORDS, following if found["has_more"] else None)
-    return visit.page("staff/problem_reports.html", view=view)
+    next_page = following if found["has_more"] else None
+    view = Reports(found["data"], state, STATE_WORDS, next_page, errors=errors)
+    return visit.page("staff/problem_reports.html", status=status_of(errors), view=view)
 
 
 @router.get("/{report_id}")

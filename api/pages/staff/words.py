@@ -3,7 +3,7 @@
 from typing import Final
 
 from config.languages import marked as _
-from domain.claims import Attention, Stage
+from domain.claims import Attention
 from domain.corrections import AwardState, CorrectionKind, CorrectionState, RevocationClass
 from domain.notices import NoticePurpose
 from domain.office import OperatorAction
@@ -12,26 +12,6 @@ from domain.progress import Action
 from domain.reasons import PauseReason, ResumptionReason
 from domain.roles import Role
 from domain.submissions import SubmissionKind
-
-STAGE_NAMES: Final = {
-    Stage.VERIFYING_PARTICIPATION: _("Proof of participation"),
-    Stage.AWAITING_STATEMENT: _("Choice of the statement"),
-    Stage.AWAITING_DISCLOSURES: _("Disclosures"),
-    Stage.AWAITING_CONTENT: _("Content"),
-    Stage.AWAITING_TEST: _("Post-test"),
-    Stage.GRADING: _("Being graded"),
-    Stage.AWAITING_EVALUATION: _("Evaluation"),
-    Stage.AWAITING_WINDOW: _("Claiming is not open yet"),
-    Stage.READY_TO_CLAIM: _("Ready to claim"),
-    Stage.AWAITING_FINALIZATION: _("Final statement"),
-    Stage.AWARDING: _("Being awarded"),
-    Stage.ISSUING: _("Certificate is being made"),
-    Stage.COMPLETED: _("Completed"),
-    Stage.EXPIRED: _("Deadline passed"),
-    Stage.DENIED: _("Denied"),
-    Stage.WITHDRAWN: _("Withdrawn"),
-}
-"""Where a claim stands, as the office says it; learners are told what to do."""
 
 ACTION_WORDS: Final = {
     OperatorAction.EXTEND: _("Give more time"),
@@ -123,6 +103,10 @@ EMAIL_WORDS: Final = {
     NoticePurpose.CLAIM_EXPIRED: _("The deadline has passed"),
     NoticePurpose.DEADLINE_EXTENDED: _("More time"),
     NoticePurpose.EXTENSION_REFUSED: _("No more time"),
+    NoticePurpose.CLAIM_HELD: _("The claim is on hold"),
+    NoticePurpose.CLAIM_RELEASED: _("The hold has ended"),
+    NoticePurpose.CLAIM_DENIED: _("The claim was denied"),
+    NoticePurpose.CLAIM_REOPENED: _("The claim is open again"),
     NoticePurpose.CERTIFICATE_LINK: _("Link to the certificate"),
     NoticePurpose.AWARD_REVOKED: _("Credit was revoked"),
     NoticePurpose.PROBLEM_REPORTED: _("Report of a problem, to the office"),

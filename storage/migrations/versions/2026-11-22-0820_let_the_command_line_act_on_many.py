@@ -1,12 +1,12 @@
 """Let the command line act on many claims, which is no account.
 
-Revises: 202611220540
+Revises: 202611220800
 """
 
 from alembic import op
 
-revision = "202611220800"
-down_revision = "202611220540"
+revision = "202611220820"
+down_revision = "202611220800"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Keep when issuance is paused, by whom and why.
 
-Revises: 202611220800
+Revises: 202611220820
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "202611220810"
-down_revision = "202611220800"
+revision = "202611220830"
+down_revision = "202611220820"
 branch_labels = None
 depends_on = None
 
