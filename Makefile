@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check coverage bench format lock openapi screenshots
 
-# Four groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
+# Five groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
-test: export PYTEST_ADDOPTS := -n 4 --dist loadscope
+test: export PYTEST_ADDOPTS := -n 5 --dist loadscope
 coverage: export PYTEST_ADDOPTS := -n 2
 
 help: ## Show this list

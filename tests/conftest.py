@@ -23,11 +23,12 @@ pytest_plugins = ["tests.stack"]
 # For measuring which branches are reached: the same examples each time, and as few as reach them.
 settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
 
-# Four processes run side by side under ``-n 4``, each always with the same tests in the same order: each has a database
-# of its own, one has every stack and browser, and what a test finds never depends on the machine's mood.
+# Five processes run side by side under ``-n 5``, each always with the same tests in the same order: each has a database
+# of its own, two have a stack, one of them the browser, and what a test finds never depends on the machine's mood.
 _EVERY_ROUTE = ("test_access.py", "test_bad_input.py", "test_described.py", "test_page_access.py")
 _SIDE_BY_SIDE = {
-    "stacks": ("browser", "cli", "e2e", "faults"),
+    "browser": ("browser",),
+    "stacks": ("cli", "e2e", "faults"),
     "requests": ("api",),
     "documents": ("documents", "activities", "storage", "trail", "recovery"),
 }

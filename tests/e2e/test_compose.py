@@ -6,9 +6,11 @@ against a PostgreSQL that the compose file's own script prepared and a namespace
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,14 +145,14 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def machine(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    folder = tmp_path_factory.mktemp("compose")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)  # PostgreSQL runs as another user when we are root.
+def machine(stack: LocalStack) -> Iterator[Machine]:
+    folder = Path(tempfile.mkdtemp(prefix="laurel-compose-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user when we are root.
     with EmbeddedPostgres(folder / "data", say=lambda _: None) as postgres:
         machine = Machine(folder, postgres, stack.temporal_address)
         _prepare(postgres, machine)
         yield machine
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prepare(postgres: EmbeddedPostgres, machine: Machine) -> None:
