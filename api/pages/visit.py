@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Principal, client_address, count_request, find_principal, refuse_cross_site
 from api.database import UNAVAILABLE
+from api.pages.form import Form
 from api.pages.rendering import page
 from api.problems import PROBLEMS, ProblemError
 from api.services import Services, services_of
@@ -328,41 +329,6 @@ class _Caught:
     def problem(self) -> ApiProblem | None:
         """The problem that was caught, if there was one."""
         return ApiProblem(self._status, json.loads(self._body)) if self._status else None
-
-
-class Form:
-    """The fields of a form that a browser sent."""
-
-    def __init__(self, fields: Any) -> None:
-        self._fields = fields
-
-    def text(self, name: str) -> str:
-        """What was typed, without white space around it; empty when nothing was."""
-        value = self._fields.get(name)
-        return value.strip() if isinstance(value, str) else ""
-
-    def texts(self, name: str) -> list[str]:
-        """Everything that was chosen under one name."""
-        return [value for value in self._fields.getlist(name) if isinstance(value, str)]
-
-    def is_checked(self, name: str) -> bool:
-        """Whether a box was ticked."""
-        return self.text(name) != ""
-
-    def file(self, name: str) -> UploadFile | None:
-        """The file that was chosen, if any."""
-        value = self._fields.get(name)
-        return value if isinstance(value, UploadFile) and value.filename else None
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all fields, in their order."""
-        return list(dict.fromkeys(self._fields))
-
-    @property
-    def key(self) -> str | None:
-        """The form's own key, under which sending it twice has one effect."""
-        return self.text("key") or None
 
 
 async def visitor(request: Request, services: ServicesOf) -> Visit:

@@ -60,7 +60,7 @@ async def awarded_but_not_told(world: World, claim: TestClaim, failure: Exceptio
     await claim.reaches(Stage.ISSUING)
 
 
-async def tested_again(claim: TestClaim) -> None:
+async def take_the_test_again(claim: TestClaim) -> None:
     """The learner takes a test which they had passed, and which the record has lost: wrong first, and then right."""
     run_id = (await claim.handle.describe()).run_id
     await claim.submit(AttemptStarted())
@@ -202,7 +202,7 @@ async def test_a_record_that_was_restored_older_than_temporal_is_the_record_all_
     assert waiting.row()["stage"] == Stage.AWAITING_TEST
     assert lost.row() == {}
     # Its workflow knows of a passed test; the record does not, and grades what is handed in now.
-    await tested_again(waiting)
+    await take_the_test_again(waiting)
     # The workflow of a correction that nobody has asked for ends, and does not fail.
     handle = await started(done, correction, is_decided=True)
     assert (await handle.result())["state"] == NOT_IN_RECORD

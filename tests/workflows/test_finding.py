@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, tuple[Shown, Shown]] = {
     "parked, or held": ({CLAIM_ATTENTION: "certificate_failed"}, {CLAIM_STAGE: "issuing"}),
     "held by the office": ({CLAIM_ATTENTION: "on_hold"}, {CLAIM_ATTENTION: "email_failed"}),
     "parked at their e-mail": ({CLAIM_ATTENTION: "email_failed"}, {CLAIM_ATTENTION: "on_hold"}),
+    "waiting for an issuance pause to end": ({CLAIM_ATTENTION: "issuance_paused"}, {CLAIM_ATTENTION: "on_hold"}),
     "open past their deadline": ({CLAIM_DUE_AT: EARLIER}, {CLAIM_DUE_AT: LATER}),
     "in grading for far too long": (
         {CLAIM_STAGE: "grading", CLAIM_STAGE_SINCE: EARLIER},

@@ -157,7 +157,7 @@ async def test_one_claim_is_shown_with_where_it_is_why_it_waits_and_what_is_poss
         "  next try      ",
         "  what to do    Correct the learner's address or repair the mail server, then retry the step.",
         f"/namespaces/default/workflows/claim-{claim.claim_id}",
-        "  possible now  laurel claims retry --reason ...",
+        "  possible now  laurel claims retry --reason-code repaired|address_corrected|other --reason ...",
         "laurel claims resolve --reason-code handed_over|told_otherwise|other --reason ...",
     ):
         assert line in said
@@ -174,4 +174,4 @@ async def test_a_held_claim_is_shown_with_who_holds_it_and_its_deadline(
     said = await terminal.succeeds("claims", "show", claim.claim_id)
     assert f"  held          by {cli_actor()} since " in said
     assert "  deadline      " in said
-    assert "laurel claims extend --due-on DAY --reason ..." in said
+    assert "|other --due-on DAY --reason ..." in said

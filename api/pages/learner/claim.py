@@ -7,9 +7,10 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.learner.claim_view import ClaimPage, claim_page
 from api.pages.learner.steps import answered, claim_address
-from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Reader, Visit
 from api.pages.wording import field_words, problem_words
 from api.problems import refusal_kind
 from config.languages import gettext as _

@@ -12,7 +12,8 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.pages.visit import LANGUAGE_COOKIE, LANGUAGE_SECONDS, NEXT_COOKIE, ApiProblem, Form, Reader, Visit, wanted_path
+from api.pages.form import Form
+from api.pages.visit import LANGUAGE_COOKIE, LANGUAGE_SECONDS, NEXT_COOKIE, ApiProblem, Reader, Visit, wanted_path
 from api.pages.wording import PROFESSION_WORDS, field_words, profile_words
 from config.languages import LANGUAGES
 from config.languages import gettext as _

@@ -7,8 +7,9 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.learner.steps import claim_address
-from api.pages.visit import ApiProblem, Form, Reader, Visit
+from api.pages.visit import ApiProblem, Reader, Visit
 from api.pages.wording import field_words, problem_words
 from domain.policy import QuestionKind
 

@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.pages.visit import ApiProblem, Form, Reader, Visit
+from api.pages.form import Form
+from api.pages.visit import ApiProblem, Reader, Visit
 from api.pages.wording import field_words
 from config.languages import gettext as _
 

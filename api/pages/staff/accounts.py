@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
-from api.pages.visit import Answer, ApiProblem, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Reader, Visit
 from domain.roles import Role
 
 router = APIRouter(include_in_schema=False)

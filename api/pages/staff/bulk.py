@@ -7,10 +7,11 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import api_address, form_errors, staff_address
 from api.pages.staff.claim_filters import NAMES, Filter
 from api.pages.staff.words import ACTION_HINTS, ACTION_WORDS
-from api.pages.visit import ApiProblem, Clerk, Form, Reader, Visit
+from api.pages.visit import ApiProblem, Clerk, Reader, Visit
 from api.problems import PROBLEMS
 from config.languages import gettext as _
 from config.languages import ngettext

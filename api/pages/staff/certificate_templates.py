@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import api_address, form_errors, staff_address
 from api.pages.staff.definition_fields import CREDIT_TYPES
-from api.pages.visit import ApiProblem, Clerk, Form, Reader, Visit
+from api.pages.visit import ApiProblem, Clerk, Reader, Visit
 from api.pages.wording import field_words, problem_words
 from config.languages import gettext as _
 from config.languages import marked

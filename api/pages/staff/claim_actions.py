@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
 from api.pages.staff.words import CONFIRMATIONS
-from api.pages.visit import Answer, ApiProblem, Clerk, Form, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Visit
 from config.languages import gettext as _
 from domain.office import OperatorAction
 

@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
-from api.pages.visit import Answer, ApiProblem, Clerk, Form, Reader, Refused, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Reader, Refused, Visit
 from config.languages import gettext as _
 from domain.corrections import CorrectionState, RevocationClass
 

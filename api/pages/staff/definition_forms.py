@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from api.pages.visit import Form
+from api.pages.form import Form
 from config.languages import gettext
 
 Json = dict[str, Any]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from api.pages.form import Form
 from api.pages.staff.definition_fields import SECTIONS, Section
 from api.pages.staff.definition_forms import Json, labels_of, nearest, read, show
-from api.pages.visit import Form
 from config.languages import gettext
 
 _PER_SESSION: Final = "per_session"

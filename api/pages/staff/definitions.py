@@ -8,11 +8,12 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import api_address, staff_address
 from api.pages.staff.definition_fields import BY_NAME, NEW, Section
 from api.pages.staff.definition_forms import Json, Rows, Shown, ShownRows, errors_of_form, read, show
 from api.pages.staff.definition_parts import changed, index_of, label_elsewhere, place_of, values_of
-from api.pages.visit import Answer, ApiProblem, Clerk, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Reader, Visit
 from config.languages import gettext as _
 
 router = APIRouter(prefix="/staff/ce-activities", include_in_schema=False)

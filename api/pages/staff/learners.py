@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.filtering import listed, status_of
+from api.pages.form import Form
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
-from api.pages.visit import Answer, ApiProblem, Clerk, Form, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Reader, Visit
 from api.pages.wording import PROFESSION_WORDS, profile_words
 from config.languages import gettext as _
 from domain import credit

@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.pages.form import Form
 from api.pages.staff.addresses import api_address, staff_address
-from api.pages.visit import ApiProblem, Form, Reader, Visit
+from api.pages.visit import ApiProblem, Reader, Visit
 from api.pages.wording import problem_words
 from config.languages import gettext as _
 from domain.roster_changes import Outcome
