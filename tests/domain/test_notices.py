@@ -171,7 +171,7 @@ def test_a_refusal_of_more_time_is_told_unless_no_time_is_needed_any_more(stage:
 
 def test_what_the_office_did_is_told_as_long_as_it_is_so() -> None:
     held, denied = replace(OPEN, is_held=True), replace(OPEN, stage=Stage.DENIED)
-    told = {purpose: [now for now in (OPEN, held, denied) if wanted(purpose, now)] for purpose in sorted(OFFICE_ACTS)}
+    told = {each: [facts for facts in (OPEN, held, denied) if wanted(each, facts)] for each in sorted(OFFICE_ACTS)}
     assert told == {
         NoticePurpose.CLAIM_HELD: [held],
         NoticePurpose.CLAIM_RELEASED: [OPEN],

@@ -270,9 +270,11 @@ async def test_a_pause_of_all_stops_every_provider(new_claim: NewClaim, engine: 
 async def test_a_pause_of_one_provider_stops_no_other(new_claim: NewClaim, engine: Engine) -> None:
     paused, free = new_claim(**own_provider()), new_claim(**own_provider())
     pause(engine, provider_of(paused))
+    await claims_while_paused(paused)
     await free.brought_to(Stage.READY_TO_CLAIM)
-    await free.submit(free.credit())
+    assert (await free.submit(free.credit()))["outcome"] == "accepted"
     await completed(free)
+    assert (free.count("awards"), paused.count("awards")) == (1, 0)
 
 
 async def test_what_waits_for_issuance_is_neither_delivered_again_nor_restarted_meanwhile(
