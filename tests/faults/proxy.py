@@ -15,9 +15,9 @@ _COMMITTED = re.compile(rb"C\0\0\0.(?:COMMIT|INSERT 0 [1-9]\d*|UPDATE [1-9]\d*)\
 class Wire:
     """One part's connections to one other. Use it in the loop that started it.
 
-    ``is_cut`` ends every connection and refuses new ones. ``delay`` is in seconds, for each piece of data. While it is a
-    black hole, data neither arrives nor is refused; like packets that TCP sends again, it comes when the hole is
-    closed. ``lose_commits`` is how many answers to a COMMIT are still to be lost, with their connections.
+    ``delay`` is in seconds, for each piece of data. ``lose_commits`` is how many answers to a COMMIT are still to be
+    lost, with their connections; ``lost`` is how many were. While it is a black hole, data neither arrives nor is
+    refused; like packets that TCP sends again, it comes when the hole is closed.
     """
 
     def __init__(self, name: str, target: Callable[[], Address]) -> None:

@@ -33,7 +33,7 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @pytest.fixture
 async def wire() -> AsyncIterator[EchoWire]:
     async with await asyncio.start_server(_echo, "127.0.0.1", 0) as server:
-        wire = EchoWire("test", lambda: server.sockets[0].getsockname())
+        wire = EchoWire("test", server.sockets[0].getsockname)
         await wire.begin()
         yield wire
         await wire.stop()
