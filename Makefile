@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check coverage bench format lock openapi screenshots
+.PHONY: help demo up test faults check coverage bench format lock openapi screenshots
 
 # Five groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
@@ -17,6 +17,13 @@ up: ## Set up and start everything without demo data (ARGS="--port 8080")
 
 test: ## Set up and run every test (ARGS="tests/domain -x")
 	@bin/setup --dev && .venv/bin/pytest $(ARGS)
+
+KILLS ?= 600
+SEED ?=
+
+faults: ## Set up and let everything fail for hours; writes its result into docs/guarantees.md (KILLS=600 SEED=<of a run>)
+	@bin/setup --dev
+	LAUREL_KILLS=$(KILLS) LAUREL_SEED=$(SEED) LAUREL_FAULTS_REPORT=docs/guarantees.md .venv/bin/pytest tests/faults/test_storm.py $(ARGS)
 
 check: ## Set up and check style, types and the direction of imports
 	@bin/setup --dev

@@ -86,7 +86,7 @@ def _other(chance: random.Random, kind: Kind, decks: dict[Kind, Iterator[str]]) 
         case Kind.CRASH_POINT:
             point = next(decks[kind])
             how = chance.choice(POINTS[point])
-            return Fault(kind, point, wait, ZOMBIE_SECONDS, chance.randint(1, 3), how)
+            return Fault(kind, point, wait, ZOMBIE_SECONDS, chance.randint(1, 2), how)
         case Kind.MAIL:
             return Fault(kind, "post office", wait, nth=chance.randint(1, 2), how=Mood(next(decks[kind])))
         case Kind.PAUSE:

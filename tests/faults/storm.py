@@ -7,7 +7,7 @@ from functools import partial
 from signal import SIGCONT, SIGSTOP
 
 from cli.local.processes import wait_until
-from tests.faults.crash_points import Action
+from tests.faults.crash_points import POINTS, Action
 from tests.faults.installation import Installation
 from tests.faults.plan import ZOMBIE_SECONDS, Fault, Kind
 from tests.faults.post_office import Mood
@@ -30,13 +30,15 @@ class Storm:
     async def run(self) -> None:
         """Do everything; halfway, kill the supervisor too and start it again. Afterwards nothing is wrong any more."""
         ghosts = asyncio.create_task(self._continue_stopped())
-        for number, fault in enumerate(self._plan):
-            await asyncio.sleep(fault.wait)
-            if number == len(self._plan) // 2:
-                await self._restart()
-            await self._do(fault)
-        ghosts.cancel()
-        await self.calm()
+        try:
+            for number, fault in enumerate(self._plan):
+                await asyncio.sleep(fault.wait)
+                if number == len(self._plan) // 2:
+                    await self._restart()
+                await self._do(fault)
+        finally:
+            ghosts.cancel()
+            await self.calm()
 
     async def calm(self) -> None:
         """Undo everything."""
@@ -50,8 +52,15 @@ class Storm:
     def met(self) -> Counter[str]:
         """What happened, by kind of fault, and by what happened at crash points and at the mail server."""
         fired = Counter(f"crash point: {each.action}" for each in self._installation.crash_points.fired())
-        mail = self._installation.network.post_office.met
-        return self._met + fired + Counter({f"mail server: {mood}": count for mood, count in mail.items()})
+        network = self._installation.network
+        mail = Counter({f"mail server: {mood}": count for mood, count in network.post_office.met.items()})
+        lost = Counter({"COMMIT replies lost": sum(wire.lost for wire in network.wires.values())})
+        return self._met + fired + mail + lost
+
+    @property
+    def unreached(self) -> list[str]:
+        """The crash points that did not act."""
+        return sorted(set(POINTS) - {each.name for each in self._installation.crash_points.fired()})
 
     async def _restart(self) -> None:
         await self.calm()

@@ -88,7 +88,8 @@ async def test_no_fault_loses_an_acknowledged_step_or_awards_anything_twice(
     counts = await settle(installation, crowd.diary, letters)
     counts["I12"] += unattended
     took = f"{installation.kills.total()} kills in {stormy:.0f} s; {drained:.0f} s later the last claim was completed"
-    happened = [took, _listed(installation.kills), _listed(storm.met), *figures(crowd.diary, letters)]
+    unreached = f"crash points that did not act: {', '.join(storm.unreached) or 'none'}"
+    happened = [took, _listed(installation.kills), _listed(storm.met), unreached, *figures(crowd.diary, letters)]
     measured.extend(happened)
     if REPORT:
         report.publish(Path(REPORT), report.section(counts, happened, SEED, KILLS))
