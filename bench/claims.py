@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, insert, text
 from temporalio.client import Client
@@ -41,6 +41,8 @@ from storage.definitions import Definition, DefinitionStatus
 from storage.tables import AccountRow, LearnerRow, LoginSessionRow
 from tests.claims import example_policy, full_responses, right_answers
 from workflows.contract import claim_workflow_id
+
+Stack = TypeVar("Stack", bound=LocalStack)
 
 GRADING_SECONDS = 1
 THINKING_SECONDS = 1.0
@@ -186,10 +188,11 @@ def make_folder() -> Path:
 
 
 @contextlib.asynccontextmanager
-async def embedded_stack() -> AsyncIterator[tuple[LocalStack, Engine, Client]]:
+async def running(kind: type[Stack]) -> AsyncIterator[tuple[Stack, Engine, Client]]:
+    """A stack of this kind in a folder of its own, with a connection to its database and one to its Temporal."""
     folder = await asyncio.to_thread(make_folder)
     environment = {"LAUREL_LOG_LEVEL": "WARNING", "LAUREL_REQUESTS_PER_MINUTE": "1000000"}
-    stack = LocalStack(folder, environment=environment, say=lambda _: None)
+    stack = kind(folder, environment=environment, say=lambda _: None)
     await asyncio.to_thread(stack.start)
     engine = create_sync_engine(stack.database_url)
     try:
@@ -215,6 +218,11 @@ async def full_phase(stack: LocalStack, engine: Engine, claims: int, learners: i
     phase.run.seconds = await at_once(learners, works)
     watcher.cancel()
     return phase.run
+
+
+def embedded_stack() -> contextlib.AbstractAsyncContextManager[tuple[LocalStack, Engine, Client]]:
+    """The stack as ``laurel up`` has it; see ``running``."""
+    return running(LocalStack)
 
 
 async def floor_phase(client: Client, story: FloorStory, claims: int, learners: int) -> float:
