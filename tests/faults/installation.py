@@ -67,7 +67,7 @@ class Installation:
         """Run one of ``laurel``'s commands on this installation; its exit code, and what it said."""
         ended = subprocess.run(
             [*_PROGRAM[:2], "cli", *arguments, "--data-dir", str(self.folder)],
-            capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
+            capture_output=True, text=True, check=False, cwd=ROOT, timeout=900,
         )  # fmt: skip
         return ended.returncode, ended.stdout + ended.stderr
 

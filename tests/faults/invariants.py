@@ -164,6 +164,10 @@ _LOOKS: dict[str, Look] = {
 }
 
 
+# Under which names something is counted. ``_of_connection`` has five of them.
+NAMES = {*NEVER, *_LOOKS, "G2", "G3", "G5", "G7", "I9"}
+
+
 async def count_aside(evidence: Evidence) -> dict[str, list[str]]:
     """The same, beside the loop."""
     return await asyncio.to_thread(count, evidence)

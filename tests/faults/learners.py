@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -70,16 +70,23 @@ class Letters:
         self._folder = folder
         self._mailbox = Mailbox(folder)
         self._read: set[str] = set()
+        self._listed_at = 0
+        self._by_address: defaultdict[str, list[CaughtMessage]] = defaultdict(list)
         self.messages: list[CaughtMessage] = []
 
     def to(self, address: str) -> list[CaughtMessage]:
         """The messages to an address, oldest first."""
-        for name in sorted({path.stem for path in self._folder.glob("*.eml")} - self._read):
-            self._read.add(name)
-            message = self._mailbox.get(name)
-            assert message is not None
-            self.messages.append(message)
-        return [message for message in self.messages if address in message.to]
+        changed_at = self._folder.stat().st_mtime_ns
+        if changed_at != self._listed_at:
+            self._listed_at = changed_at
+            for name in sorted({path.stem for path in self._folder.glob("*.eml")} - self._read):
+                self._read.add(name)
+                message = self._mailbox.get(name)
+                assert message is not None
+                self.messages.append(message)
+                for recipient in message.to:
+                    self._by_address[recipient].append(message)
+        return self._by_address[address]
 
 
 class UnansweredError(Exception):

@@ -69,7 +69,7 @@ def plan(seed: int, kills: int) -> list[Fault]:
         turn = chance.sample(PARTS, len(PARTS))[:kills]
         others = chance.sample(_ROUND, len(_ROUND))
         for part, kind in zip(turn, others, strict=False):
-            faults += [Fault(Kind.KILL, part, chance.uniform(0.5, 4)), _other(chance, kind, decks)]
+            faults += [Fault(Kind.KILL, part, chance.uniform(0.5, 3)), _other(chance, kind, decks)]
         kills -= len(turn)
     return faults
 
