@@ -9,7 +9,6 @@ from starlette.responses import Response
 from api.problems import ProblemError
 from api.services import Services
 from api.v1.steps import json_response
-from config.crash_points import crash_point
 from storage import intake
 from storage.intake import IdempotencyKey, KeyReusedError, StoredAnswer
 
@@ -30,14 +29,12 @@ async def answer_once(services: Services, key: IdempotencyKey | None, work: Work
             return stored
         document = await work(connection)
         await intake.finish_answer(connection, key, status, document)
-        crash_point("request.done")
         return document
 
     try:
         outcome = await services.database.transaction(do)
     except KeyReusedError:
         raise ProblemError("idempotency_key_reused") from None
-    crash_point("request.committed")
     if isinstance(outcome, StoredAnswer):
         return json_response(outcome.body, outcome.status or status, {"Idempotent-Replayed": "true"})
     return json_response(outcome, status)

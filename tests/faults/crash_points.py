@@ -36,8 +36,6 @@ _OF_WORKER = tuple(Action)
 POINTS = {
     "step.received": _OF_API,
     "step.recorded": _OF_API,
-    "request.done": _OF_API,
-    "request.committed": _OF_API,
     "delivery.begun": _OF_API,
     "delivery.made": _OF_API,
     "relay.delivered": _OF_WORKER,
