@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Interval, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Interval, bindparam, case, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -102,18 +103,19 @@ async def find_session(connection: AsyncConnection, token: str, idle: timedelta)
 async def start_session(
     connection: AsyncConnection, account_id: str, access_token: str, life: timedelta, device: Device
 ) -> StartedSession:
-    """Sign an account in under ``access_token``."""
+    """Sign an account in under ``access_token``. Done again, it finds the session: the first answer may be lost."""
+    new = insert(LoginSessionRow).values(
+        token_hash=token_hash(access_token),
+        id=new_id("ses"),
+        account_id=account_id,
+        browser=device.browser,
+        system=device.system,
+        expires_at=_NOW + life,
+    )
     started = await connection.execute(
-        insert(LoginSessionRow)
-        .values(
-            token_hash=token_hash(access_token),
-            id=new_id("ses"),
-            account_id=account_id,
-            browser=device.browser,
-            system=device.system,
-            expires_at=_NOW + life,
-        )
-        .returning(LoginSessionRow.expires_at)
+        new.on_conflict_do_update(
+            index_elements=[LoginSessionRow.token_hash], set_={"token_hash": new.excluded.token_hash}
+        ).returning(LoginSessionRow.expires_at)
     )
     own = select(func.coalesce(LearnerRow.merged_into, LearnerRow.id)).where(LearnerRow.account_id == account_id)
     names = await connection.execute(

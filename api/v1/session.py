@@ -21,6 +21,7 @@ from api.v1.steps import json_response
 from api.views import time_json
 from config.languages import current_language, gettext, marked
 from domain.devices import device_of
+from domain.identities import new_id
 from storage import intake, login_sessions, people
 from storage.intake import IdempotencyKey, KeyReusedError
 
@@ -99,7 +100,8 @@ async def sign_in(
 
 async def start_session(request: Request, services: Services, token: str, key: str | None) -> dict[str, Any]:
     """Exchange a link's token for an access token; raises ``link_invalid``."""
-    access_token = secrets.token_urlsafe(32)
+    # Without the client's key, one of ours lets the transaction be done again when its commit was not answered.
+    access_token, key = secrets.token_urlsafe(32), key or new_id("key")
     life, device = services.settings.session_life, device_of(request.headers.get("user-agent", ""))
     started = await services.database.transaction(
         lambda c: people.use_link(c, token, key, access_token, life, device=device)

@@ -1,0 +1,67 @@
+"""PostgreSQL committed, and its answer never came: the request is done again, and finds what it did."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import make_url
+
+from config.settings import Settings
+from domain.identities import new_id
+from storage import people
+from storage.database import create_api_engine
+from tests.api.conftest import LedgerTemporal, running
+from tests.faults.proxy import Wire
+
+
+@asynccontextmanager
+async def wired(settings: Settings, temporal: LedgerTemporal) -> AsyncIterator[tuple[Wire, httpx2.AsyncClient]]:
+    """An API whose database answers over a wire."""
+    database = make_url(settings.database_url)
+    wire = Wire("test", lambda: (str(database.host), int(database.port or 5432)))
+    over = database.set(host="127.0.0.1", port=await wire.start()).render_as_string(hide_password=False)
+    try:
+        async with running(settings.model_copy(update={"database_url": over}), temporal) as (_, client):
+            yield wire, client
+    finally:
+        await wire.stop()
+
+
+async def link(settings: Settings) -> str:
+    """The token of a link that was mailed to a new address."""
+    token, engine = secrets.token_urlsafe(32), create_api_engine(settings.database_url, 1)
+    async with engine.begin() as connection:
+        await people.request_link(connection, f"{new_id('x')}@people.example", token, timedelta(minutes=10), 10)
+    await engine.dispose()
+    return token
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+async def test_whoever_used_a_link_is_signed_in_although_the_commit_was_not_answered(
+    settings: Settings, temporal: LedgerTemporal, has_key: bool
+) -> None:
+    headers: dict[str, Any] = {"Idempotency-Key": new_id("key")} if has_key else {}
+    async with wired(settings, temporal) as (wire, client):
+        token = await link(settings)
+        wire.lose_commits = 1
+        response = await client.post("/v1/session", json={"token": token}, headers=headers)
+        assert (response.status_code, wire.lost) == (200, 1)
+        signed_in = {"Authorization": f"Bearer {response.json()['access_token']}"}
+        assert (await client.get("/v1/session", headers=signed_in)).status_code != 401
+        again = await client.post("/v1/session", json={"token": token})
+        assert (again.status_code, again.json()["code"]) == (401, "link_invalid")
+
+
+async def test_whoever_used_a_link_on_its_page_is_signed_in_although_the_commit_was_not_answered(
+    settings: Settings, temporal: LedgerTemporal
+) -> None:
+    async with wired(settings, temporal) as (wire, client):
+        token = await link(settings)
+        wire.lose_commits = 1
+        response = await client.post("/sign-in", data={"token": token})
+        assert (response.status_code, wire.lost) == (303, 1)
+        assert "laurel_session" in response.cookies
