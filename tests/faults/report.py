@@ -40,15 +40,18 @@ def table(counts: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(["| | Counted | Violations |", "|---|---|---|", *rows])
 
 
-def section(counts: Mapping[str, Sequence[str]], figures: Sequence[str], seed: int, kills: int) -> str:
-    """The section of the document: when, with which commit and seed, what happened, what was counted."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False, cwd=ROOT
-    ).stdout.strip()
+def commit() -> str:
+    """What is being tested: ask at the beginning of a run, because a run is long."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(describe, capture_output=True, text=True, check=False, cwd=ROOT).stdout.strip()
+
+
+def section(counts: Mapping[str, Sequence[str]], figures: Sequence[str], command: str, tested: str) -> str:
+    """The section of the document: when, which commit, by which command, what happened, what was counted."""
     happened = "\n".join(f"- {figure}" for figure in figures)
     return f"""{HEADING}
 
-{datetime.now(UTC):%Y-%m-%d}, commit `{commit}`: `make faults KILLS={kills} SEED={seed}`.
+{datetime.now(UTC):%Y-%m-%d}, commit `{tested}`: `{command}`.
 
 {happened}
 

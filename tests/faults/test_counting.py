@@ -68,7 +68,10 @@ def test_a_result_takes_the_place_of_the_last_one_in_the_document(tmp_path: Path
     document = tmp_path / "guarantees.md"
     document.write_text("# Guarantees\n\nWords.\n\n")
     for kills in (100, 600):
-        report.publish(document, report.section({"I1": [], "G2": ["x"]}, ["9 kills in 1 s"], 7, kills))
+        report.publish(
+            document,
+            report.section({"I1": [], "G2": ["x"]}, ["9 kills in 1 s"], f"make faults KILLS={kills} SEED=7", "abc"),
+        )
     text = document.read_text()
     assert text.startswith(f"# Guarantees\n\nWords.\n\n{report.HEADING}\n")
     assert text.count(report.HEADING) == 1

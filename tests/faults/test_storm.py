@@ -87,7 +87,7 @@ async def test_no_fault_loses_an_acknowledged_step_or_awards_anything_twice(
     installation: Installation, measured: list[str]
 ) -> None:
     measured.append(f"LAUREL_KILLS={KILLS} LAUREL_SEED={SEED}")
-    started = time.monotonic()
+    started, tested = time.monotonic(), report.commit()
     load_examples(installation.running.database_url, fast=True)
     letters = Letters(installation.folder / "mail")
     storm = Storm(installation, plan(SEED, KILLS), loses_temporal=KILLS >= LONG)
@@ -110,7 +110,7 @@ async def test_no_fault_loses_an_acknowledged_step_or_awards_anything_twice(
     happened = [took, _listed(installation.kills), _listed(storm.met), unreached, *figures(crowd.diary, letters)]
     measured.extend(happened)
     if REPORT:
-        report.publish(Path(REPORT), report.section(counts, happened, SEED, KILLS))
+        report.publish(Path(REPORT), report.section(counts, happened, f"make faults KILLS={KILLS} SEED={SEED}", tested))
     violations = [f"{name}: {each}" for name, found in counts.items() for each in found]
     if KILLS >= LONG_ENOUGH_FOR_EVERY_POINT:
         violations += [f"the run proves nothing of {point}" for point in storm.unreached]
