@@ -25,10 +25,6 @@ SERVERS: Final = {
     "temporal": "TEMPORAL_ADDRESS",
     "mailbox": "LAUREL_SMTP_URL",
 }
-# Names the library of libfaketime, where it is installed; then these parts' clocks are wrong. PostgreSQL's, which says
-# what was in time, is right, and so is that of the worker that knows how long a sign-in link still works.
-CLOCK_VARIABLE: Final = "LAUREL_TEST_FAKETIME"
-CLOCKS: Final = {"api": "+1h", "worker-claims-2": "-1h", "worker-documents": "+400d"}
 # Two workers for claims, so that one can go on with what another, paused one believes to hold.
 ROLES: Final = ("claims", "claims", "documents", "audit")
 
@@ -50,9 +46,6 @@ class WiredStack(LocalStack):
         environment = dict(part.environment or {})
         for variable, port in self._wires.get(part.name, {}).items():
             environment[variable] = _over(environment[variable], port)
-        library = os.environ.get(CLOCK_VARIABLE)
-        if library and part.name in CLOCKS:
-            environment |= {"LD_PRELOAD": library, "FAKETIME": CLOCKS[part.name], "DONT_FAKE_MONOTONIC": "1"}
         return replace(part, environment=environment or None)
 
     @staticmethod
