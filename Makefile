@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check coverage bench format lock openapi screenshots
+.PHONY: help demo up test faults check coverage bench bench-load format lock openapi screenshots
 
 # Five groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
@@ -7,7 +7,7 @@ test: export PYTEST_ADDOPTS := -n 5 --dist loadscope
 coverage: export PYTEST_ADDOPTS := -n 2
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Set up, start everything and drive one claim to its certificate (ARGS="--flow b --once --fast")
 	@bin/setup && .venv/bin/laurel demo $(ARGS)
@@ -17,6 +17,13 @@ up: ## Set up and start everything without demo data (ARGS="--port 8080")
 
 test: ## Set up and run every test (ARGS="tests/domain -x")
 	@bin/setup --dev && .venv/bin/pytest $(ARGS)
+
+KILLS ?= 600
+SEED ?=
+
+faults: ## Set up and let everything fail for hours; writes its result into docs/guarantees.md (KILLS=600 SEED=<of a run>)
+	@bin/setup --dev
+	LAUREL_KILLS=$(KILLS) LAUREL_SEED=$(SEED) LAUREL_FAULTS_REPORT=docs/guarantees.md .venv/bin/pytest tests/faults/test_storm.py $(ARGS)
 
 check: ## Set up and check style, types and the direction of imports
 	@bin/setup --dev
@@ -34,6 +41,11 @@ bench: ## Set up and measure: claims per second against the floor, latency, a la
 	.venv/bin/python -m bench.claims $(ARGS)
 	.venv/bin/python -m bench.meeting
 	.venv/bin/python -m bench.certificate
+
+bench-load: ## Set up and measure under load: deadlines, a conference, idle claims; where time goes (ARGS="--claims 200")
+	@bin/setup --dev
+	@status=0; for bench in profile "storm $(ARGS)" "storm --spread 600 $(ARGS)" "conference $(ARGS)" "idle $(ARGS)"; do \
+		.venv/bin/python -m bench.$$bench || status=1; done; exit $$status
 
 openapi: ## Set up and write the description of the API for typed clients (docs/openapi.json)
 	@bin/setup

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.claims import PostgresClaimActivities
 from activities.contract import CertificateActivities, ClaimRef, issuance_paused
 from activities.credentials import CredentialSigner
+from config.crash_points import crash_point
 from config.metrics import RENDERS
 from documents.jobs import CertificateJob, Renderer, RenderFailedError, TemplateSource
 from documents.lint import faults
@@ -60,12 +61,14 @@ class PostgresCertificateActivities(CertificateActivities):
             return
         if is_paused:
             raise issuance_paused()
+        crash_point("certificate.begun")
         data = CertificateData.from_json(certificate["data"])
         if found := faults(data, credit.rule(certificate["credit_type"], certificate["rule_version"])):
             raise _final(found[0])
         credential = self._credentials.signed(certificate["id"])
         content = sign_pdf(self._rendered(self._job(data, credential.content)), self._signer)
         sha256 = hashlib.sha256(content).digest()
+        crash_point("certificate.rendered")
         token = hashlib.sha256(credential.jwt.encode()).digest()
         with self._claims.ledger(claim.claim_id) as ledger:
             if ledger.claim.is_issuance_paused:

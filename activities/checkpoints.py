@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, Engine
 
+from config.crash_points import crash_point
 from config.keys import KeyFolder, KeyMissingError, KeyPurpose, SigningKey
 from domain.merkle import Frontier, prove_consistency, verify_consistency
 from domain.signed_notes import Checkpoint, NoteError, format_note, log_origin, notes_in, open_note
@@ -81,10 +82,13 @@ class Checkpointer:
 
     def checkpoint(self) -> None:
         """Store the root if the tree has grown, then sign what is stored, then publish what is signed."""
+        crash_point("checkpoint.begun")
         with self._engine.begin() as connection:
             if audit_log.take_turn(connection):
                 audit_log.store_checkpoint(connection)
+        crash_point("checkpoint.stored")
         self.sign_stored()
+        crash_point("checkpoint.signed")
         self.publish()
 
     def sign_stored(self) -> int:

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import AttentionChange, ClaimActivities, ClaimState, ClaimStep, OperatorAct
 from activities.ledger import ClaimLedger
 from activities.policies import PolicyCache
+from config.crash_points import crash_point
 from domain.claims import STAGES_OF_ISSUING, ClaimFacts, stage_of
 from domain.deadlines import due_at
 from domain.names import clean_text
@@ -38,6 +39,7 @@ class PostgresClaimActivities(ClaimActivities):
 
         Raises ``ApplicationError`` of type ``ClaimNotInLedger`` when the record has neither the claim nor its opening.
         """
+        crash_point("ledger.begun")
         with self._engine.begin() as connection:
             claim = claims.lock_claim(connection, claim_id)
             if claim is None:
@@ -48,6 +50,8 @@ class PostgresClaimActivities(ClaimActivities):
             policy = self._policies.get(connection, claim.version_id)
             ledger = ClaimLedger(connection, claim, policy, self._public_url)
             yield ledger
+        for event in ledger.events:
+            crash_point("committed", event)
         for decision in ledger.decisions:
             logger.info("decided", claim_id=claim_id, **decision)
 

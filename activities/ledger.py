@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from activities.accepted import participation_written, write_accepted
 from activities.awards import AwardOrder, GrantedAward, award_credit, deciding_rules
 from activities.contract import ClaimState, Hold
+from config.crash_points import crash_point
 from domain import deadlines
 from domain.assessments import grade
 from domain.claims import (
@@ -59,6 +60,8 @@ class ClaimLedger:
         self._is_unannounced = False
         # What was decided about which submission: for the log, once it is committed.
         self.decisions: list[Mapping[str, Any]] = []
+        # What was entered in the audit trail, in order.
+        self.events: list[str] = []
         self._kept: list[ReceivedSubmission] = []
         # The columns as the newest entry left them; before the first entry there is nothing.
         self._entered: Mapping[str, Any] = claim.columns if claim.audit.seq else {}
@@ -380,6 +383,8 @@ class ClaimLedger:
         self._entered = columns
         before, after = {**entry.before, **before}, {**entry.after, **after}
         self._claim.audit.append(replace(entry, before=before, after=after, subject=self._claim.learner_id))
+        self.events.append(entry.event)
+        crash_point("entered", entry.event)
 
     def _move(self, at: datetime) -> None:
         """Let the stage follow the facts."""

@@ -11,6 +11,7 @@ from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimRef, ClaimState, MailActivities, issuance_paused
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
+from config.crash_points import crash_point
 from config.languages import written_in
 from documents.email import Envelope, compose, message_id_for
 from documents.models import CertificateData
@@ -40,7 +41,9 @@ class Postman:
             message_id=message_id_for(email_id, self._address.partition("@")[2]),
             sent_at=written_at,
         )
+        crash_point("email.begun")
         self._mailer.send(compose(email, envelope))
+        crash_point("email.taken")
 
 
 class PostgresMailActivities(MailActivities):

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, Engine, RowMapping
 
+from config.crash_points import crash_point
 from config.metrics import DELIVERIES
 from storage.claims import stalled_claims
 from storage.submissions import take_undelivered
@@ -49,6 +50,7 @@ class Relay:
             async with slots:
                 try:
                     await self._deliver(row)
+                    crash_point("relay.delivered")
                     DELIVERIES.labels("delivered").inc()
                     logger.info("delivered", **ids)
                 except Exception as error:  # noqa: BLE001  # it stays due, and is taken again later

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from api.database import Database
 from api.wakeups import Waiter, Wakeups
 from config import tracing
+from config.crash_points import crash_point
 from config.temporal import connect
 from domain.stuck import Engine, PendingStep
 from storage import intake
@@ -94,8 +95,10 @@ class Gateway:
         """
         tracing.note(claim_id=submission.claim_id, submission_id=submission.id)
         with self._wakeups.expect(submission.id) as decided:
+            crash_point("step.received")
             with tracing.span("record submission"):
                 receipt = await self._database.statements(lambda c: intake.record(c, submission, key))
+            crash_point("step.recorded")
             if receipt.is_new:
                 self._start_delivery(submission, receipt, context, None if patience.is_insistent else decided)
                 with tracing.span("wait for the decision"):
@@ -201,8 +204,10 @@ class Gateway:
 
     async def _deliver(self, delivery: Delivery, gives_up: Waiter | None) -> None:
         try:
+            crash_point("delivery.begun")
             async with asyncio.timeout(_DELIVERY_SECONDS):
                 await deliver(self._temporal, delivery)
+            crash_point("delivery.made")
         except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
             _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
             if gives_up is not None and not gives_up.done():

@@ -21,15 +21,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
-import psutil
 from sqlalchemy import Engine, insert, text
 from temporalio.client import Client
 
 from bench.floor import FloorStory, floor_claim, floor_worker
 from bench.http import Connection
-from cli.demo import EXAMPLES, STORY
+from bench.usage import cpu_by_part
+from cli.demo import STORY
 from cli.local import LocalStack
 from domain.claims import Stage
 from domain.identities import new_id
@@ -37,10 +37,12 @@ from domain.policy import CEActivityPolicy, Profession
 from domain.roles import Role
 from storage.catalog import publish
 from storage.database import create_sync_engine
-from storage.definitions import read_definition
+from storage.definitions import Definition, DefinitionStatus
 from storage.tables import AccountRow, LearnerRow, LoginSessionRow
 from tests.claims import example_policy, full_responses, right_answers
 from workflows.contract import claim_workflow_id
+
+Stack = TypeVar("Stack", bound=LocalStack)
 
 GRADING_SECONDS = 1
 THINKING_SECONDS = 1.0
@@ -92,7 +94,7 @@ def sign_in_learners(engine: Engine, professions: Sequence[Profession], role: Ro
     """Make a learner of each of these professions, with a session each; answers with their tokens."""
     tokens = [secrets.token_urlsafe(32) for _ in professions]
     accounts = [new_id("acc") for _ in tokens]
-    expires_at = datetime.now(UTC) + timedelta(hours=1)
+    expires_at = datetime.now(UTC) + timedelta(hours=8)
     with engine.begin() as connection:
         connection.execute(
             insert(AccountRow), [{"id": a, "email": f"{a}@learners.example", "role": role} for a in accounts]
@@ -114,7 +116,12 @@ def sign_in_learners(engine: Engine, professions: Sequence[Profession], role: Ro
         connection.execute(
             insert(LoginSessionRow),
             [
-                {"token_hash": hashlib.sha256(t.encode()).digest(), "account_id": a, "expires_at": expires_at}
+                {
+                    "id": new_id("ses"),
+                    "token_hash": hashlib.sha256(t.encode()).digest(),
+                    "account_id": a,
+                    "expires_at": expires_at,
+                }
                 for t, a in zip(tokens, accounts, strict=True)
             ],
         )
@@ -173,19 +180,6 @@ async def at_once(learners: int, works: Sequence[Callable[[], Awaitable[None]]])
     return time.perf_counter() - started
 
 
-def cpu_by_part(stack: LocalStack) -> dict[str, float]:
-    """CPU seconds used so far by each part and its children, and by this process."""
-    used: dict[str, float] = {"benchmark": sum(psutil.Process().cpu_times()[:2])}
-    for name, pid in stack.supervisor.pids.items():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            # Children of PostgreSQL come and go; what ended ones used is in the parent's children times.
-            members = [process, *process.children(recursive=True)]
-            times = [member.cpu_times() for member in members]
-            used[name] = sum(t.user + t.system for t in times) + times[0].children_user + times[0].children_system
-    return used
-
-
 def make_folder() -> Path:
     """A data folder that the unprivileged user who runs PostgreSQL can reach."""
     folder = Path(tempfile.mkdtemp(prefix="laurel-bench-"))
@@ -194,10 +188,11 @@ def make_folder() -> Path:
 
 
 @contextlib.asynccontextmanager
-async def embedded_stack() -> AsyncIterator[tuple[LocalStack, Engine, Client]]:
+async def running(kind: type[Stack]) -> AsyncIterator[tuple[Stack, Engine, Client]]:
+    """A stack of this kind in a folder of its own, with a connection to its database and one to its Temporal."""
     folder = await asyncio.to_thread(make_folder)
     environment = {"LAUREL_LOG_LEVEL": "WARNING", "LAUREL_REQUESTS_PER_MINUTE": "1000000"}
-    stack = LocalStack(folder, environment=environment, say=lambda _: None)
+    stack = kind(folder, environment=environment, say=lambda _: None)
     await asyncio.to_thread(stack.start)
     engine = create_sync_engine(stack.database_url)
     try:
@@ -208,17 +203,26 @@ async def embedded_stack() -> AsyncIterator[tuple[LocalStack, Engine, Client]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def publish_policy(engine: Engine, slug: str, policy: CEActivityPolicy) -> None:
+    """Let learners claim credit for a CE activity with this policy."""
+    with engine.begin() as connection:
+        publish(connection, Definition(slug=slug, status=DefinitionStatus.PUBLISHED, policy=policy), None)
+
+
 async def full_phase(stack: LocalStack, engine: Engine, claims: int, learners: int, thinking_seconds: float = 0) -> Run:
     policy = example_policy(grading_seconds=GRADING_SECONDS)
-    definition = read_definition((EXAMPLES / f"{STORY}.yaml").read_text())
-    with engine.begin() as connection:
-        publish(connection, type(definition)(slug=STORY, status=definition.status, policy=policy), None)
+    publish_policy(engine, STORY, policy)
     phase = Phase(stack.urls["api"], policy, Stages(engine), thinking_seconds)
     watcher = asyncio.create_task(phase.stages.watch())
     works = [partial(phase.claim, token) for token in sign_in_learners(engine, [Profession.PHYSICIAN] * claims)]
     phase.run.seconds = await at_once(learners, works)
     watcher.cancel()
     return phase.run
+
+
+def embedded_stack() -> contextlib.AbstractAsyncContextManager[tuple[LocalStack, Engine, Client]]:
+    """The stack as ``laurel up`` has it; see ``running``."""
+    return running(LocalStack)
 
 
 async def floor_phase(client: Client, story: FloorStory, claims: int, learners: int) -> float:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from temporalio import activity, workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
@@ -92,8 +92,8 @@ def floor_worker(client: Client, slots: int = 8) -> Worker:
     )
 
 
-async def floor_claim(client: Client, claim_id: str, story: FloorStory) -> None:
-    """One claim's worth of nothing, from start to completion."""
+async def floor_start(client: Client, claim_id: str, story: FloorStory) -> WorkflowHandle[FloorWorkflow, None]:
+    """Start one, and let it come to where it waits for its first signal."""
     done = _written[claim_id] = asyncio.Queue()
     handle = await client.start_workflow(
         FloorWorkflow.run,
@@ -109,6 +109,13 @@ async def floor_claim(client: Client, claim_id: str, story: FloorStory) -> None:
         ),
     )
     await done.get()
+    return handle
+
+
+async def floor_claim(client: Client, claim_id: str, story: FloorStory) -> None:
+    """One claim's worth of nothing, from start to completion."""
+    handle = await floor_start(client, claim_id, story)
+    done = _written[claim_id]
     for number in range(1, len(story.moves) + 1):
         await handle.signal(FloorWorkflow.step, number)
         await done.get()

@@ -11,7 +11,7 @@ whether every learner got exactly what they claimed. Prints figures; fails if an
 import argparse
 import asyncio
 import os
-import sqlite3
+import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,13 +20,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from bench.claims import (
     Run,
     Stages,
     at_once,
-    cpu_by_part,
     embedded_stack,
     floor_phase,
     show_cpu,
@@ -36,6 +35,7 @@ from bench.claims import (
 )
 from bench.floor import FloorStory
 from bench.http import Connection
+from bench.usage import Usage
 from cli.local import LocalStack
 from domain.claims import Stage
 from domain.policy import Profession
@@ -51,12 +51,16 @@ PATIENCE_SECONDS = 300
 
 @dataclass
 class Meeting:
-    """The learners of one meeting: where they claim, and what was seen. ``claims`` maps each claim to its learner."""
+    """The learners of one meeting: where they claim, and what was seen. ``claims`` maps each claim to its learner.
+
+    Before each request they think for ``thinking_seconds``, half of that more or less.
+    """
 
     api: str
     stages: Stages
     programme: tuple[ProgrammeSession, ...]
     sessions: int
+    thinking_seconds: float = 0.0
     run: Run = field(default_factory=Run)
     claims: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -102,6 +106,7 @@ class Meeting:
         *,
         is_step: bool = True,
     ) -> dict[str, Any]:
+        await asyncio.sleep(self.thinking_seconds * (0.5 + secrets.randbelow(1000) / 1000))
         started = time.perf_counter()
         answer = await http.call(method, path, body)
         self.run.time(name, started, is_step=is_step)
@@ -135,43 +140,11 @@ async def prepare(stack: LocalStack, engine: Engine, learners: int) -> Preparati
     return Preparation(*(1000 * (end - start) for start, end in pairwise(times)))
 
 
-def database_sizes(engine: Engine) -> dict[str, int]:
-    """Bytes of each table with its indexes and long values, and under an empty name of the whole database."""
-    tables = text("SELECT relname, pg_total_relation_size(relid) AS size FROM pg_stat_user_tables")
-    with engine.connect() as connection:
-        whole: int = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
-        return {row.relname: row.size for row in connection.execute(tables)} | {"": whole}
-
-
-def temporal_size(stack: LocalStack) -> int:
-    """Bytes of Temporal's database, with what is still in its write-ahead log only."""
-    (file,) = stack.data_dir.rglob("temporal.db")
-    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
-    try:
-        (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
-        return int(pages * size)
-    finally:
-        connection.close()
-
-
 def show_growth(before: Mapping[str, int], after: Mapping[str, int], temporal: int, claims: int) -> None:
     grown = {name: (size - before.get(name, 0)) / claims for name, size in after.items()}
     print(f"\nbytes per claim: PostgreSQL {grown.pop(''):,.0f}, Temporal {temporal / claims:,.0f}")
     for name in sorted(grown, key=lambda name: -grown[name])[:LARGEST_TABLES]:
         print(f"{name:<24}{grown[name]:>10,.0f}")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What was used so far: CPU seconds by part, and bytes of both databases."""
-
-    cpu: Mapping[str, float]
-    tables: Mapping[str, int]
-    temporal: int
-
-    @classmethod
-    def now(cls, stack: LocalStack, engine: Engine) -> "Usage":
-        return cls(cpu_by_part(stack), database_sizes(engine), temporal_size(stack))
 
 
 async def hold(meeting: Meeting, tokens: Sequence[str], at_most: int) -> None:

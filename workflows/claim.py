@@ -54,6 +54,7 @@ class ClaimWorkflow:
         self._state: ClaimState | None = None
         self._is_signalled = False
         self._is_reading = False
+        self._writes_underway = 0
         self._operator_acts: list[OperatorAct] = []
         self._is_retry_asked = False
         self._attention_changes = 0
@@ -362,7 +363,9 @@ class ClaimWorkflow:
 
     @property
     def _has_news(self) -> bool:
-        return self._is_signalled or self._is_reading or bool(self._operator_acts)
+        """Whether a run has to go on: it must not end while a write's answer is on its way to it."""
+        is_busy = self._is_reading or self._writes_underway > 0
+        return self._is_signalled or is_busy or bool(self._operator_acts)
 
     @property
     def _is_run_over(self) -> bool:
@@ -399,6 +402,7 @@ class ClaimWorkflow:
     async def _write(self, write: Callable[[Any, Argument], ClaimState], argument: Argument) -> None:
         """Write to the ledger as a local activity; while the database is away, as one that operators see pending."""
         known = self._state
+        self._writes_underway += 1
         try:
             state = await workflow.execute_local_activity_method(write, argument, **contract.LEDGER_LOCAL)
         except FailureError as failure:
@@ -406,6 +410,8 @@ class ClaimWorkflow:
             if is_cancelled_exception(failure):
                 raise
             state = await workflow.execute_activity_method(write, argument, **contract.LEDGER_ORDINARY)
+        finally:
+            self._writes_underway -= 1
         self._adopt(state, known)
 
     def _adopt(self, state: ClaimState, known: ClaimState | None) -> None:

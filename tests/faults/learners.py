@@ -5,9 +5,10 @@ import hashlib
 import json
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,6 +52,15 @@ class Diary:
     certificates: dict[str, str] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
+    log: Path | None = None
+
+    def note(self, learner: str, step: Step, outcome: str, status: int | None) -> None:
+        """Count one request, and keep a line of it: ok, failed, or unknown when nobody can tell what became of it."""
+        step.requests[outcome] += 1
+        if self.log is not None:
+            line = {"at": datetime.now(UTC).isoformat(), "learner": learner, "step": step.kind, "key": step.key}
+            with self.log.open("a") as log:
+                log.write(json.dumps({**line, "outcome": outcome, "status": status}) + "\n")
 
 
 class Letters:
@@ -60,16 +70,23 @@ class Letters:
         self._folder = folder
         self._mailbox = Mailbox(folder)
         self._read: set[str] = set()
+        self._listed_at = 0
+        self._by_address: defaultdict[str, list[CaughtMessage]] = defaultdict(list)
         self.messages: list[CaughtMessage] = []
 
     def to(self, address: str) -> list[CaughtMessage]:
         """The messages to an address, oldest first."""
-        for name in sorted({path.stem for path in self._folder.glob("*.eml")} - self._read):
-            self._read.add(name)
-            message = self._mailbox.get(name)
-            assert message is not None
-            self.messages.append(message)
-        return [message for message in self.messages if address in message.to]
+        changed_at = self._folder.stat().st_mtime_ns
+        if changed_at != self._listed_at:
+            self._listed_at = changed_at
+            for name in sorted({path.stem for path in self._folder.glob("*.eml")} - self._read):
+                self._read.add(name)
+                message = self._mailbox.get(name)
+                assert message is not None
+                self.messages.append(message)
+                for recipient in message.to:
+                    self._by_address[recipient].append(message)
+        return self._by_address[address]
 
 
 class UnansweredError(Exception):
@@ -79,7 +96,8 @@ class UnansweredError(Exception):
 class Client:
     """One learner's connection: patient, and certain of what it was told."""
 
-    def __init__(self, http: httpx2.AsyncClient, diary: Diary, random: Random) -> None:
+    def __init__(self, name: str, http: httpx2.AsyncClient, diary: Diary, random: Random) -> None:
+        self._name = name
         self._http = http
         self._diary = diary
         self._random = random
@@ -109,7 +127,7 @@ class Client:
         async for _ in self._tries(f"{step.kind} was not answered: {step.key}"):
             answer = await self._send(method, path, headers, body)
             outcome = "unknown" if answer is None else "failed" if answer.is_error else "ok"
-            step.requests[outcome] += 1
+            self._diary.note(self._name, step, outcome, None if answer is None else answer.status_code)
             if answer is None:
                 continue
             step.is_acknowledged |= answer.is_success
@@ -178,7 +196,7 @@ class StormLearner:
 
     def __init__(self, http: httpx2.AsyncClient, letters: Letters, diary: Diary, random: Random) -> None:
         self.email = f"{new_id('x').replace('_', '.')}@learners.example"
-        self._client = Client(http, diary, random)
+        self._client = Client(self.email, http, diary, random)
         self._letters = letters
         self._diary = diary
         self._fails_first = random.random() < 0.2

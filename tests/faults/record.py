@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -10,50 +11,22 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from storage.audit import claim_stream, first_break
 from tests.faults.learners import Diary, Letters, Step
+from tests.faults.queries import NEVER
 from workflows.contract import claim_workflow_id
 
 SUBMISSIONS = ("opening", "participation", "attempt", "answers", "evaluation", "credit")
 
-# What must never be found in the record, whatever was killed: name -> a query for the ids of the offenders.
-_NEVER = {
-    "submissions are undecided": "SELECT id FROM submissions WHERE decided_at IS NULL",
-    "submissions came under no key": "SELECT s.id FROM submissions s "
-    "WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.submission_id = s.id)",
-    "submissions came under two keys": "SELECT submission_id FROM idempotency_keys WHERE submission_id IS NOT NULL "
-    "GROUP BY 1 HAVING count(*) > 1",
-    "claims are not completed": "SELECT id FROM claims WHERE stage <> 'completed' OR closed_at IS NULL",
-    "claims are parked": "SELECT id FROM claims WHERE attention IS NOT NULL",
-    "credit was awarded twice": "SELECT learner_id FROM awards WHERE state = 'active' "
-    "GROUP BY learner_id, ce_activity_id, credit_type HAVING count(*) > 1",
-    "claims have not exactly one award": "SELECT c.id FROM claims c "
-    "WHERE (SELECT count(*) FROM awards a WHERE a.claim_id = c.id) <> 1",
-    "award lines do not add up": "SELECT a.id FROM awards a "
-    "WHERE a.units IS DISTINCT FROM (SELECT sum(l.units) FROM award_lines l WHERE l.award_id = a.id)",
-    "awards have not exactly one certificate, issued": "SELECT a.id FROM awards a "
-    "WHERE (SELECT string_agg(state, ',') FROM certificates c WHERE c.award_id = a.id) IS DISTINCT FROM 'issued'",
-    "certificates have not exactly one e-mail, sent": "SELECT c.id FROM certificates c "
-    "WHERE (SELECT string_agg(state, ',') FROM outgoing_emails e WHERE e.subject_id = c.id) IS DISTINCT FROM 'sent'",
-    "documents do not hash to their name": "SELECT encode(sha256, 'hex') FROM documents "
-    "WHERE sha256 <> sha256(content)",
-    "documents belong to no certificate, credential or picture": "SELECT encode(sha256, 'hex') FROM documents d "
-    "WHERE NOT EXISTS (SELECT FROM certificates c WHERE c.sha256 = d.sha256) "
-    "AND NOT EXISTS (SELECT FROM credentials c WHERE c.sha256 = d.sha256) "
-    "AND NOT EXISTS (SELECT FROM images i WHERE i.sha256 = d.sha256)",
-    "attempts were answered and not graded": "SELECT claim_id FROM attempts "
-    "WHERE (submitted_at IS NULL) <> (graded_at IS NULL)",
-    "certificates were issued before their award": "SELECT c.id FROM certificates c JOIN awards a ON a.id = c.award_id "
-    "WHERE c.issued_at < a.awarded_at",
-}
 _ONCE = ("claim.opened", "credit.awarded", "certificate.issued", "email.sent")
 
 
-def of_record(connection: Connection) -> list[str]:
-    """The queries that must find nothing."""
+def of_record(connection: Connection, invariants: Iterable[str] = tuple(NEVER)) -> list[str]:
+    """The queries of these invariants, which must find nothing."""
     found = []
-    for words, query in _NEVER.items():
-        offenders = connection.execute(text(query)).scalars().all()
-        if offenders:
-            found.append(f"{len(offenders)} {words}: {', '.join(map(str, offenders[:5]))}")
+    for invariant in invariants:
+        for words, query in NEVER[invariant].items():
+            offenders = connection.execute(text(query)).scalars().all()
+            if offenders:
+                found.append(f"{len(offenders)} {words}: {', '.join(map(str, offenders[:5]))}")
     return found
 
 
@@ -96,6 +69,8 @@ def of_steps(connection: Connection, steps: Iterable[Step]) -> list[str]:
             found.append(f"acknowledged, and not in the record: {step}")
         if step.status in (200, 201) and outcome != "accepted":
             found.append(f"accepted to the learner, {outcome} in the record: {step}")
+        if outcome == "accepted" and set(step.requests) == {"failed"}:
+            found.append(f"refused to the learner every time, accepted in the record: {step}")
         if step.status == 409 and (outcome, refusal) != ("refused", step.code):
             found.append(f"refused to the learner, {outcome} in the record: {step}")
     return found
@@ -129,6 +104,16 @@ def of_mail(connection: Connection, letters: Letters) -> list[str]:
         for recipient in ids.keys() | expected.keys()
         if ids.get(recipient) != expected.get(recipient)
     ]
+
+
+def of_logs(folder: Path) -> list[str]:
+    """No worker found that a claim's history is not what its code would have done."""
+    found = []
+    for log in sorted(folder.glob("worker-*.log*")):
+        count = log.read_text(errors="replace").casefold().count("nondeterminism")
+        if count:
+            found.append(f"{log.name} speaks of nondeterminism {count} times")
+    return found
 
 
 async def of_workflows(temporal: Client, claim_ids: Sequence[str], status: WorkflowExecutionStatus) -> list[str]:

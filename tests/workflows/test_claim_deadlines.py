@@ -1,6 +1,7 @@
 """Deadlines: timeliness is the time of receipt, and the timer only closes what nobody continues."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 
 from activities.ledger import ClaimLedger
 from activities.mail import Postman
@@ -276,6 +278,55 @@ async def test_a_claim_that_is_extended_while_it_closes_goes_on(
         await claim.shows(contract.CLAIM_STAGE, Stage.AWAITING_EVALUATION)
         await expired(claim, forward)
         assert (await claim.handle.result())["stage"] == Stage.EXPIRED
+
+
+class OvertakenLedger:
+    """A ledger that decides nothing before it expired the claim, and says so only after that decision."""
+
+    def __init__(self, activities: Activities) -> None:
+        self._has_expired, self._is_decided = threading.Event(), threading.Event()
+        self.is_overtaken = False
+        self._open = activities.claims.ledger
+        activities.claims.ledger = self.ledger  # type: ignore[method-assign]  # stands for a busy database
+
+    @contextmanager
+    def ledger(self, claim_id: str) -> Iterator[ClaimLedger]:
+        writing = activity.info().activity_type
+        if writing == "submissions.decide" and self.is_overtaken:
+            assert self._has_expired.wait(timeout=3)
+        with self._open(claim_id) as opened:
+            yield opened
+        if writing == "submissions.decide":
+            self._is_decided.set()
+        if writing == "claim.expire":
+            self._is_decided.clear()
+            self._has_expired.set()
+            assert self._is_decided.wait(timeout=3)
+            # The workflow has the decision before it has this.
+            time.sleep(0.5)
+
+
+async def test_a_claim_ends_with_the_answer_to_its_last_write_although_another_tells_that_it_closed(
+    new_claim: NewClaim, forward: Forward, workers: Workers, engine: Engine, settings: Settings
+) -> None:
+    own = Activities(engine, settings, Postman(KeptMail(), settings.mail_from))
+    overtaken = OvertakenLedger(own)
+    async with workers.replaced(own):
+        claim = new_claim(claim_window=A_MONTH, reminder_days=())
+        await claim.brought_to(Stage.AWAITING_EVALUATION)
+        due = due_at(claim)
+        overtaken.is_overtaken = True
+        async with workers.away():
+            await forward(claim, timer_of(claim, due) + timedelta(seconds=1))
+            late = claim.receive(claim.evaluation(), due + MICROSECOND)
+            await claim.deliver(late)
+        assert (await claim.outcome(late))["refusal"] == RefusalCode.DEADLINE_PASSED
+        assert (await claim.handle.result())["stage"] == Stage.EXPIRED
+    events = [event.event_type async for event in claim.handle.fetch_history_events()]
+    after_timer = events[-events[::-1].index(EventType.EVENT_TYPE_TIMER_FIRED) :]
+    assert after_timer.count(EventType.EVENT_TYPE_MARKER_RECORDED) == len(("the decision", "the expiry"))
+    assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in events
+    claim.assert_audited()
 
 
 async def pending(claim: TestClaim, number: int) -> None:

@@ -1,0 +1,221 @@
+"""A deadline storm: many claims come due at one moment, while other learners go on claiming.
+
+    python -m bench.storm [--claims 10000] [--spread 0]
+
+Half of the claims expire, the others are reminded. Laurel spreads both over minutes by the claim's id; ``--spread 0``
+takes that away, so that all timers fire in the same second, and ``--spread 600`` is what an installation sees.
+Deadlines are moved in the record and every workflow is told to read it; a reminder's time cannot be chosen, so those
+workflows are told at the moment of the storm. Some learners try a step after their deadline. Afterwards the record is
+asked whether each claim was decided once, and nothing was taken late. A minute or two with ``--claims 200``.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from statistics import quantiles
+
+from sqlalchemy import Engine, text
+from temporalio.client import Client
+
+from bench.claims import THINKING_SECONDS, Run, at_once, embedded_stack, full_phase
+from bench.http import Connection
+from bench.load import OpenClaim, count, open_claims, prepare, sampled, wait_for
+from bench.report import Figure, show
+from bench.usage import Usage, costs, watched
+from domain.deadlines import jitter_of
+from workflows import presence
+from workflows.contract import DEADLINE_GRACE, DEADLINE_JITTER
+from workflows.presence import Kind
+
+FULL_SCALE = 10_000
+SAME_SECOND = 1.0
+LEARNERS = 20
+LATE = 50
+# To tell a workflow its new deadline takes two tasks of it; so many a second is slow even for a busy machine.
+TOLD_PER_SECOND = 15
+_EXPIRED = "SELECT count(*) FROM claims WHERE id = ANY(:ids) AND stage = 'expired'"
+_QUEUED = "SELECT count(*) FROM outgoing_emails WHERE claim_id = ANY(:ids) AND purpose = :purpose"
+_ENTERED = (
+    "SELECT count(*) FROM audit_events e JOIN unnest(CAST(:ids AS text[])) AS c(id) ON e.stream = 'claim:' || c.id "
+    "WHERE e.step_key LIKE 'expiry:%'"
+)
+_TAKEN_LATE = (
+    "SELECT count(*) FROM submissions s JOIN claims c ON c.id = s.claim_id "
+    "WHERE c.id = ANY(:ids) AND s.kind <> 'opening' AND s.outcome = 'accepted' "
+    "AND s.received_at > c.due_at"
+)
+_WAITING = {
+    "most e-mails that waited": "SELECT count(*) FROM outgoing_emails WHERE state IN ('queued', 'sending')",
+    "most steps that waited": "SELECT count(*) FROM submissions WHERE decided_at IS NULL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Which claims expire and which are reminded, and over how many seconds from ``at`` on."""
+
+    expiring: Sequence[OpenClaim]
+    reminded: Sequence[OpenClaim]
+    at: datetime
+    spread: float
+
+    def deadline_of(self, claim_id: str) -> datetime:
+        """The deadline whose timer, with grace and the claim's own jitter, fires within the storm."""
+        jitter = jitter_of(claim_id, DEADLINE_JITTER)
+        within = timedelta(seconds=self.spread) * (jitter / DEADLINE_JITTER)
+        return self.at + within - DEADLINE_GRACE - jitter
+
+
+@dataclass
+class Outcome:
+    """What became of a storm: seconds from its moment until every claim was decided, and every e-mail sent."""
+
+    decided: float = 0.0
+    mailed: float = 0.0
+    late_refused: int = 0
+
+
+def move_deadlines(engine: Engine, storm: Storm) -> None:
+    """Enter the deadlines; those that are reminded have theirs tomorrow, so that yesterday's reminder is missing."""
+    expiring = [{"id": claim.id, "due_at": storm.deadline_of(claim.id)} for claim in storm.expiring]
+    reminded = [{"id": claim.id, "due_at": storm.at + timedelta(days=1)} for claim in storm.reminded]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE claims SET due_at = :due_at WHERE id = :id"), expiring)
+        earlier = "UPDATE claims SET due_at = :due_at, reminded_at = opened_at - interval '3 days' WHERE id = :id"
+        connection.execute(text(earlier), reminded)
+
+
+async def tell(client: Client, claims: Sequence[OpenClaim]) -> None:
+    """Have every workflow read the record."""
+    await at_once(50, [partial(presence.tell, client, Kind.CLAIM, claim.id) for claim in claims])
+
+
+async def arm(engine: Engine, client: Client, claims: Sequence[OpenClaim], spread: float) -> Storm:
+    """Let the first half's timers be set for one moment; the other half gets its deadline at that moment."""
+    half = len(claims) // 2
+    at = datetime.now(UTC) + timedelta(seconds=20 + half / TOLD_PER_SECOND)
+    storm = Storm(claims[:half], claims[half:], at, spread)
+    await asyncio.to_thread(move_deadlines, engine, storm)
+    await tell(client, storm.expiring)
+    left = (at - datetime.now(UTC)).total_seconds()
+    # Timers that are set when the storm has begun fire one by one.
+    if left < 0:
+        msg = f"the machine is too busy: telling {half} claims their deadline took {-left:.0f} s too long"
+        raise RuntimeError(msg)
+    return storm
+
+
+async def step_late(api: str, claim: OpenClaim) -> bool:
+    """Try a step after the deadline; whether it was refused."""
+    http = Connection(api, claim.token)
+    try:
+        await http.call("POST", f"/v1/claims/{claim.id}/participation", {"method": "attestation", "value": "in_person"})
+    except RuntimeError as refused:
+        return " 409 " in str(refused)
+    finally:
+        await http.close()
+    return False
+
+
+async def break_loose(engine: Engine, client: Client, api: str, storm: Storm) -> Outcome:
+    """Wait for the moment, and then until everything is decided and mailed."""
+    outcome = Outcome()
+    expiring, reminded = ([claim.id for claim in half] for half in (storm.expiring, storm.reminded))
+    await asyncio.sleep(max(0.0, (storm.at - datetime.now(UTC)).total_seconds()))
+    started = time.perf_counter()
+    telling = asyncio.create_task(tell(client, storm.reminded))
+    late = [asyncio.create_task(step_late(api, claim)) for claim in storm.expiring[:LATE]]
+
+    def is_decided() -> bool:
+        expired = count(engine, _EXPIRED, ids=expiring)
+        return expired + count(engine, _QUEUED, ids=reminded, purpose="deadline_reminder") >= len(expiring + reminded)
+
+    def is_mailed() -> bool:
+        waiting = "SELECT count(*) FROM outgoing_emails WHERE state IN ('queued', 'sending') AND claim_id = ANY(:ids)"
+        return count(engine, waiting, ids=expiring + reminded) == 0
+
+    patience = storm.spread + 120 + len(expiring + reminded) / 5
+    await wait_for(is_decided, patience)
+    outcome.decided = time.perf_counter() - started
+    await wait_for(is_mailed, patience)
+    outcome.mailed = time.perf_counter() - started
+    await telling
+    outcome.late_refused = sum(await asyncio.gather(*late))
+    return outcome
+
+
+def p99(run: Run) -> float:
+    """Milliseconds to a decided answer that one step in a hundred exceeds."""
+    return quantiles([value for values in run.latencies.values() for value in values], n=100)[98]
+
+
+def truth(engine: Engine, storm: Storm, outcome: Outcome) -> list[Figure]:
+    """What the record has of the storm, which holds at any scale."""
+    expiring, reminded = ([claim.id for claim in half] for half in (storm.expiring, storm.reminded))
+    tried = len(expiring[:LATE])
+
+    def exactly(what: str, value: int, expected: int) -> Figure:
+        return Figure(what, value, most=expected, least=expected, is_certain=True)
+
+    notices = partial(count, engine, _QUEUED)
+    return [
+        exactly("claims expired", count(engine, _EXPIRED, ids=expiring), len(expiring)),
+        exactly("entries of an expiry", count(engine, _ENTERED, ids=expiring), len(expiring)),
+        exactly("e-mails about an expiry", notices(ids=expiring, purpose="claim_expired"), len(expiring)),
+        exactly("e-mails that remind", notices(ids=reminded, purpose="deadline_reminder"), len(reminded)),
+        exactly("late steps refused", outcome.late_refused, tried),
+        exactly("late steps taken", count(engine, _TAKEN_LATE, ids=expiring), 0),
+    ]
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--claims", type=int, default=FULL_SCALE)
+    parser.add_argument("--spread", type=float, default=0.0, help="seconds over which the deadlines' timers fire")
+    options = parser.parse_args()
+    live = max(LEARNERS, min(200, options.claims // 20))
+    async with embedded_stack() as (stack, engine, client):
+        tokens = await asyncio.to_thread(prepare, engine, options.claims)
+        await full_phase(stack, engine, LEARNERS, LEARNERS)
+        quiet = await full_phase(stack, engine, live, LEARNERS, THINKING_SECONDS)
+        before = await asyncio.to_thread(Usage.now, stack, engine)
+        opened = await open_claims(stack, tokens)
+        storm = await arm(engine, client, opened.claims, options.spread)
+        async with watched(stack) as memory, sampled(engine, _WAITING) as most:
+            breaking = asyncio.create_task(break_loose(engine, client, stack.urls["api"], storm))
+            await asyncio.sleep(max(0.0, (storm.at - datetime.now(UTC)).total_seconds()))
+            at_storm = await asyncio.to_thread(Usage.now, stack, engine)
+            busy = await full_phase(stack, engine, live, LEARNERS, THINKING_SECONDS)
+            outcome = await breaking
+        after = await asyncio.to_thread(Usage.now, stack, engine)
+        certain = truth(engine, storm, outcome)
+    rate = options.claims / outcome.decided
+    grown = after.bytes_since(before)
+    figures = [
+        *certain,
+        Figure("from the moment until all are decided", outcome.decided, "s"),
+        Figure("decided per second", rate, least=50 if options.spread <= SAME_SECOND else None),
+        Figure("until all e-mails are sent", outcome.mailed, "s"),
+        *(Figure(name, value) for name, value in most.items()),
+        Figure(f"step p99 of {LEARNERS} learners meanwhile, to p99 before", p99(busy), "ms", p99(quiet), most_ratio=3),
+        *(
+            Figure(f"{name} per claim, opening included", size / options.claims, "bytes")
+            for name, size in grown.items()
+        ),
+        *costs(after, at_storm, options.claims),
+        *memory.figures(),
+    ]
+    title = f"{options.claims:,} claims due over {options.spread:g} s, {os.cpu_count()} cores"
+    return show(title, figures, is_full_scale=options.claims >= FULL_SCALE)
+
+
+if __name__ == "__main__":
+    status = asyncio.run(main())
+    sys.stdout.flush()
+    os._exit(status)
