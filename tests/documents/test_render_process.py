@@ -60,7 +60,7 @@ def test_a_process_that_was_killed_is_replaced_without_a_word(renderer: ProcessR
 def test_a_render_that_never_ends_is_stopped_and_the_next_one_works(
     job: CertificateJob,
 ) -> None:
-    impatient = ProcessRenderer(memory_mb=256, seconds=1)
+    impatient = ProcessRenderer(seconds=10)
     slow = child_of(impatient)
     slow.suspend()
     error = failure(impatient, job)
