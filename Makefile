@@ -1,9 +1,12 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo up test faults check coverage bench bench-load format lock openapi screenshots
 
-# Five groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
+# Hundreds of processes start; without kept bytecode each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Six groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
-test: export PYTEST_ADDOPTS := -n 5 --dist loadscope
+test: export PYTEST_ADDOPTS := -n 6 --dist loadscope
 coverage: export PYTEST_ADDOPTS := -n 2
 
 help: ## Show this list

@@ -23,14 +23,15 @@ pytest_plugins = ["tests.stack"]
 # For measuring which branches are reached: the same examples each time, and as few as reach them.
 settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
 
-# Five processes run side by side under ``-n 5``, each always with the same tests in the same order: each has a database
+# Six processes run side by side under ``-n 6``, each always with the same tests in the same order: each has a database
 # of its own, two have a stack, one of them the browser, and what a test finds never depends on the machine's mood.
 _EVERY_ROUTE = ("test_access.py", "test_bad_input.py", "test_described.py", "test_page_access.py")
 _SIDE_BY_SIDE = {
-    "browser": ("browser",),
-    "stacks": ("cli", "e2e", "faults"),
+    "browser": ("browser", "faults"),
+    "stacks": ("cli", "e2e"),
     "requests": ("api",),
-    "documents": ("documents", "activities", "storage", "trail", "recovery"),
+    "workflows": ("workflows", "recovery", "storage"),
+    "documents": ("documents", "activities", "trail"),
 }
 
 
