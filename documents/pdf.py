@@ -118,7 +118,7 @@ class PdfEngine:
                 pdf_variant=_VARIANT,
                 pdf_identifier=identifier,
                 output_intent=_OUTPUT_INTENT,
-                attachments=[_attachment(file) for file in attachments],
+                attachments=[self._attachment(file) for file in attachments],
                 finisher=_finish,
             )
             return pdf
@@ -167,6 +167,17 @@ class PdfEngine:
             cache=images,
         )
 
+    def _attachment(self, file: AttachedFile) -> Attachment:
+        return Attachment(
+            string=file.content,
+            name=file.name,
+            description=file.description,
+            created=file.made_at,
+            modified=file.made_at,
+            relationship="Data",
+            url_fetcher=self._fetcher,  # which fetches nothing here; WeasyPrint would make one for each file
+        )
+
     def _colour_profile(self) -> ColorProfile:
         # A new one each time: writing a profile changes the bytes that it writes next.
         return ColorProfile(BytesIO(self._colours), "sRGB2014.icc", "relative-colorimetric", (["r"], ["g"], ["b"]))
@@ -205,17 +216,6 @@ def _bundled_fonts_only() -> FontConfiguration:
             del os.environ["FONTCONFIG_FILE"]
         else:
             os.environ["FONTCONFIG_FILE"] = before
-
-
-def _attachment(file: AttachedFile) -> Attachment:
-    return Attachment(
-        string=file.content,
-        name=file.name,
-        description=file.description,
-        created=file.made_at,
-        modified=file.made_at,
-        relationship="Data",
-    )
 
 
 def _fetch_font(url: str) -> URLFetcherResponse:
