@@ -24,7 +24,7 @@ test: ## Set up and run every test (ARGS="tests/domain -x")
 KILLS ?= 600
 SEED ?=
 
-faults: ## Set up and let everything fail for hours; writes its result into docs/guarantees.md (KILLS=600 SEED=<of a run>)
+faults: ## Set up and let everything fail for half an hour; writes its result into docs/guarantees.md (KILLS=600 SEED=<of a run>)
 	@bin/setup --dev
 	LAUREL_KILLS=$(KILLS) LAUREL_SEED=$(SEED) LAUREL_FAULTS_REPORT=docs/guarantees.md .venv/bin/pytest tests/faults/test_storm.py $(ARGS)
 

@@ -5,9 +5,11 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+ACCEPTED = 202
+
 
 class Connection:
-    """One learner's connection. Answers are JSON; any status of 400 or more raises ``RuntimeError``."""
+    """One learner's connection. Answers are JSON, to steps when they are decided; a refusal raises ``RuntimeError``."""
 
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url)
@@ -36,9 +38,20 @@ class Connection:
             elif line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
         answer = await reader.readexactly(length)
+        if status == ACCEPTED:
+            return await self._decided(json.loads(answer))
         if status not in (200, 201):
             raise RuntimeError(f"{method} {path}: {status} {answer[:300]!r}")
         return dict(json.loads(answer))
+
+    async def _decided(self, submission: dict[str, Any]) -> dict[str, Any]:
+        """The claim, once a step is decided that took longer than anybody waits for an answer."""
+        while submission["outcome"] == "undecided":
+            await asyncio.sleep(0.5)
+            submission = await self.call("GET", submission["href"])
+        if submission["outcome"] != "accepted":
+            raise RuntimeError(f"{submission['href']}: 409 {submission['code']}")
+        return await self.call("GET", submission["claim"])
 
     async def close(self) -> None:
         if self._streams is not None:

@@ -86,7 +86,7 @@ def claim_id(base_url: str, person: Person, engine: Engine) -> str:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_generated_requests_find_no_failure(operation: Any, base_url: str, person: Person, claim_id: str) -> None:
     @settings(
-        max_examples=15,
+        max_examples=10,
         deadline=None,
         database=None,
         derandomize=True,
