@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, bindparam, func, literal, select, text, update
+from sqlalchemy import RowMapping, bindparam, delete, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.identities import new_id
 from domain.submissions import SubmissionKind
 from storage.tables import IdempotencyKeyRow, SubmissionRow
 
@@ -24,6 +25,11 @@ class IdempotencyKey:
     principal: str
     key: str
     fingerprint: bytes
+
+
+def own_key() -> IdempotencyKey:
+    """A key for a request that brought none, so that it can be done again when its commit was not answered."""
+    return IdempotencyKey("request", new_id("key"), b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +172,13 @@ async def finish_answer(connection: AsyncConnection, key: IdempotencyKey, status
             IdempotencyKeyRow.status.is_(None),
         )
         .values(status=status, body=literal(dict(body), JSONB()))
+    )
+
+
+async def forget_answer(connection: AsyncConnection, key: IdempotencyKey) -> None:
+    """Drop a key with its answer: nobody can ask again under one of our own."""
+    await connection.execute(
+        delete(IdempotencyKeyRow).where(IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.key)
     )
 
 

@@ -372,18 +372,17 @@ async def _decide(desk: Desk, correction_id: str, *, is_approved: bool) -> Respo
 
 async def _record_word(desk: Desk, found: Correction, *, is_approved: bool) -> bool:
     """Record a word once; False when the same request recorded it before, 409 when the correction is settled."""
-    key, account_id = desk.envelope.key, desk.principal.account_id
+    key, account_id = desk.envelope.key or intake.own_key(), desk.principal.account_id
 
     async def record(connection: AsyncConnection) -> bool:
-        if key is not None and await intake.begin_answer(connection, key) is not None:
-            return False
+        if await intake.begin_answer(connection, key) is not None:
+            return desk.envelope.key is None
         request_id = desk.envelope.request_id
         if not await corrections.decide(
             connection, found.id, account_id, is_approved=is_approved, request_id=request_id
         ):
             raise ProblemError("correction_settled", details={"state": found.state})
-        if key is not None:
-            await intake.finish_answer(connection, key, _ACCEPTED, {"correction": found.id})
+        await intake.finish_answer(connection, key, _ACCEPTED, {"correction": found.id})
         return True
 
     try:

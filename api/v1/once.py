@@ -18,23 +18,26 @@ Work = Callable[[AsyncConnection], Awaitable[Mapping[str, Any]]]
 async def answer_once(services: Services, key: IdempotencyKey | None, work: Work, status: int = 200) -> Response:
     """Do the work in one transaction and answer with what it returns; under the same key, answer the same again.
 
-    Work that raises changes nothing and leaves the key unused. Raises 422 when the key stands for another request.
+    Without a key it is still done only once when the database commits and its answer is lost. Work that raises changes
+    nothing and leaves the key unused. Raises 422 when the key stands for another request.
     """
+    taken = key or intake.own_key()
 
     async def do(connection: AsyncConnection) -> StoredAnswer | Mapping[str, Any]:
-        if key is None:
-            return await work(connection)
-        stored = await intake.begin_answer(connection, key)
+        stored = await intake.begin_answer(connection, taken)
         if stored is not None:
             return stored
         document = await work(connection)
-        await intake.finish_answer(connection, key, status, document)
+        await intake.finish_answer(connection, taken, status, document)
         return document
 
     try:
         outcome = await services.database.transaction(do)
     except KeyReusedError:
         raise ProblemError("idempotency_key_reused") from None
+    if key is None:
+        await services.database.statements(lambda c: intake.forget_answer(c, taken))
     if isinstance(outcome, StoredAnswer):
-        return json_response(outcome.body, outcome.status or status, {"Idempotent-Replayed": "true"})
+        headers = {"Idempotent-Replayed": "true"} if key else {}
+        return json_response(outcome.body, outcome.status or status, headers)
     return json_response(outcome, status)

@@ -66,10 +66,10 @@ async def request_link(request: Request, services: Services, email: str, key: Id
     settings = services.settings
     per_client = Limit("links", settings.sign_in_links_per_hour * _LINKS_PER_CLIENT, 3600)
     await services.shared_limiter.hit(per_client, client_address(request))
-    token = secrets.token_urlsafe(32)
+    token, taken = secrets.token_urlsafe(32), key or intake.own_key()
 
     async def store(connection: AsyncConnection) -> None:
-        if key is not None and await intake.begin_answer(connection, key) is not None:
+        if await intake.begin_answer(connection, taken) is not None:
             return
         await people.request_link(
             connection,

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url, text
 
 from config.settings import Settings
 from domain.identities import new_id
@@ -65,3 +65,33 @@ async def test_whoever_used_a_link_on_its_page_is_signed_in_although_the_commit_
         response = await client.post("/sign-in", data={"token": token})
         assert (response.status_code, wire.lost) == (303, 1)
         assert "laurel_session" in response.cookies
+
+
+async def test_a_link_is_mailed_once_although_the_commit_was_not_answered(
+    settings: Settings, temporal: LedgerTemporal, engine: Engine
+) -> None:
+    email = f"{new_id('x')}@people.example"
+    async with wired(settings, temporal) as (wire, client):
+        # The first counts how often this client has asked.
+        wire.spare_commits = wire.lose_commits = 1
+        response = await client.post("/v1/session/links", json={"email": email})
+        assert (response.status_code, wire.lost) == (202, 1)
+    query = text("SELECT count(*) FROM sign_in_links WHERE email = :email")
+    with engine.connect() as connection:
+        assert connection.execute(query, {"email": email}).scalar_one() == 1
+
+
+async def test_what_has_no_key_is_done_once_although_the_commit_was_not_answered(
+    settings: Settings, temporal: LedgerTemporal, engine: Engine
+) -> None:
+    async with wired(settings, temporal) as (wire, client):
+        session = await client.post("/v1/session", json={"token": await link(settings)})
+        signed_in = {"Authorization": f"Bearer {session.json()['access_token']}"}
+        wire.lose_commits = 1
+        made = await client.post("/v1/me/transcript-links", json={"days": 7}, headers=signed_in)
+        assert (made.status_code, wire.lost) == (201, 1)
+        listed = (await client.get("/v1/me/transcript-links", headers=signed_in)).json()["data"]
+        assert [each["id"] for each in listed] == [made.json()["id"]]
+    with engine.connect() as connection:
+        kept = text("SELECT count(*) FROM idempotency_keys WHERE principal = 'request' AND body ? 'url'")
+        assert connection.execute(kept).scalar_one() == 0

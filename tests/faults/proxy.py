@@ -16,13 +16,14 @@ class Wire:
     """One part's connections to one other. Use it in the loop that started it.
 
     ``delay`` is in seconds, for each piece of data. ``lose_commits`` is how many answers to a COMMIT are still to be
-    lost, with their connections; ``lost`` is how many were. While it is a black hole, data neither arrives nor is
-    refused; like packets that TCP sends again, it comes when the hole is closed.
+    lost, with their connections, after ``spare_commits`` of them; ``lost`` is how many were. While it is a black hole,
+    data neither arrives nor is refused; like packets that TCP sends again, it comes when the hole is closed.
     """
 
     def __init__(self, name: str, target: Callable[[], Address]) -> None:
         self.name = name
         self.delay = 0.0
+        self.spare_commits = 0
         self.lose_commits = 0
         self.lost = 0
         self._target = target
@@ -84,8 +85,10 @@ class Wire:
             if self.delay:
                 await asyncio.sleep(self.delay)
             if is_answer and self.lose_commits and _COMMITTED.search(data):
-                self.lose_commits -= 1
-                self.lost += 1
-                return
+                if self.spare_commits == 0:
+                    self.lose_commits -= 1
+                    self.lost += 1
+                    return
+                self.spare_commits -= 1
             sink.write(data)
             await sink.drain()
