@@ -21,7 +21,6 @@ Say = Callable[[str], None]
 _PULSE = 0.05
 _SLOW_START = 5.0
 _DEATHS_WINDOW = 60.0
-_DEATHS_ALLOWED = 5
 _LONGEST_PAUSE = 5.0
 
 
@@ -31,7 +30,7 @@ class Part:
 
     A part with ``ready`` is a server: it is started once all its ``needs`` are ready, and restarted when it dies.
     A part without is a step: it is ready when its command has ended with 0, and never runs again.
-    Limits are in seconds.
+    Limits are in seconds. What dies more than ``deaths_allowed`` times in a minute is not started again.
     """
 
     name: str
@@ -47,6 +46,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_limit: float = 10.0
     death_signal: signal.Signals = signal.SIGKILL
+    deaths_allowed: int = 5
 
 
 class Phase(StrEnum):
@@ -239,7 +239,7 @@ class Supervisor:
         child.deaths.append(now)
         while child.deaths[0] < now - _DEATHS_WINDOW:
             child.deaths.popleft()
-        if len(child.deaths) > _DEATHS_ALLOWED:
+        if len(child.deaths) > child.part.deaths_allowed:
             raise self._gave_up(child, f"{how}, {len(child.deaths)} times in a minute")
         pause = min(0.1 * 2 ** len(child.deaths), _LONGEST_PAUSE)
         self._say(f"{child.part.name} {how}; starting it again in {pause:.1f} s (log: {child.log})")

@@ -46,7 +46,8 @@ class WiredStack(LocalStack):
         environment = dict(part.environment or {})
         for variable, port in self._wires.get(part.name, {}).items():
             environment[variable] = _over(environment[variable], port)
-        return replace(part, environment=environment or None)
+        # A storm kills more often than a process would die that can never do its work.
+        return replace(part, environment=environment or None, deaths_allowed=1_000)
 
     @staticmethod
     def _laurel(*arguments: str) -> list[str]:
