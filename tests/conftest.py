@@ -30,7 +30,7 @@ _SIDE_BY_SIDE = {
     "browser": ("browser", "faults"),
     "stacks": ("cli", "e2e"),
     "requests": ("api",),
-    "workflows": ("workflows", "recovery", "storage"),
+    "workflows": ("workflows", "recovery"),
     "documents": ("documents", "activities", "trail"),
 }
 

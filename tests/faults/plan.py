@@ -43,8 +43,8 @@ class Fault:
 _SERVER_PAUSE, _WORKER_PAUSE = (1.0, 5.0), (4.0, 35.0)
 ZOMBIE_SECONDS = 32.0
 _PAUSED = (*WORKERS[:3], "api", "temporal", "postgres")
-# What each round has beside the kills. A part whose servers cannot be reached ends and is started again, ever more slowly:
-# so a cut is short.
+# What each round has beside the kills. A part whose servers cannot be reached ends and is started again, each time
+# later: so a cut is short.
 _ROUND = (
     Kind.PAUSE, Kind.CUT, Kind.SWALLOW, Kind.DELAY, Kind.LOSE_COMMITS, Kind.MAIL, Kind.CRASH_POINT, Kind.CRASH_POINT,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A new version is rolled out while claims are under way: schema, new workers beside the old, the old ones away."""
+"""A new version is rolled out while claims are under way: schema, new workers and API beside the old, the old away."""
 
 import asyncio
 import os
@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import Engine, text
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from cli.learner import Json, Learner
 from cli.local import EmbeddedTemporal, ports
 from cli.local.postgres import EmbeddedPostgres
 from cli.local.processes import wait_until
@@ -27,7 +29,7 @@ from domain.submissions import AttemptStarted
 from storage.database import create_sync_engine
 from storage.migrate import check
 from storage.replay import replay_all
-from tests.claims import TestClaim, example_policy
+from tests.claims import TestClaim, example_policy, full_responses, right_answers
 from tests.corrections import asked, decided
 from tests.recovery.world import aside, finished, quiet
 from tests.workflows.test_corrections import reaches, started
@@ -38,13 +40,14 @@ RELEASES = Path(__file__).parent / "releases"
 
 
 class Release:
-    """One version's commands and workers, as processes that import the code of one folder."""
+    """One version's commands, workers and API, as processes that import the code of one folder."""
 
     def __init__(self, code: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self._code = code
         self._folder = folder
         self._environment = {**os.environ, **environment, "PYTHONPATH": str(code)}
         self._worker: subprocess.Popen[bytes] | None = None
+        self._api: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def previous(cls, folder: Path, environment: Mapping[str, str]) -> "Release":
@@ -85,18 +88,82 @@ class Release:
         self._worker.send_signal(signal.SIGTERM)
         return self._worker.wait(40)
 
+    def start_api(self) -> str:
+        """Start the API, and answer with its address once it is ready."""
+        port = ports.next_free(18100)
+        command = self._laurel("api", "--port", str(port))
+        self._api = subprocess.Popen(command, cwd=self._code, env=self._environment, stdout=subprocess.DEVNULL)
+        url = f"http://127.0.0.1:{port}"
+        assert wait_until(lambda: _answers(f"{url}/readyz"), 60)
+        return url
+
+    def stop_api(self) -> None:
+        """Let the API finish what it began, if there is one."""
+        if self._api is not None:
+            self._api.terminate()
+            self._api.wait(20)
+
     @staticmethod
     def _laurel(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "cli", *arguments]
 
 
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=5).is_success
+    except httpx2.HTTPError:
+        return False
+
+
+class Visitor(Learner):
+    """Someone with a claim, who does not know which release of the API answers."""
+
+    def __init__(self, api_url: str, mail_url: str, claim: TestClaim) -> None:
+        super().__init__(api_url, mail_url, claim.email)
+        self._policy, self._slug = claim.policy, claim.slug
+        self._claim: Json = {}
+        self._attempt: Json = {}
+
+    def move(self, api_url: str) -> None:
+        """Another process answers from now on; who is signed in stays so."""
+        self._http.base_url = api_url
+
+    def open(self) -> None:
+        self.sign_in()
+        self._claim = self.open_claim(self._slug)
+
+    def take_part(self) -> None:
+        self._do("state_participation", {"value": "in_person"})
+
+    def start_attempt(self) -> None:
+        self._attempt = self._do("start_attempt", {})
+
+    def finish(self) -> None:
+        """The rest of the way, to the certificate."""
+        self.take({"method": "POST", "href": self._attempt["answers_href"]}, {"answers": right_answers(self._policy)})
+        path = self._claim["href"]
+        self._claim = self.wait_for(path, lambda claim: claim["stage"] == "awaiting_evaluation")
+        self._do("complete_evaluation", {"responses": full_responses(self._policy)})
+        self._claim = self.get(path)
+        credit = {"credit_type": "ama_pra_category_1", "units": "1.00", "attestation_version": "ama-2026-1"}
+        self._do("claim_credit", {**credit, "attested": True})
+        self.wait_for(path, lambda claim: claim["stage"] == "completed")
+        assert self._http.get(f"{path}/certificate").content.startswith(b"%PDF")
+
+    def _do(self, name: str, body: Json) -> Json:
+        (action,) = (each for each in self._claim["next_actions"] if each["action"] == name)
+        answer = self.take(action, body)
+        self._claim = answer if "stage" in answer else self._claim
+        return answer
+
+
 class Rollout:
-    """PostgreSQL, Temporal and a mail catcher, with the workers of two releases."""
+    """PostgreSQL, Temporal and a mail catcher, with workers and APIs of two releases."""
 
     def __init__(self, folder: Path) -> None:
         self.postgres = EmbeddedPostgres(folder / "record", durable=False, say=quiet)
         self.temporal = EmbeddedTemporal(folder / "engine", search_attributes=SEARCH_ATTRIBUTES, say=quiet)
-        self._smtp_port = ports.next_free(11025)
+        self._smtp_port, self._mail_port = ports.next_free(11025), ports.next_free(18025)
         self._folder = folder
         self.engine: Engine
         self.client: Client
@@ -124,7 +191,7 @@ class Rollout:
     def _start_mailbox(self) -> subprocess.Popen[bytes]:
         options = {
             "--data-dir": str(self._folder),
-            "--port": str(ports.next_free(18025)),
+            "--port": str(self._mail_port),
             "--smtp-port": str(self._smtp_port),
         }
         command = [sys.executable, "-m", "cli", "mailbox", *(word for option in options.items() for word in option)]
@@ -132,6 +199,7 @@ class Rollout:
 
     async def stop(self) -> None:
         for release in (self.before, self.now):
+            await aside(release.stop_api)
             await aside(release.stop_worker)
         self._mailbox.terminate()
         self._mailbox.wait()
@@ -141,6 +209,10 @@ class Rollout:
 
     def claim(self, **changes: Any) -> TestClaim:
         return TestClaim(self.engine, self.client, example_policy(**changes))
+
+    def visitor(self, api_url: str) -> Visitor:
+        """Someone who has not claimed anything yet."""
+        return Visitor(api_url, f"http://127.0.0.1:{self._mail_port}", self.claim())
 
     def mails_to(self, address: str) -> int:
         folder = self._folder / "mail"
@@ -217,6 +289,22 @@ async def test_claims_under_way_are_finished_by_the_next_release(rollout: Rollou
     with rollout.engine.connect() as connection:
         assert not connection.execute(text("SELECT id FROM submissions WHERE decided_at IS NULL")).all()
         assert not [each for each in replay_all(connection) if each.differences or not each.is_whole]
+
+
+@pytest.mark.timeout(300)
+async def test_a_learner_does_not_notice_that_the_api_is_replaced(rollout: Rollout) -> None:
+    await aside(rollout.before.start_worker)
+    visitor = rollout.visitor(await aside(rollout.before.start_api))
+    with visitor:
+        await aside(visitor.open)
+        await aside(rollout.now.run, "db", "upgrade")
+        await aside(visitor.take_part)
+        await aside(rollout.now.start_worker)
+        await aside(rollout.before.stop_worker)
+        await aside(visitor.start_attempt)
+        visitor.move(await aside(rollout.now.start_api))
+        await aside(rollout.before.stop_api)
+        await aside(visitor.finish)
 
 
 async def finished_from_opening(claim: TestClaim) -> None:
