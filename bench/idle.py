@@ -5,7 +5,7 @@
 Opens them over HTTP, then does nothing for a while, then looks: bytes in both databases against a bare workflow that
 waits for a signal, CPU of every part against the same stack without a claim, memory of the worker against what it had
 with a hundred claims, ``laurel reconcile --check``, ``laurel claims stuck``, and the lists of staff and of Temporal.
-A minute with ``--claims 500``; at full scale the time to open them all decides.
+Three minutes with ``--claims 500``; at full scale the time to open them all decides.
 """
 
 import argparse
