@@ -23,7 +23,8 @@ from tests.claims import example_policy, full_responses, right_answers, wrong_an
 Json = dict[str, Any]
 
 POLICY = example_policy()
-# Longer than the outbox keeps an e-mail for a sender that was killed while it sent (two minutes).
+# Seconds that learners wait in vain once nothing fails any more: longer than the outbox keeps an e-mail for a sender
+# that was killed while it sent (two minutes).
 PATIENCE = 200.0
 _AWAY = (502, 503, 504)
 _LINK = re.compile(r"/sign-in\?token=(\S+)")
@@ -46,13 +47,21 @@ class Step:
 
 @dataclass
 class Diary:
-    """What all learners saw. ``surprises`` are answers and silences that no learner should meet."""
+    """What all learners saw. ``surprises`` are answers and silences that no learner should meet.
+
+    ``calm_at`` is since when nothing fails any more, by the monotonic clock.
+    """
 
     steps: list[Step] = field(default_factory=list)
     certificates: dict[str, str] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
     log: Path | None = None
+    calm_at: float | None = None
+
+    def is_patience_over(self, since: float) -> bool:
+        """Whether nothing came for too long to somebody who waits ``since`` then; while things fail, all wait on."""
+        return self.calm_at is not None and time.monotonic() > max(since, self.calm_at) + PATIENCE
 
     def note(self, learner: str, step: Step, outcome: str, status: int | None) -> None:
         """Count one request, and keep a line of it: ok, failed, or unknown when nobody can tell what became of it."""
@@ -179,8 +188,8 @@ class Client:
 
     async def _tries(self, why: str) -> AsyncIterator[None]:
         """Again and again, a little more slowly each time, until patience ends."""
-        end, pause = time.monotonic() + PATIENCE, 0.1
-        while time.monotonic() < end:
+        since, pause = time.monotonic(), 0.1
+        while not self._diary.is_patience_over(since):
             yield None
             await asyncio.sleep(pause * self._random.uniform(0.5, 1.5))
             pause = min(2 * pause, 2.0)
@@ -225,8 +234,8 @@ class StormLearner:
         await client.take("profile", "PATCH", "/v1/me", profile)
 
     async def _token(self) -> str:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
+        since = time.monotonic()
+        while not self._diary.is_patience_over(since):
             for message in self._letters.to(self.email):
                 if found := _LINK.search(message.text or ""):
                     return found.group(1)
