@@ -1,10 +1,12 @@
 """A learning platform for tests: the sample sender of ``examples/platform`` signs, this sends what tests want."""
 
+import asyncio
 import importlib.util
 import json
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -80,12 +82,20 @@ class Platform:
         return await self.client.post(self.path, content=body, headers=kept)
 
     async def send(self, event_type: str, data: Any, event_id: str | None = None, /, **changed: Any) -> httpx2.Response:
-        """Send an event that is right in everything that the test does not change."""
+        """Send an event that is right in everything that the test does not change; again while there is no database.
+
+        On a busy machine a new connection may take PostgreSQL longer than the API waits for one.
+        """
         event = {"type": event_type, "timestamp": datetime.now(UTC).isoformat(), "data": data} | changed
         body = json.dumps(event).encode()
         event_id = event_id or new_id("msg")
         self.sent.append(event_id)
-        return await self.client.post(self.path, content=body, headers=self.headers(body, event_id=event_id))
+        for _ in range(10):
+            response = await self.client.post(self.path, content=body, headers=self.headers(body, event_id=event_id))
+            if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(1)
+        return response
 
     async def progress(
         self, email: str, slug: str, *intervals: tuple[int, int], content: str = "video", **more: Any

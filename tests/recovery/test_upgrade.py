@@ -25,6 +25,7 @@ from cli.mailbox import Mailbox
 from cli.ready import READY_FILE_VARIABLE
 from domain.claims import Stage
 from domain.corrections import CorrectionState, Revocation, RevocationClass
+from domain.identities import new_id
 from domain.submissions import AttemptStarted
 from storage.database import create_sync_engine
 from storage.migrate import check
@@ -237,7 +238,7 @@ class Rollout:
 
 @pytest.fixture
 async def rollout(folder: Path) -> AsyncIterator[Rollout]:
-    rollout = Rollout(folder / "rollout")
+    rollout = Rollout(folder / new_id("rollout"))
     await rollout.start()
     yield rollout
     await rollout.stop()
