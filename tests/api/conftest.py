@@ -20,6 +20,7 @@ from activities.corrections import PostgresCorrectionActivities
 from activities.people import PostgresPeopleActivities
 from activities.policies import PolicyCache
 from api.app import create_app
+from api.database import Database
 from config.logging import configure_logging
 from config.settings import Settings
 from domain.identities import new_id
@@ -211,7 +212,14 @@ async def application(
     settings: Settings, temporal: LedgerTemporal
 ) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient]]:
     async with running(settings, temporal) as parts:
+        await make_connections(parts[0].state.services.database, settings.database_pool_size)
         yield parts
+
+
+async def make_connections(database: Database, count: int) -> None:
+    """Fill the pool, one by one: made all at once on a busy machine, some take longer than a request has for them."""
+    if count:
+        await database.statements(lambda _: make_connections(database, count - 1))
 
 
 @pytest.fixture
