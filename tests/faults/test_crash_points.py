@@ -13,11 +13,13 @@ from config.crash_points import crash_point, react_with
 from tests.faults.crash_points import FOLDER_VARIABLE, POINTS, Action, CrashPointError, CrashPoints, Fired
 
 ROOT = Path(__file__).parents[2]
-_REACHES = "from tests.faults.crash_points import load; from config.crash_points import crash_point; load()\n"
+_IMPORT = "from tests.faults.crash_points import load; from config.crash_points import crash_point\n"
 
 
-def reaching(points: CrashPoints, folder: Path, times: int) -> "subprocess.CompletedProcess[str]":
-    program = f"{_REACHES}for number in range({times}):\n    crash_point('a', 'b')\n    print(number, flush=True)"
+def reaching(folder: Path, times: int, prepare: str = "load()") -> "subprocess.CompletedProcess[str]":
+    program = (
+        f"{_IMPORT}{prepare}\nfor number in range({times}):\n    crash_point('a', 'b')\n    print(number, flush=True)"
+    )
     environment = os.environ | {FOLDER_VARIABLE: str(folder), "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
 
@@ -25,10 +27,10 @@ def reaching(points: CrashPoints, folder: Path, times: int) -> "subprocess.Compl
 def test_a_process_dies_at_the_nth_time_and_the_next_one_lives(tmp_path: Path) -> None:
     points = CrashPoints(tmp_path)
     points.arm("a.b", 3, Action.KILL)
-    died = reaching(points, tmp_path, 5)
+    died = reaching(tmp_path, 5)
     assert (died.returncode, died.stdout.split()) == (-signal.SIGKILL, ["0", "1"])
     assert [(each.name, each.action) for each in points.fired()] == [("a.b", Action.KILL)]
-    assert reaching(points, tmp_path, 5).stdout.split() == ["0", "1", "2", "3", "4"]
+    assert reaching(tmp_path, 5).stdout.split() == ["0", "1", "2", "3", "4"]
 
 
 def test_a_point_that_is_told_to_fail_raises_once(tmp_path: Path) -> None:
@@ -58,8 +60,11 @@ def test_a_point_that_was_disarmed_or_has_another_name_does_nothing(tmp_path: Pa
     assert points.fired() == []
 
 
-def test_a_point_does_nothing_in_a_process_that_no_test_prepared() -> None:
-    crash_point("a", "b")
+def test_a_point_does_nothing_in_a_process_that_no_test_prepared(tmp_path: Path) -> None:
+    points = CrashPoints(tmp_path)
+    points.arm("a.b", 1, Action.KILL)
+    went_on = reaching(tmp_path, 2, prepare="")
+    assert (went_on.returncode, went_on.stdout.split(), points.fired()) == (0, ["0", "1"], [])
 
 
 def test_a_point_calls_what_the_process_loaded() -> None:

@@ -121,6 +121,7 @@ class Visitor(Learner):
 
     def __init__(self, api_url: str, mail_url: str, claim: TestClaim) -> None:
         super().__init__(api_url, mail_url, claim.email)
+        self.record = claim
         self._policy, self._slug = claim.policy, claim.slug
         self._claim: Json = {}
         self._attempt: Json = {}
@@ -139,8 +140,8 @@ class Visitor(Learner):
     def start_attempt(self) -> None:
         self._attempt = self._do("start_attempt", {})
 
-    def finish(self) -> None:
-        """The rest of the way, to the certificate."""
+    def finish(self) -> bytes:
+        """The rest of the way; answers with the certificate."""
         self.take({"method": "POST", "href": self._attempt["answers_href"]}, {"answers": right_answers(self._policy)})
         path = self._claim["href"]
         self._claim = self.wait_for(path, lambda claim: claim["stage"] == "awaiting_evaluation")
@@ -149,7 +150,7 @@ class Visitor(Learner):
         credit = {"credit_type": "ama_pra_category_1", "units": "1.00", "attestation_version": "ama-2026-1"}
         self._do("claim_credit", {**credit, "attested": True})
         self.wait_for(path, lambda claim: claim["stage"] == "completed")
-        assert self._http.get(f"{path}/certificate").content.startswith(b"%PDF")
+        return self._http.get(f"{path}/certificate").content
 
     def _do(self, name: str, body: Json) -> Json:
         (action,) = (each for each in self._claim["next_actions"] if each["action"] == name)
@@ -305,7 +306,11 @@ async def test_a_learner_does_not_notice_that_the_api_is_replaced(rollout: Rollo
         await aside(visitor.start_attempt)
         visitor.move(await aside(rollout.now.start_api))
         await aside(rollout.before.stop_api)
-        await aside(visitor.finish)
+        certificate = await aside(visitor.finish)
+    assert certificate.startswith(b"%PDF")
+    visitor.record.assert_awarded_once()
+    assert rollout.mails_to(visitor.record.email) == len(("the link to sign in", "the award"))
+    assert all(failures == set() for _, failures in await rollout.histories())
 
 
 async def finished_from_opening(claim: TestClaim) -> None:
