@@ -1,11 +1,13 @@
 """Requests that are answered within their own transaction, and answered the same when they are repeated."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from api.database import UNAVAILABLE
 from api.problems import ProblemError
 from api.services import Services
 from api.v1.steps import json_response
@@ -36,7 +38,9 @@ async def answer_once(services: Services, key: IdempotencyKey | None, work: Work
     except KeyReusedError:
         raise ProblemError("idempotency_key_reused") from None
     if key is None:
-        await services.database.statements(lambda c: intake.forget_answer(c, taken))
+        # The work is committed, so nothing that happens now may look like a failure; what stays is swept with all keys.
+        with suppress(*UNAVAILABLE):
+            await services.database.statements(lambda c: intake.forget_answer(c, taken))
     if isinstance(outcome, StoredAnswer):
         headers = {"Idempotent-Replayed": "true"} if key else {}
         return json_response(outcome.body, outcome.status or status, headers)

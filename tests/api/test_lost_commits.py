@@ -3,13 +3,19 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+from psycopg import OperationalError
 from sqlalchemy import Engine, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.database import Database
+from api.v1.once import answer_once
 from config.settings import Settings
 from domain.identities import new_id
 from storage import people
@@ -95,3 +101,23 @@ async def test_what_has_no_key_is_done_once_although_the_commit_was_not_answered
     with engine.connect() as connection:
         kept = text("SELECT count(*) FROM idempotency_keys WHERE principal = 'request' AND body ? 'url'")
         assert connection.execute(kept).scalar_one() == 0
+
+
+class Vanishing(Database):
+    """A database that is gone once a transaction is committed."""
+
+    async def statements(self, work: object) -> NoReturn:  # noqa: ARG002  # whatever it is, nothing answers
+        raise OperationalError
+
+
+async def test_what_is_committed_is_answered_although_the_database_went_away_then(
+    app: FastAPI, settings: Settings
+) -> None:
+    database = Vanishing(settings.database_url, 1)
+
+    async def work(connection: AsyncConnection) -> dict[str, Any]:
+        return {"answer": await connection.scalar(text("SELECT 42"))}
+
+    response = await answer_once(replace(app.state.services, database=database), None, work)
+    await database.close()
+    assert (response.status_code, bytes(response.body)) == (200, b'{"answer":42}')
