@@ -17,6 +17,10 @@ ISSUANCE_PAUSED: Final = "IssuancePaused"
 """The type of the failure of an activity that may issue nothing for this claim at present."""
 
 
+CERTIFICATE_NOT_ISSUED: Final = "CertificateNotIssued"
+"""The type of the failure of an award's e-mail when the record knows of no certificate: it was restored since."""
+
+
 def issuance_paused() -> ApplicationError:
     """What such an activity raises: nothing is wrong, and trying again is pointless until somebody says so."""
     return ApplicationError(ISSUANCE_PAUSED, type=ISSUANCE_PAUSED, non_retryable=True)

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import ClaimRef, ClaimState, MailActivities, issuance_paused
+from activities.contract import CERTIFICATE_NOT_ISSUED, ClaimRef, ClaimState, MailActivities, issuance_paused
 from activities.policies import PolicyCache
 from activities.smtp import AddressRejectedError, Mailer
 from config.crash_points import crash_point
@@ -68,7 +68,7 @@ class PostgresMailActivities(MailActivities):
             row = emails.award_email(connection, claim.claim_id)
             if row is None:
                 # Only a record that was restored knows less than the workflow; waiting does not mend that.
-                raise ApplicationError("CertificateNotIssued", type="CertificateNotIssued", non_retryable=True)
+                raise ApplicationError(CERTIFICATE_NOT_ISSUED, type=CERTIFICATE_NOT_ISSUED, non_retryable=True)
             is_settled = row["state"] in ("sent", "dropped")
             if not is_settled and issuance.is_paused(connection, claim.claim_id):
                 raise issuance_paused()

@@ -88,6 +88,10 @@ def responses_to(evaluation: Evaluation) -> dict[str, str | int]:
     return {question.code: values[question.kind](question) for question in evaluation.questions}
 
 
+# Of tests that wait for a claim: longer than an activity that was lost with its worker is given by Temporal.
+PATIENCE = 60
+
+
 class KeptMail:
     """A mailer that keeps what it is given, unless it is told to fail for an address."""
 
@@ -194,18 +198,18 @@ class TestClaim:
         await self.deliver(submission_id)
         return await self.outcome(submission_id)
 
-    async def outcome(self, submission_id: str, seconds: float = 20) -> dict[str, Any]:
+    async def outcome(self, submission_id: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """What became of a submission."""
         query = select(SubmissionRow.outcome, SubmissionRow.refusal, SubmissionRow.details, SubmissionRow.decided_at)
         query = query.where(SubmissionRow.id == submission_id)
         row = await self._until(lambda: self._one(query), lambda row: row["decided_at"] is not None, seconds)
         return {"outcome": row["outcome"], "refusal": row["refusal"], "details": row["details"]}
 
-    async def reaches(self, stage: Stage, seconds: float = 20) -> Mapping[str, Any]:
+    async def reaches(self, stage: Stage, seconds: float = PATIENCE) -> Mapping[str, Any]:
         """The claim's projection once it is in this stage."""
         return await self._until(self.row, lambda row: row.get("stage") == stage, seconds)
 
-    async def described(self, is_so: Callable[[WorkflowExecutionDescription], bool], seconds: float = 20) -> None:
+    async def described(self, is_so: Callable[[WorkflowExecutionDescription], bool], seconds: float = PATIENCE) -> None:
         """Wait until Temporal says something of the workflow; it hears of a ledger write a moment after the record."""
         description = await self.handle.describe()
         for _ in range(int(seconds * 50)):
@@ -219,7 +223,7 @@ class TestClaim:
         """Wait until operators see this value of a search attribute."""
         await self.described(lambda description: description.typed_search_attributes.get(attribute) == value)
 
-    async def until(self, is_so: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, is_so: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until something is so."""
         await self._until(lambda: {"is_so": is_so()}, lambda row: row["is_so"], seconds)
 

@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
+        CERTIFICATE_NOT_ISSUED,
         ISSUANCE_PAUSED,
         AttentionChange,
         CertificateActivities,
@@ -81,6 +82,8 @@ class ClaimWorkflow:
                     await self._read_last_news()
                 case _:
                     await self._wait_for_learner()
+            if self._is_record_restored:
+                await self._read_last_news()
             if self._is_run_over:
                 workflow.continue_as_new(ClaimInput(self._claim_id))
         return ClaimResult(self._stage)
@@ -91,7 +94,7 @@ class ClaimWorkflow:
         await self._wait(lambda: self._stage is not stage or self._is_run_over)
 
     async def _read_last_news(self) -> None:
-        """What came with the end is decided before the workflow ends; a step sent in time may open the claim again."""
+        """What came with a run's end is decided before it ends; a step sent in time may open a closed claim again."""
         await self._wait(lambda: not self._has_news)
 
     async def _wait_for_result(self) -> None:
@@ -131,18 +134,22 @@ class ClaimWorkflow:
 
         A dependency that fails parks the claim; it never ends it.
         """
-        while self._stage in STAGES_OF_ISSUING:
+        while self._is_issuing:
             if self._known.attention_code is not None:
                 await self._write(ClaimActivities.record_attention, self._attention_change(None, None))
             try:
                 return await effect()
             except ActivityError as failure:
-                await self._park(attention, failure)
+                cause = failure.cause
+                error = cause.type if isinstance(cause, ApplicationError) else type(cause).__name__
+                # An effect that was begun before the record was restored may end when its learner is here once more.
+                self._is_record_restored = self._is_record_restored or error == CERTIFICATE_NOT_ISSUED
+                if self._is_issuing:
+                    await self._park(attention, error)
         return None
 
-    async def _park(self, attention: Attention, failure: ActivityError) -> None:
+    async def _park(self, attention: Attention, error: str | None) -> None:
         """Wait for a person, or a while, and then let the step be tried again."""
-        error = failure.cause.type if isinstance(failure.cause, ApplicationError) else type(failure.cause).__name__
         self._is_retry_asked = False
         if is_paused := error == ISSUANCE_PAUSED:
             attention = Attention.ISSUANCE_PAUSED
@@ -150,7 +157,7 @@ class ClaimWorkflow:
         # When issuance goes on after a pause, Laurel says so as often as it takes.
         until = None if is_paused else workflow.now() + contract.SELF_RETRY
         await self._wait(
-            lambda: self._is_retry_asked or self._stage not in STAGES_OF_ISSUING,
+            lambda: self._is_retry_asked or not self._is_issuing,
             until=until,
             summary="parked; tries itself again",
         )
@@ -355,6 +362,11 @@ class ClaimWorkflow:
     @property
     def _stage(self) -> Stage:
         return self._known.stage
+
+    @property
+    def _is_issuing(self) -> bool:
+        """Whether this run goes on with what an award brings about; of a restored record's award the next run does."""
+        return self._stage in STAGES_OF_ISSUING and not self._is_record_restored
 
     @property
     def _can_expire(self) -> bool:

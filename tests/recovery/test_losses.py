@@ -213,9 +213,9 @@ async def test_a_record_that_was_restored_older_than_temporal_is_the_record_all_
     assert (await lost.handle.describe()).status is WorkflowExecutionStatus.TERMINATED
     for claim in (failing, trying):
         await claim.shows(contract.CLAIM_STAGE, Stage.READY_TO_CLAIM)
-        await claim.described(lambda description: not description.raw_description.pending_activities)
         assert claim.row()["attention"] is None
     world.mail.failures.clear()
+    # The learner of an e-mail that is still tried comes back before its activity has heard that there is none.
     await asyncio.gather(*(finished(claim) for claim in claims))
     await world.assert_whole()
 
