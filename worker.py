@@ -135,8 +135,8 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
         max_concurrent_local_activities=settings.activity_slots,
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_cached_workflows=settings.workflow_cache,
-        workflow_task_poller_behavior=_pollers(settings),
-        activity_task_poller_behavior=_pollers(settings),
+        workflow_task_poller_behavior=pollers_of(settings),
+        activity_task_poller_behavior=pollers_of(settings),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=settings.stop_seconds),
         interceptors=[ActivityLog(), PrivateFailures()],
@@ -154,9 +154,15 @@ def build_of(settings: Settings) -> dict[str, Any]:
     return {"deployment_config": WorkerDeploymentConfig(version, True, upgrade)}  # noqa: FBT003
 
 
-def _pollers(settings: Settings) -> PollerBehaviorAutoscaling:
-    """As many open requests for work as there is work, up to the setting."""
-    return PollerBehaviorAutoscaling(maximum=settings.pollers, initial=min(5, settings.pollers))
+def pollers_of(settings: Settings) -> PollerBehaviorAutoscaling:
+    """As many open requests for work as there is work, up to the setting.
+
+    At most a third of the workflow slots: each open request holds one, and while claims that this worker had in memory
+    are waiting, the SDK (1.35) lets requests for those take all that are left. Nobody would then ask for other claims
+    for ten seconds at a time, with the machine idle (pull request 1579 of the SDK's core).
+    """
+    most = min(settings.pollers, settings.workflow_slots // 3)
+    return PollerBehaviorAutoscaling(maximum=most, initial=min(5, most))
 
 
 def build_documents_worker(client: Client, activities: Activities, settings: Settings) -> Worker:

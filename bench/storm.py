@@ -65,11 +65,13 @@ class Storm:
     at: datetime
     spread: float
 
+    def moment_of(self, claim_id: str) -> datetime:
+        """When this claim's part of the storm comes, by its own jitter."""
+        return self.at + timedelta(seconds=self.spread) * (jitter_of(claim_id, DEADLINE_JITTER) / DEADLINE_JITTER)
+
     def deadline_of(self, claim_id: str) -> datetime:
-        """The deadline whose timer, with grace and the claim's own jitter, fires within the storm."""
-        jitter = jitter_of(claim_id, DEADLINE_JITTER)
-        within = timedelta(seconds=self.spread) * (jitter / DEADLINE_JITTER)
-        return self.at + within - DEADLINE_GRACE - jitter
+        """The deadline whose timer, with grace and the claim's own jitter, fires at the claim's moment."""
+        return self.moment_of(claim_id) - DEADLINE_GRACE - jitter_of(claim_id, DEADLINE_JITTER)
 
 
 @dataclass
@@ -94,6 +96,19 @@ def move_deadlines(engine: Engine, storm: Storm) -> None:
 async def tell(client: Client, claims: Sequence[OpenClaim]) -> None:
     """Have every workflow read the record."""
     await at_once(50, [partial(presence.tell, client, Kind.CLAIM, claim.id) for claim in claims])
+
+
+async def remind(client: Client, storm: Storm) -> None:
+    """Have every workflow whose reminder is missing read the record, at its own moment of the storm."""
+
+    async def tell_then(claim: OpenClaim) -> None:
+        await asyncio.sleep(max(0.0, (storm.moment_of(claim.id) - datetime.now(UTC)).total_seconds()))
+        await presence.tell(client, Kind.CLAIM, claim.id)
+
+    if storm.spread <= SAME_SECOND:
+        await tell(client, storm.reminded)
+    else:
+        await asyncio.gather(*(tell_then(claim) for claim in storm.reminded))
 
 
 async def arm(engine: Engine, client: Client, claims: Sequence[OpenClaim], spread: float) -> Storm:
@@ -129,7 +144,7 @@ async def break_loose(engine: Engine, client: Client, api: str, storm: Storm) ->
     expiring, reminded = ([claim.id for claim in half] for half in (storm.expiring, storm.reminded))
     await asyncio.sleep(max(0.0, (storm.at - datetime.now(UTC)).total_seconds()))
     started = time.perf_counter()
-    telling = asyncio.create_task(tell(client, storm.reminded))
+    telling = asyncio.create_task(remind(client, storm))
     late = [asyncio.create_task(step_late(api, claim)) for claim in storm.expiring[:LATE]]
 
     def is_decided() -> bool:

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     revocation_needs_approval: bool = Field(
         default=False, description="Whether a second person must agree before an award is revoked, or that taken back."
     )
-    workflow_slots: PositiveInt = Field(default=8, ge=2, description="Workflow tasks that one worker runs at once.")
+    workflow_slots: PositiveInt = Field(default=12, ge=6, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
     workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
     deployment: str | None = Field(

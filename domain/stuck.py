@@ -41,7 +41,7 @@ LATE_AFTER: Final[Mapping[StuckReason, timedelta]] = {
     StuckReason.SUBMISSION_UNDECIDED: timedelta(minutes=2),
     StuckReason.GRADING_OVERDUE: timedelta(minutes=2),
     StuckReason.OPENING_OVERDUE: timedelta(minutes=2),
-    StuckReason.CLOSING_OVERDUE: timedelta(minutes=15),
+    StuckReason.CLOSING_OVERDUE: timedelta(minutes=45),
     StuckReason.CERTIFICATE_OVERDUE: timedelta(minutes=5),
     StuckReason.EMAIL_OVERDUE: timedelta(minutes=5),
 }

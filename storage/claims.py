@@ -321,7 +321,7 @@ _STALLED: Final = text(
       FROM claims c JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE c.closed_at IS NULL
        AND (c.wakes_at < clock_timestamp() - interval '2 minutes'
-            OR (c.due_at < clock_timestamp() - interval '15 minutes' AND c.held_at IS NULL
+            OR (c.due_at < clock_timestamp() - interval '45 minutes' AND c.held_at IS NULL
                 AND c.attention IS DISTINCT FROM 'issuance_paused')
             OR c.reminds_at < clock_timestamp() - interval '15 minutes'
             OR (c.stage IN ('awarding', 'issuing') AND c.stage_since_at < clock_timestamp() - interval '2 minutes'))

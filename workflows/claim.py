@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -36,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
         OperatorSignal,
         SubmissionReceived,
     )
-    from workflows.explain import explain
+    from workflows.explain import changed_attributes, explain
 
 Argument = TypeVar("Argument")
 Effect = TypeVar("Effect")
@@ -437,22 +436,8 @@ class ClaimWorkflow:
             return
         self._is_record_restored = self._is_record_restored or is_less
         self._state = state
-        updates = _changed_attributes(state)
+        updates = changed_attributes(state, workflow.info().typed_search_attributes, workflow.now())
         if updates:
             workflow.upsert_search_attributes(updates)
         since = workflow.info().typed_search_attributes.get(contract.CLAIM_STAGE_SINCE)
         workflow.set_current_details(explain(state, since))
-
-
-def _changed_attributes(state: ClaimState) -> list[SearchAttributeUpdate[Any]]:
-    shown = workflow.info().typed_search_attributes
-    updates: list[SearchAttributeUpdate[Any]] = []
-    if shown.get(contract.CLAIM_STAGE) != state.stage:
-        updates.append(contract.CLAIM_STAGE.value_set(state.stage))
-        updates.append(contract.CLAIM_STAGE_SINCE.value_set(workflow.now()))
-    if shown.get(contract.CLAIM_DUE_AT) != state.due_at and state.due_at is not None:
-        updates.append(contract.CLAIM_DUE_AT.value_set(state.due_at))
-    if shown.get(contract.CLAIM_ATTENTION) != state.attention_code:
-        attention, code = contract.CLAIM_ATTENTION, state.attention_code
-        updates.append(attention.value_set(code) if code else attention.value_unset())
-    return updates

@@ -211,4 +211,4 @@ NO_TIME: Final = timedelta()
 # The deadline's timer fires this long after the deadline, so that steps in flight arrive before it, and spread over
 # this long, so that claims due in the same second do not all wake at once. What counts as late is unaffected.
 DEADLINE_GRACE: Final = timedelta(seconds=60)
-DEADLINE_JITTER: Final = timedelta(minutes=10)
+DEADLINE_JITTER: Final = timedelta(minutes=30)

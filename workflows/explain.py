@@ -1,14 +1,17 @@
-"""What an operator reads in the Temporal UI: where a claim or a correction is, what it waits for, and what to do.
+"""What operators see in the Temporal UI: where a claim or correction is, what it waits for, what to do, what to find.
 
 No personal data.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from temporalio.common import SearchAttributeUpdate, TypedSearchAttributes
 
 from activities.contract import ClaimState, CorrectionStatus, Hold
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState
+from workflows.contract import CLAIM_ATTENTION, CLAIM_DUE_AT, CLAIM_STAGE, CLAIM_STAGE_SINCE
 
 _WAITS: Final = {
     Stage.VERIFYING_PARTICIPATION: "Waits for the learner to state how they took part.",
@@ -75,3 +78,19 @@ def explain_correction(status: CorrectionStatus) -> str:
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def changed_attributes(
+    state: ClaimState, shown: TypedSearchAttributes, now: datetime
+) -> list[SearchAttributeUpdate[Any]]:
+    """What of a claim's search attributes, as they are shown, says something else than the record by now."""
+    updates: list[SearchAttributeUpdate[Any]] = []
+    if shown.get(CLAIM_STAGE) != state.stage:
+        updates.append(CLAIM_STAGE.value_set(state.stage))
+        updates.append(CLAIM_STAGE_SINCE.value_set(now))
+    if shown.get(CLAIM_DUE_AT) != state.due_at and state.due_at is not None:
+        updates.append(CLAIM_DUE_AT.value_set(state.due_at))
+    if shown.get(CLAIM_ATTENTION) != state.attention_code:
+        code = state.attention_code
+        updates.append(CLAIM_ATTENTION.value_set(code) if code else CLAIM_ATTENTION.value_unset())
+    return updates

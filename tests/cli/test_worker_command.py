@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from config import tracing
+from config.settings import Settings
+from worker import pollers_of
 
 HANGING = """
 import threading
@@ -76,3 +78,11 @@ def test_the_standard_variables_say_whether_there_is_a_collector(
 def test_a_way_of_sending_that_is_not_ours_is_refused_by_name(environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"OTEL_TRACES_EXPORTER must be otlp or none.*http/protobuf"):
         tracing.is_wanted(environment)
+
+
+@pytest.mark.parametrize(("slots", "asked"), [(6, 10), (12, 10), (30, 10), (100, 10), (12, 2)])
+def test_however_a_worker_is_set_a_slot_is_left_to_ask_for_claims_it_has_not_in_memory(slots: int, asked: int) -> None:
+    # The SDK asks for work in two ways, each time in a slot: for claims in memory, and for all others.
+    pollers = pollers_of(Settings(workflow_slots=slots, pollers=asked, _env_file=None))
+    assert 2 <= pollers.maximum <= asked
+    assert 2 * pollers.maximum < slots
