@@ -78,7 +78,7 @@ class FloorWorkflow:
         self._received += 1
 
 
-def floor_worker(client: Client, slots: int = 8) -> Worker:
+def floor_worker(client: Client, slots: int = 12) -> Worker:
     return Worker(
         client,
         task_queue=QUEUE,
@@ -87,8 +87,9 @@ def floor_worker(client: Client, slots: int = 8) -> Worker:
         activity_executor=ThreadPoolExecutor(4),
         max_concurrent_workflow_tasks=slots,
         max_cached_workflows=500,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        # As the product's: the slots are shared between asking for claims in memory and for all others.
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=slots // 3, initial=slots // 3),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=slots // 3, initial=slots // 3),
     )
 
 
