@@ -6,9 +6,11 @@ Half of the claims expire, the others are reminded. Laurel spreads both over hal
 what an installation sees and what runs by default; the bar is what that does to the steps of learners meanwhile.
 ``--spread 0`` takes it away, as an engine does that was down for that half hour: all timers fire in the same second,
 nobody else is there, and the bar is how fast that is drained. With fewer claims the spread is as much shorter, so that
-as many are due per second: a minute with ``--claims 200``. Deadlines are moved in the record and every workflow is told to read it;
-a reminder's time cannot be chosen, so those workflows are told at their moment. Some learners try a step after their
-deadline. Afterwards the record is asked whether each claim was decided once, and nothing was taken late.
+as many are due per second: a minute with ``--claims 200``.
+
+Deadlines are moved in the record and every workflow is told to read it; a reminder's time cannot be chosen, so those
+workflows are told at their moment. Some learners try a step after their deadline. Afterwards the record is asked
+whether each claim was decided once, and nothing was taken late.
 """
 
 import argparse
