@@ -87,11 +87,11 @@ def test_cleaning_a_name_again_changes_nothing(text: str) -> None:
 
 
 def test_a_very_long_run_of_marks_is_refused_at_once() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for clean in (clean_name, lambda text: clean_text(text, 4000)):
         with pytest.raises(ValueError, match="too_long"):
             clean("e" + "\u0323\u0301" * 100_000)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

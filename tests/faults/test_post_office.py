@@ -20,7 +20,7 @@ class Delivery:
 
     def __init__(self, folder: Path) -> None:
         self.mailbox = Mailbox(folder)
-        self.office = PostOffice(lambda: self.mailbox_at, late=1.0)
+        self.office = PostOffice(lambda: self.mailbox_at, late=6.0)
         self.mailbox_at = ("127.0.0.1", 9)
 
     async def open(self, stack: AsyncExitStack) -> None:
@@ -36,7 +36,7 @@ class Delivery:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = "a@laurel.example", "b@learners.example", "Test"
         message.set_content(words)
-        await asyncio.to_thread(SmtpMailer(f"smtp://127.0.0.1:{self.port}", seconds=0.5).send, message)
+        await asyncio.to_thread(SmtpMailer(f"smtp://127.0.0.1:{self.port}", seconds=3).send, message)
 
     @property
     def received(self) -> list[str]:
