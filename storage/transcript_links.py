@@ -79,7 +79,9 @@ def add(
         "until_on": wanted.until_on,
         "year": wanted.year,
         "credit_type": wanted.credit_type,
-        "expires_at": func.clock_timestamp() + life,
+        # The same moment twice, where the clock would have gone on between the two.
+        "created_at": func.statement_timestamp(),
+        "expires_at": func.statement_timestamp() + life,
     }
     added = connection.execute(insert(TranscriptLinkRow).values(**values).returning(*_COLUMNS))
     link = TranscriptLink(**added.mappings().one())

@@ -1,5 +1,6 @@
 """A real Temporal server on which each workflow has its own clock, and the product's own worker."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -71,8 +72,14 @@ class Workers:
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_logging() -> None:
-    """Failures are logged in one line: drawing a traceback for a person takes longer than the tests wait."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+    """Failures are logged in one line: drawing a traceback for a person takes longer than the tests wait.
+
+    And not to where commands that run in this process say what they have to say.
+    """
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+    )
 
 
 LONG_HISTORY = 400
