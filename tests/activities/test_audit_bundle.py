@@ -3,6 +3,7 @@
 import hashlib
 import json
 import runpy
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def signed(checkpointer: Checkpointer, engine: Engine, *claims: TestClaim) -> st
         "WHERE e.stream = ANY(:streams) AND l.leaf_index IS NULL"
     )
     streams = {"streams": [f"claim:{claim.claim_id}" for claim in claims]}
-    for _ in range(100):
+    for _ in range(600):
         checkpointer.number_all()
         checkpointer.checkpoint()
         with engine.connect() as connection:
@@ -77,6 +78,7 @@ def signed(checkpointer: Checkpointer, engine: Engine, *claims: TestClaim) -> st
                 assert checkpoint is not None
                 assert checkpoint.note is not None
                 return checkpoint.note
+        time.sleep(0.05)  # a transaction anywhere that has not ended yet
     raise AssertionError("entries get no place in the tree")
 
 

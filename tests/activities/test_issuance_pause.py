@@ -266,7 +266,7 @@ def test_an_award_that_begins_while_a_pause_is_being_placed_waits_for_it_and_fin
 def _wait_until_somebody_waits(engine: Engine) -> None:
     """Wait until a transaction waits for the lock of issuance."""
     query = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    for _ in range(2_000):
+    for _ in range(20_000):
         with engine.connect() as connection:
             if connection.execute(query).scalar_one():
                 return

@@ -225,7 +225,7 @@ def test_a_write_that_waited_for_another_answers_with_what_that_one_left(
 
 def wait_for_a_lock(engine: Engine, claim: TestClaim) -> None:
     query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'")
-    for _ in range(500):
+    for _ in range(3_000):
         with engine.connect() as connection:
             if connection.execute(query).scalar_one():
                 return

@@ -103,7 +103,7 @@ class AbsentTemporal(LedgerTemporal):
         raise RuntimeError("Failed client connect")
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds that nobody announces."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # there is no event to wait for

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import runpy
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -282,13 +283,14 @@ def checkpointer(engine: Engine, keys_dir: Path) -> Checkpointer:
 def signed(checkpointer: Checkpointer, engine: Engine, claim_id: str) -> str:
     """The note of a checkpoint that covers this claim."""
     numbered = text("SELECT max(leaf_index) FROM audit_leaves WHERE stream = :stream")
-    for _ in range(100):
+    for _ in range(600):
         checkpointer.number_all()
         checkpointer.checkpoint()
         with engine.connect() as connection:
             newest = last_signed_checkpoint(connection)
             if newest and (connection.scalar(numbered, {"stream": f"claim:{claim_id}"}) or newest.size) < newest.size:
                 return newest.note or ""
+        time.sleep(0.05)  # a transaction anywhere that has not ended yet
     raise AssertionError("the claim gets no checkpoint")
 
 

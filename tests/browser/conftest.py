@@ -20,7 +20,7 @@ from tests.e2e.people import Person
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # For busy machines: what a page waits for comes in a moment on quiet ones.
-PATIENCE_MILLISECONDS = 15_000
+PATIENCE_MILLISECONDS = 40_000
 INSTALL = "no Chromium was found; install it: apt-get install chromium (or run bin/setup --dev)"
 
 

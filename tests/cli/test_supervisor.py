@@ -12,7 +12,7 @@ import pytest
 from cli.local import Part, StackError, Supervisor
 from cli.local.processes import identity, wait_until
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def server(folder: Path, name: str, *, code: str = "", needs: tuple[str, ...] = (), stop_limit: float = 5.0) -> Part:

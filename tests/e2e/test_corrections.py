@@ -17,7 +17,7 @@ def corrected(office: Office, claim: Json, act: str, body: Json) -> Json:
     answer = office.send("POST", f"/v1/staff/claims/{claim['id']}/{act}", body)
     assert answer.status_code == 200, answer.text
     document = dict(answer.json())
-    for _ in range(300):
+    for _ in range(1_200):
         if document["state"] == "completed":
             return document
         time.sleep(0.05)

@@ -99,7 +99,7 @@ async def test_a_documented_query_finds_what_it_says_and_nothing_else(
 ) -> None:
     client, query = environment.client, documented()[name]
     ids = [await shown_as(client, shown) for shown in EXAMPLES[name]]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         # The list lags behind by a moment.
         while len(await found(client, f'WorkflowType = "{CLAIM_WORKFLOW}"', ids)) < len(ids):  # noqa: ASYNC110  # no event
             await asyncio.sleep(0.05)

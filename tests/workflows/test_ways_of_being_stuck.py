@@ -328,7 +328,7 @@ async def nondeterminism(own: Installation, _terminal: Terminal) -> tuple[TestCl
     problems = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
     await claim.described(lambda described: bool(described.typed_search_attributes.get(problems)))
     # The list that operators are told to use finds it as well, a moment later.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await found(own.client, documented()[NEEDS_A_DEFECT], [claim.handle.id]):  # noqa: ASYNC110  # no event
             await asyncio.sleep(0.05)
 
