@@ -4,9 +4,9 @@
 
 Half of the claims expire, the others are reminded. Laurel spreads both over half an hour by the claim's id, which is
 what an installation sees and what runs by default; the bar is what that does to the steps of learners meanwhile.
-``--spread 0`` takes it away, as an engine does that was down for that half hour: all timers fire in the same second,
-nobody else is there, and the bar is how fast that is drained. With fewer claims the spread is as much shorter, so that
-as many are due per second: a minute with ``--claims 200``.
+``--spread 0`` takes it away, as an engine does that was down for that half hour: all claims expire, their timers fire
+in the same second, nobody else is there, and the bar is how fast that is drained. With fewer claims the spread is as
+much shorter, so that as many are due per second: a minute with ``--claims 200``.
 
 Deadlines are moved in the record and every workflow is told to read it; a reminder's time cannot be chosen, so those
 workflows are told at their moment. Some learners try a step after their deadline. Afterwards the record is asked
@@ -96,7 +96,8 @@ def move_deadlines(engine: Engine, storm: Storm) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE claims SET due_at = :due_at WHERE id = :id"), expiring)
         earlier = "UPDATE claims SET due_at = :due_at, reminded_at = opened_at - interval '3 days' WHERE id = :id"
-        connection.execute(text(earlier), reminded)
+        if reminded:
+            connection.execute(text(earlier), reminded)
 
 
 async def tell(client: Client, claims: Sequence[OpenClaim]) -> None:
@@ -111,15 +112,12 @@ async def remind(client: Client, storm: Storm) -> None:
         await asyncio.sleep(max(0.0, (storm.moment_of(claim.id) - datetime.now(UTC)).total_seconds()))
         await presence.tell(client, Kind.CLAIM, claim.id)
 
-    if storm.spread <= SAME_SECOND:
-        await tell(client, storm.reminded)
-    else:
-        await asyncio.gather(*(tell_then(claim) for claim in storm.reminded))
+    await asyncio.gather(*(tell_then(claim) for claim in storm.reminded))
 
 
 async def arm(engine: Engine, client: Client, claims: Sequence[OpenClaim], spread: float) -> Storm:
-    """Let the first half's timers be set for one moment; the other half gets its deadline at that moment."""
-    half = len(claims) // 2
+    """Let the first half's timers be set for one moment, or all; the other half gets its deadline at that moment."""
+    half = len(claims) if spread <= SAME_SECOND else len(claims) // 2
     at = datetime.now(UTC) + timedelta(seconds=20 + half / TOLD_PER_SECOND)
     storm = Storm(claims[:half], claims[half:], at, spread)
     await asyncio.to_thread(move_deadlines, engine, storm)
