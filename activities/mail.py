@@ -67,7 +67,7 @@ class PostgresMailActivities(MailActivities):
         with self._engine.begin() as connection:
             row = emails.award_email(connection, claim.claim_id)
             if row is None:
-                # Only a record that was restored knows less than the workflow; waiting does not mend that.
+                # The record was restored, or the learner has no account any more; waiting does not mend that.
                 raise ApplicationError(CERTIFICATE_NOT_ISSUED, type=CERTIFICATE_NOT_ISSUED, non_retryable=True)
             is_settled = row["state"] in ("sent", "dropped")
             if not is_settled and issuance.is_paused(connection, claim.claim_id):

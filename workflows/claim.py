@@ -142,9 +142,10 @@ class ClaimWorkflow:
                 cause = failure.cause
                 error = cause.type if isinstance(cause, ApplicationError) else type(cause).__name__
                 # An effect that was begun before the record was restored may end when its learner is here once more.
-                self._is_record_restored = self._is_record_restored or error == CERTIFICATE_NOT_ISSUED
                 if self._is_issuing:
                     await self._park(attention, error)
+                    # What comes before this step is missing, so the next try begins there, in a run of its own.
+                    self._is_record_restored = self._is_record_restored or error == CERTIFICATE_NOT_ISSUED
         return None
 
     async def _park(self, attention: Attention, error: str | None) -> None:

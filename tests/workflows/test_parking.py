@@ -15,7 +15,7 @@ from documents.jobs import CertificateJob
 from domain.claims import Attention, Stage
 from domain.identities import new_id
 from domain.submissions import StepRetried
-from storage.tables import AccountRow, OutgoingEmailRow
+from storage.tables import AccountRow, LearnerRow, OutgoingEmailRow
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers
 from worker import Activities
@@ -101,6 +101,30 @@ async def test_an_address_that_is_corrected_while_the_claim_is_parked_gets_the_e
     history = (await claim.handle.fetch_history()).to_json()
     assert claim.email not in history
     assert corrected not in history
+
+
+async def test_an_e_mail_that_has_nobody_to_go_to_parks_its_claim_as_often_as_it_is_retried(
+    new_claim: NewClaim, mail: KeptMail
+) -> None:
+    claim = new_claim()
+    await refused_by_the_mail_server(claim, mail)
+
+    def belongs_to(account_id: str | None) -> None:
+        with claim.engine.begin() as connection:
+            learner = update(LearnerRow).where(LearnerRow.id == claim.learner_id)
+            connection.execute(learner.values(account_id=account_id))
+
+    belongs_to(None)
+    for times in (2, 3):
+        assert (await claim.submit(StepRetried("address corrected")))["outcome"] == "accepted"
+        await claim.until(lambda times=times: claim.events().count("claim.parked") == times)
+        await parked(claim, Attention.EMAIL_FAILED)
+        assert claim.entries()[-1]["after"] == {"attention": "email_failed", "error": "CertificateNotIssued"}
+    del mail.failures[claim.email]
+    belongs_to(claim.account_id)
+    await claim.submit(StepRetried("account given back"))
+    await completed(claim)
+    assert len(mail.to(claim.email)) == 1
 
 
 async def test_a_retry_typed_without_a_reason_is_recorded_as_refused_and_retries_nothing(
