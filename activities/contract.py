@@ -18,7 +18,7 @@ ISSUANCE_PAUSED: Final = "IssuancePaused"
 
 
 CERTIFICATE_NOT_ISSUED: Final = "CertificateNotIssued"
-"""The type of the failure of an award's e-mail when the record has no certificate, or nobody, that it could be about."""
+"""The type of the failure of an award's e-mail when the record has no certificate, or nobody, that it is about."""
 
 
 def issuance_paused() -> ApplicationError:

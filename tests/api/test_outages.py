@@ -30,8 +30,7 @@ async def test_a_step_is_received_while_temporal_is_away(
         started = time.monotonic()
         response = await person.post("/v1/claims", {"ce_activity": slug})
         assert response.status_code == 202
-        # Less than it waits for a decision.
-        assert time.monotonic() - started < 1.9
+        assert time.monotonic() - started < 1.5
         assert response.headers["retry-after"] == "1"
         location = response.headers["location"]
         assert (await person.get(location)).json()["outcome"] == "undecided"
@@ -77,7 +76,7 @@ async def test_without_a_decision_the_answer_comes_after_two_seconds(settings: S
         person = await sign_in(settings.database_url, client)
         started = time.monotonic()
         assert (await person.post("/v1/claims", {"ce_activity": slug})).status_code == 202
-        assert time.monotonic() - started > 1.9
+        assert 1.9 < time.monotonic() - started < 6
 
 
 async def test_a_client_that_does_not_want_to_wait_is_answered_while_another_still_waits(

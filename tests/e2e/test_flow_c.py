@@ -134,7 +134,7 @@ def test_the_evaluation_is_locked_while_the_test_is_graded_and_then_unlocks_by_i
         status = next(statuses)
         seen.append(status["stage"])
     assert set(seen) == {"grading", "awaiting_evaluation"}
-    assert time.monotonic() - answered > 1.5
+    assert 1.5 < time.monotonic() - answered < 10
     assert status["attempts"][0]["percent"] == 100
     done = learner.do(status, "complete_evaluation", {"responses": full_responses(POLICY)})
     assert done["stage"] == "ready_to_claim"
