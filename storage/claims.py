@@ -15,6 +15,7 @@ from domain.assessments import Grade
 from domain.claims import Attempt, Attention, ClaimedCredit, ClaimFacts, Stage
 from domain.policy import Profession
 from domain.replay import COLUMNS
+from domain.stuck import LATE_AFTER, StuckReason
 from domain.submissions import Submission, SubmissionKind, from_json
 from storage.audit import GENESIS, AuditStream, claim_stream
 from storage.canonical import sha256_of
@@ -321,7 +322,7 @@ _STALLED: Final = text(
       FROM claims c JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE c.closed_at IS NULL
        AND (c.wakes_at < clock_timestamp() - interval '2 minutes'
-            OR (c.due_at < clock_timestamp() - interval '45 minutes' AND c.held_at IS NULL
+            OR (c.due_at < clock_timestamp() - :closing_overdue AND c.held_at IS NULL
                 AND c.attention IS DISTINCT FROM 'issuance_paused')
             OR c.reminds_at < clock_timestamp() - interval '15 minutes'
             OR (c.stage IN ('awarding', 'issuing') AND c.stage_since_at < clock_timestamp() - interval '2 minutes'))
@@ -332,4 +333,5 @@ _STALLED: Final = text(
 
 def stalled_claims(connection: Connection) -> Sequence[RowMapping]:
     """Up to 500 open claims that should have moved on by themselves, in no order."""
-    return connection.execute(_STALLED).mappings().all()
+    late = {"closing_overdue": LATE_AFTER[StuckReason.CLOSING_OVERDUE]}
+    return connection.execute(_STALLED, late).mappings().all()

@@ -1,4 +1,4 @@
-"""What operators see in the Temporal UI: where a claim or correction is, what it waits for, what to do, what to find.
+"""What operators see in the Temporal UI: where a claim or a correction is, what it waits for, and what to do.
 
 No personal data.
 """
@@ -76,10 +76,6 @@ def explain_correction(status: CorrectionStatus) -> str:
     return "\n".join(lines)
 
 
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def changed_attributes(
     state: ClaimState, shown: TypedSearchAttributes, now: datetime
 ) -> list[SearchAttributeUpdate[Any]]:
@@ -94,3 +90,7 @@ def changed_attributes(
         code = state.attention_code
         updates.append(CLAIM_ATTENTION.value_set(code) if code else CLAIM_ATTENTION.value_unset())
     return updates
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

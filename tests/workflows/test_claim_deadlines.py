@@ -18,6 +18,7 @@ from domain.claims import Stage
 from domain.deadlines import end_of_day, expires_at
 from domain.policy import ClaimWindow
 from domain.refusals import RefusalCode
+from domain.stuck import LATE_AFTER, StuckReason
 from domain.submissions import AttemptStarted, DeadlineExtended, SubmissionBody, Withdrawal
 from tests.claims import KeptMail, TestClaim
 from tests.workflows.conftest import Forward, Workers
@@ -49,6 +50,10 @@ def due_at(claim: TestClaim) -> datetime:
 
 def timer_of(claim: TestClaim, due: datetime) -> datetime:
     return expires_at(due, claim.claim_id, contract.DEADLINE_GRACE, contract.DEADLINE_JITTER)
+
+
+def test_a_claim_counts_as_late_only_after_the_last_moment_at_which_its_timer_may_fire() -> None:
+    assert LATE_AFTER[StuckReason.CLOSING_OVERDUE] > contract.DEADLINE_GRACE + contract.DEADLINE_JITTER
 
 
 async def expired(claim: TestClaim, forward: Forward) -> None:
