@@ -25,6 +25,8 @@ _MOST_TRIES: Final = {NoticePurpose.SIGN_IN_LINK: 8}
 _MOST_TRIES_OF_NOTICES: Final = 100
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
+# Sign-in links leave at once; of everything else each sender hands over at most four a second.
+_BETWEEN_NOTICES: Final = timedelta(milliseconds=250)
 
 
 class Outbox:
@@ -37,24 +39,29 @@ class Outbox:
         self._notices = NoticeWriter(policies, public_url)
 
     async def run(self, pause: timedelta = timedelta(milliseconds=500), senders: int = 3) -> None:
-        """Send what is due, for ever. Several senders, so that one slow answer does not hold up all others."""
+        """Send what is due, for ever. Several senders, so that one slow answer does not hold up all others.
+
+        Notices leave at a measured pace: when thousands of claims come due, deciding them and what learners do
+        meanwhile come before telling of it, and mail servers dislike bursts.
+        """
         await asyncio.gather(*(self._send_on(pause) for _ in range(senders)))
 
     async def _send_on(self, pause: timedelta) -> None:
         while True:
             try:
-                while await asyncio.to_thread(self.send_next):
-                    pass
+                while sent := await asyncio.to_thread(self.send_next):
+                    if sent != NoticePurpose.SIGN_IN_LINK:
+                        await asyncio.sleep(_BETWEEN_NOTICES.total_seconds())
             except Exception as error:  # noqa: BLE001  # whatever it was, the next round tries again
                 logger.warning("outbox pauses", error=type(error).__name__)
             await asyncio.sleep(pause.total_seconds())
 
-    def send_next(self) -> bool:
-        """Send the most urgent e-mail that is due, or note why not; False when there is none."""
+    def send_next(self) -> str | None:
+        """Send the most urgent e-mail that is due, or note why not; its purpose, or None when there is none."""
         with self._engine.begin() as connection:
             row = emails.take_email(connection)
         if row is None:
-            return False
+            return None
         try:
             self._send(row)
         except NotWantedError as unwanted:
@@ -65,7 +72,7 @@ class Outbox:
             with self._engine.begin() as connection:
                 emails.mark_sent(connection, row["id"])
                 _forget(connection, row)
-        return True
+        return str(row["purpose"])
 
     def _send(self, row: RowMapping) -> None:
         with self._engine.begin() as connection:

@@ -58,7 +58,9 @@ def compose(email: Email, envelope: Envelope) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["From"] = _address(envelope.sender_name, envelope.sender_address)
     message["To"] = _address(envelope.recipient_name, envelope.recipient_address)
-    message["Subject"] = _subject(email)
+    # On one line: white space of any kind, from a title for instance, becomes one space.
+    subject = " ".join(_render(email, "subject.txt").split())
+    message["Subject"] = subject
     message["Date"] = format_datetime(envelope.sent_at)
     message["Message-ID"] = envelope.message_id
     # RFC 3834: no out-of-office reply should answer a machine.
@@ -68,8 +70,8 @@ def compose(email: Email, envelope: Envelope) -> EmailMessage:
         # RFC 8058: mail programs offer a button of their own, which needs HTTPS.
         if email.stop_url.startswith("https://"):
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(_render(email, "body.txt"))
-    message.add_alternative(_render(email, "body.html"), subtype="html")
+    message.set_content(_render(email, "body.txt", subject))
+    message.add_alternative(_render(email, "body.html", subject), subtype="html")
     # Set last: making parts of a message takes along what describes content.
     message["Content-Language"] = current_language()
     # The library draws a random boundary; ours follows from the Message-ID, so that a retry sends the same bytes.
@@ -85,14 +87,8 @@ def _address(name: str, address: str) -> Address:
         raise ValueError("a name or an address cannot stand in an e-mail header") from None
 
 
-def _subject(email: Email) -> str:
-    """Return the subject on one line: white space of any kind, from a title for instance, becomes one space."""
-    return " ".join(_render(email, "subject.txt").split())
-
-
-def _render(email: Email, part: str) -> str:
+def _render(email: Email, part: str, subject: str = "") -> str:
     template = _environment().get_template(f"{email.purpose}/{part}")
-    subject = "" if part == "subject.txt" else _subject(email)
     return template.render(asdict(email), subject=subject, language=current_language())
 
 

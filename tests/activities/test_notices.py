@@ -1,11 +1,13 @@
 """Notices about claims: written from the record as it is when they are sent, to whoever the learner is by then."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from itertools import pairwise
 from smtplib import SMTPServerDisconnected
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -115,6 +117,14 @@ def change(claim: TestClaim, **values: Any) -> None:
     """Put a claim where staff and time would bring it."""
     with claim.engine.begin() as connection:
         connection.execute(update(ClaimRow).where(ClaimRow.id == claim.claim_id).values(**values))
+
+
+def sent_times(engine: Engine, claim: TestClaim) -> list[datetime]:
+    sent = select(OutgoingEmailRow.sent_at).where(
+        OutgoingEmailRow.claim_id == claim.claim_id, OutgoingEmailRow.sent_at.is_not(None)
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(sent.order_by(OutgoingEmailRow.sent_at)).scalars())
 
 
 def text_of(message: EmailMessage) -> str:
@@ -462,6 +472,23 @@ def test_several_senders_send_each_notice_once(
             done.result()
     assert len(notices.mail.to(claim.email)) == 40
     assert len({message["Message-ID"] for message in notices.mail.to(claim.email)}) == 40
+
+
+async def test_notices_leave_at_a_measured_pace(
+    new_claim: NewClaim, activities: Activities, notices: Notices, engine: Engine
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    for number in range(4):
+        notices.queue(claim, NoticePurpose.DEADLINE_EXTENDED, str(number))
+    running = asyncio.create_task(notices.outbox.run(senders=1))
+    for _ in range(1_200):
+        if len(sent_times(engine, claim)) == 4:
+            break
+        await asyncio.sleep(0.05)
+    running.cancel()
+    sent = sent_times(engine, claim)
+    assert len(sent) == 4
+    assert all(later - earlier >= timedelta(milliseconds=200) for earlier, later in pairwise(sent))
 
 
 def test_a_sign_in_link_goes_before_any_number_of_notices(
