@@ -44,7 +44,7 @@ EXAMPLES: Mapping[str, tuple[Shown, Shown]] = {
         {CLAIM_STAGE: "grading", CLAIM_STAGE_SINCE: LATER},
     ),
     "whose certificate or e-mail takes too long": (
-        {CLAIM_STAGE: "issuing", CLAIM_STAGE_SINCE: EARLIER},
+        {CLAIM_STAGE: "awarding", CLAIM_STAGE_SINCE: EARLIER},
         {CLAIM_STAGE: "grading", CLAIM_STAGE_SINCE: EARLIER},
     ),
     "due soon": ({CLAIM_DUE_AT: NOW}, {CLAIM_DUE_AT: LATER}),
