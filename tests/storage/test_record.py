@@ -45,6 +45,27 @@ def test_two_processes_that_migrate_at_once_wait_for_each_other(empty_database: 
     assert check(empty_database) == []
 
 
+def test_a_migration_waits_little_for_a_lock_and_takes_as_long_as_it_takes(
+    postgres: EmbeddedPostgres, empty_database: str
+) -> None:
+    """The server itself notes, with each change of the schema, how long it may take."""
+    own = make_url(postgres.admin_url).set(database=make_url(empty_database).database)
+    with psycopg.connect(own.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute("CREATE TABLE limits (statement text, lock text)")
+        connection.execute("GRANT INSERT ON limits TO PUBLIC")
+        connection.execute(
+            """
+            CREATE FUNCTION note_limits() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO public.limits
+                VALUES (current_setting('statement_timeout'), current_setting('lock_timeout'));
+            END $$
+            """
+        )
+        connection.execute("CREATE EVENT TRIGGER note_limits ON ddl_command_end EXECUTE FUNCTION note_limits()")
+        upgrade(empty_database)
+        assert connection.execute("SELECT DISTINCT statement, lock FROM limits").fetchall() == [("0", "5s")]
+
+
 def test_a_schema_that_somebody_changed_is_noticed(empty_database: str) -> None:
     upgrade(empty_database)
     engine = create_sync_engine(empty_database, 1)
