@@ -1,4 +1,4 @@
-"""Every setting of Laurel, read once from the environment (prefix ``LAUREL_``).
+"""Every setting of Laurel, read once from the environment (prefix ``LAUREL_``), and from ``.env``.
 
 A secret may come from a file: ``LAUREL_DATABASE_URL_FILE=/run/secrets/database-url``.
 The connection to Temporal is the exception: it uses the SDK's own standard variables
@@ -14,13 +14,13 @@ from typing import Literal, Self
 from pydantic import Field, HttpUrl, PositiveInt, SecretStr, TypeAdapter, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_SECRETS = ("database_url", "owner_database_url", "smtp_url", "oidc_client_secret")
+_SOURCES = SettingsConfigDict(env_prefix="LAUREL_", env_file=".env", extra="ignore", frozen=True)
 
 
 class Settings(BaseSettings):
     """Read by every process; ``docs/configuration.md`` explains each field to operators."""
 
-    model_config = SettingsConfigDict(env_prefix="LAUREL_", env_file=".env", extra="ignore", frozen=True)
+    model_config = _SOURCES
 
     database_url: str = Field(
         default="postgresql://laurel@localhost:5432/laurel",
@@ -176,12 +176,25 @@ class Settings(BaseSettings):
         return timedelta(minutes=self.session_idle_minutes)
 
 
+class _SecretFiles(BaseSettings):
+    """The files that secrets come from: path by setting."""
+
+    model_config = _SOURCES
+
+    database_url_file: str | None = None
+    owner_database_url_file: str | None = None
+    smtp_url_file: str | None = None
+    oidc_client_secret_file: str | None = None
+
+
 @cache
 def load_settings() -> Settings:
     """Read the settings once per process; a wrong value raises ``pydantic.ValidationError`` that names it."""
-    from_files = {
-        name: Path(path).read_text().strip()
-        for name in _SECRETS
-        if (path := os.environ.get(f"LAUREL_{name.upper()}_FILE"))
-    }
+    from_files: dict[str, str] = {}
+    for field, path in _SecretFiles():
+        name = field.removesuffix("_file")
+        variable = f"LAUREL_{name.upper()}"
+        # A file goes before a value that is said in the same place, and the environment before ``.env``.
+        if path and (f"{variable}_FILE" in os.environ or variable not in os.environ):
+            from_files[name] = Path(path).read_text().strip()
     return Settings(**from_files)  # type: ignore[arg-type]  # the secrets are all strings

@@ -27,8 +27,8 @@ def _config(connection: Connection) -> Config:
 def upgrade(database_url: str) -> None:
     """Migrate to the newest schema, as the tables' owner, and grant the application its rights.
 
-    Nothing happens when both are there already. Several callers wait for each other. All of it is one transaction, which
-    gives up when a table stays locked for five seconds; what it then does to the table may take as long as it takes.
+    Nothing happens when both are there already. Several callers wait for each other. All of it is one transaction,
+    which gives up when a table stays locked for five seconds; what it then does may take as long as it takes.
     """
     engine = create_sync_engine(database_url, pool_size=1)
     with engine.begin() as connection:
