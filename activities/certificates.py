@@ -50,11 +50,15 @@ class PostgresCertificateActivities(CertificateActivities):
     def issue_certificate(self, claim: ClaimRef) -> None:
         """See ``CertificateActivities``.
 
-        What the lint finds, and what retrying can't help, ends it at once, and the claim is parked.
+        What the lint finds, and what retrying can't help, ends it at once, and the claim is parked. Of an award that
+        counts no more beside another one of the same credit, no certificate is issued.
         """
         with self._engine.connect() as connection:
             certificate = awards.current_certificate(connection, claim.claim_id)
             is_paused = issuance.is_paused(connection, claim.claim_id)
+            is_merged = certificate is None and awards.merged_award(connection, claim.claim_id) is not None
+        if is_merged:
+            return
         if certificate is None:
             raise _final("CertificateNotReserved")
         if certificate["state"] == "issued":

@@ -350,9 +350,16 @@ class ClaimLedger:
 
     def email_sent(self, email_id: str) -> None:
         """The award's e-mail was handed to the mail server; with it the claim is complete."""
+        self._told(email_id, "email.sent", {"email": email_id})
+
+    def email_dropped(self, award_id: str) -> None:
+        """Nobody is told of an award that counts no more beside another one of its credit; the claim is complete."""
+        self._told(award_id, "email.dropped", {"award": award_id})
+
+    def _told(self, step: str, event: str, after: Mapping[str, Any]) -> None:
         self._facts = replace(self._facts, is_notified=True)
         self._changes |= {"notified_at": self._claim.now}
-        self._happened(f"email:{email_id}", "email.sent", self._claim.now, {"email": email_id})
+        self._happened(f"email:{step}", event, self._claim.now, after)
 
     def _happened(
         self,

@@ -18,7 +18,7 @@ from documents.models import CertificateData
 from documents.notices import AwardEmail, Email
 from documents.wording import credit_line, credit_word
 from domain.policy import CEActivityPolicy
-from storage import emails, issuance
+from storage import awards, emails, issuance
 
 
 class Postman:
@@ -66,14 +66,14 @@ class PostgresMailActivities(MailActivities):
         """
         with self._engine.begin() as connection:
             row = emails.award_email(connection, claim.claim_id)
-            if row is None:
-                # The record was restored, or the learner has no account any more; waiting does not mend that.
-                raise ApplicationError(CERTIFICATE_NOT_ISSUED, type=CERTIFICATE_NOT_ISSUED, non_retryable=True)
-            is_settled = row["state"] in ("sent", "dropped")
-            if not is_settled and issuance.is_paused(connection, claim.claim_id):
-                raise issuance_paused()
-            emails.begin_sending(connection, row["id"], row["address"])
-            policy = self._policies.get(connection, row["version_id"])
+            if row is not None:
+                is_settled = row["state"] in ("sent", "dropped")
+                if not is_settled and issuance.is_paused(connection, claim.claim_id):
+                    raise issuance_paused()
+                emails.begin_sending(connection, row["id"], row["address"])
+                policy = self._policies.get(connection, row["version_id"])
+        if row is None:
+            return self._tell_nobody(claim.claim_id)
         if not is_settled:
             data = CertificateData.from_json(row["data"])
             try:
@@ -85,6 +85,19 @@ class PostgresMailActivities(MailActivities):
         with self._claims.ledger(claim.claim_id) as ledger:
             if emails.mark_sent(ledger.connection, row["id"]):
                 ledger.email_sent(row["id"])
+            return ledger.close()
+
+    def _tell_nobody(self, claim_id: str) -> ClaimState:
+        """Complete a claim whose award counts no more, because another claim of the same person has its credit."""
+        with self._engine.connect() as connection:
+            award_id = awards.merged_award(connection, claim_id)
+        if award_id is None:
+            # The record was restored, or the learner has no account any more; waiting does not mend that.
+            raise ApplicationError(CERTIFICATE_NOT_ISSUED, type=CERTIFICATE_NOT_ISSUED, non_retryable=True)
+        with self._claims.ledger(claim_id) as ledger:
+            if not ledger.claim.facts.is_notified:
+                emails.drop_award_email(ledger.connection, claim_id, "merged")
+                ledger.email_dropped(award_id)
             return ledger.close()
 
     def _award_email(

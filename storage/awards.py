@@ -70,6 +70,12 @@ def standing_award(connection: Connection, claim_id: str) -> StandingAward | Non
     return StandingAward(**{**row, "state": AwardState(row["state"])}) if row else None
 
 
+def merged_award(connection: Connection, claim_id: str) -> str | None:
+    """The id of the claim's award if it counts no more, because another claim of the same person has its credit."""
+    standing = standing_award(connection, claim_id)
+    return standing.id if standing is not None and standing.state is AwardState.MERGED else None
+
+
 def end_award(connection: Connection, award_id: str, state: AwardState) -> None:
     """Let an award count no more; it stays in the record as it was granted."""
     connection.execute(update(AwardRow).where(AwardRow.id == award_id).values(state=state))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, text
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import MergeRef
+from activities.contract import ClaimRef, MergeRef
 from activities.relay import Restarter
 from domain.claims import Stage
 from domain.identities import new_id
@@ -25,7 +25,7 @@ from storage.merges import lock_merge, unfinished_merges
 from storage.tables import AwardRow, HistoricalAwardRow, LearnerIdentifierRow, LearnerMergeRow, LearnerRow
 from tests.activities.test_corrections import IN_ERROR, completed, made
 from tests.activities.test_ledger_twice import brought_to, step
-from tests.claims import TestClaim, example_policy
+from tests.claims import KeptMail, TestClaim, example_policy
 from worker import Activities
 
 NewClaim = Callable[..., TestClaim]
@@ -139,6 +139,29 @@ def test_one_credit_that_both_hold_counts_once_and_the_earlier_award_stands(
     assert (duplicate.row()["learner_id"], found["claims_left"]) == (duplicate.learner_id, [duplicate.claim_id])
     assert (undecided(kept), undecided(duplicate)) == ([], [])
     kept.assert_audited()
+    duplicate.assert_audited()
+
+
+@pytest.mark.parametrize("is_certificate_issued", [True, False])
+def test_a_claim_whose_award_counts_no_more_is_completed_without_telling_anybody(
+    pair: Callable[[], tuple[TestClaim, TestClaim]],
+    activities: Activities,
+    engine: Engine,
+    mail: KeptMail,
+    *,
+    is_certificate_issued: bool,
+) -> None:
+    kept, duplicate = (awarded(claim, activities) for claim in pair())
+    ref = ClaimRef(duplicate.claim_id)
+    if is_certificate_issued:
+        activities.certificates.issue_certificate(ref)
+    merge(engine, activities, kept, duplicate)
+    for _ in range(2):
+        activities.certificates.issue_certificate(ref)
+        assert activities.mail.send_award_email(ref).stage is Stage.COMPLETED
+    assert duplicate.events().count("email.dropped") == 1
+    assert duplicate.count("documents") == is_certificate_issued
+    assert (mail.to(duplicate.email), kept.row()["stage"]) == ([], Stage.ISSUING)
     duplicate.assert_audited()
 
 
