@@ -39,8 +39,7 @@ def decide(policy: CEActivityPolicy, facts: ClaimFacts, body: Claiming, at: date
         case CreditClaimed():
             return _decide_credit(policy, facts, body, at)
         case StatementFinalized():  # pragma: no branch -- mypy proves that no other case is left
-            final = replace(facts, is_final=True)
-            return Accepted(final) if body.is_confirmed else Refused(RefusalCode.CONFIRMATION_REQUIRED)
+            return _decide_final(policy, facts, body)
 
 
 def correct(policy: CEActivityPolicy, facts: ClaimFacts, change: CreditChange, at: datetime) -> Decision:
@@ -87,6 +86,16 @@ def missing_in_profile(policy: CEActivityPolicy, facts: ClaimFacts, rule: credit
     wanted = dict.fromkeys((*rule.required_identifiers, *policy.profile_fields))
     asked = (field for field in wanted if field in IDENTIFIERS or field == "credentials")
     return (*names, *(field for field in asked if field not in known))
+
+
+def _decide_final(policy: CEActivityPolicy, facts: ClaimFacts, final: StatementFinalized) -> Decision:
+    """Months may have passed since the credit was claimed, and the award is for whom the learner is by now."""
+    if not final.is_confirmed:
+        return Refused(RefusalCode.CONFIRMATION_REQUIRED)
+    if facts.credit is None:
+        return Refused(RefusalCode.CREDIT_MISSING)
+    offer = _eligible_offer(policy, facts, facts.credit.credit_type)
+    return offer if isinstance(offer, Refused) else Accepted(replace(facts, is_final=True))
 
 
 def _decide_statement(policy: CEActivityPolicy, facts: ClaimFacts, chosen: StatementChosen) -> Decision:

@@ -359,6 +359,15 @@ def test_a_statement_becomes_final_only_when_the_learner_confirms_it() -> None:
     assert accepted(D, CLAIMED, FINAL) == replace(CLAIMED, is_final=True)
 
 
+def test_a_statement_becomes_final_only_for_whom_the_learner_is_by_then() -> None:
+    by_now_a_nurse = refused(D, replace(CLAIMED, profession=Profession.NURSE), FINAL)
+    assert by_now_a_nurse == Refused(RefusalCode.NOT_ELIGIBLE, {"credit_type": "ama_pra_category_1"})
+    nameless = refused(D, replace(CLAIMED, has_name=False), FINAL)
+    assert nameless == Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "given_name,family_name"})
+    nobody = refused(D, replace(CLAIMED, profession=None), FINAL)
+    assert nobody == Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "profession"})
+
+
 def test_until_it_is_final_credit_may_be_claimed_anew() -> None:
     longer = accepted(D, CLAIMED, session_claimed("sepsis"))
     assert refused(D, longer, FINAL).code is RefusalCode.CREDIT_MISSING
