@@ -10,6 +10,7 @@ from typing import Final
 from domain import deadlines
 from domain.claims import (
     CLOSED_STAGES,
+    STAGES_OF_ISSUING,
     STAGES_UNDERWAY,
     ClaimFacts,
     Stage,
@@ -121,11 +122,13 @@ def refusal_of_office_work(facts: ClaimFacts, kind: SubmissionKind, stage: Stage
         SubmissionKind.HOLD: is_underway,
         SubmissionKind.RELEASE: facts.is_held,
         SubmissionKind.WAIVER: is_underway,
+        # Even where nothing is parked any more: the step may have gone on while this was on its way.
+        SubmissionKind.RETRY: stage in STAGES_OF_ISSUING,
         SubmissionKind.RESOLUTION: facts.attention is not None,
         SubmissionKind.STAFF_WITHDRAWAL: is_underway,
         SubmissionKind.DENIAL: is_underway,
         SubmissionKind.REOPENING: is_ended and not facts.is_awarded,
-    }.get(kind, stage in _OPEN)
+    }[kind]
     return None if is_due else wrong_state(stage)
 
 

@@ -314,6 +314,11 @@ def test_staff_extend_what_waits_for_the_learner_or_expired() -> None:
 @pytest.mark.parametrize("stage", sorted(CLOSED_STAGES - {Stage.COMPLETED}))
 def test_there_is_nothing_to_retry_in_a_closed_claim(stage: Stage) -> None:
     assert refused(D, replace(LEARNER, closed_as=stage), StepRetried("up")).code is RefusalCode.WRONG_STATE
+
+
+def test_only_what_an_award_brings_about_is_tried_again() -> None:
+    for facts in (LEARNER, CLAIMED):
+        assert refused(D, facts, StepRetried("up")).code is RefusalCode.WRONG_STATE
     assert accepted(D, ISSUING, StepRetried("up")) == ISSUING
 
 
