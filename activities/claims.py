@@ -13,7 +13,7 @@ from activities.contract import AttentionChange, ClaimActivities, ClaimState, Cl
 from activities.ledger import ClaimLedger
 from activities.policies import PolicyCache
 from config.crash_points import crash_point
-from domain.claims import STAGES_OF_ISSUING, ClaimFacts, stage_of
+from domain.claims import FAILED_STEPS, STAGES_OF_ISSUING, ClaimFacts, stage_of
 from domain.deadlines import due_at
 from domain.names import clean_text
 from domain.submissions import Opening, SubmissionBody, SubmissionKind, staff_body, to_json
@@ -123,8 +123,10 @@ class PostgresClaimActivities(ClaimActivities):
     def record_attention(self, change: AttentionChange) -> ClaimState:
         """See ``ClaimActivities``."""
         with self.ledger(change.claim_id) as ledger:
-            # Of a claim that waits for its learner, as a restored record may have it, nothing of ours can have failed.
-            if change.attention is None or ledger.stage in STAGES_OF_ISSUING:
+            # Of a claim that waits for its learner, as a restored record may have it, nothing of ours can have failed,
+            # and a hold of it is not ours to end.
+            is_over = change.attention is None and ledger.claim.facts.attention in FAILED_STEPS
+            if is_over or ledger.stage in STAGES_OF_ISSUING:
                 ledger.set_attention(change.attention, f"attention:{change.run_id}:{change.number}", change.error)
             return ledger.close()
 

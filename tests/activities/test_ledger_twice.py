@@ -16,7 +16,8 @@ from activities.contract import AttentionChange, ClaimRef, ClaimState, ClaimStep
 from domain.claims import Attention, Stage
 from domain.identities import derived_id, new_id
 from domain.policy import ClaimWindow
-from domain.submissions import AttemptStarted, SubmissionKind
+from domain.reasons import HoldReason
+from domain.submissions import AttemptStarted, ClaimHeld, SubmissionKind
 from tests.activities.conftest import CountedRender
 from tests.claims import KeptMail, TestClaim
 from worker import Activities
@@ -231,6 +232,17 @@ def wait_for_a_lock(engine: Engine, claim: TestClaim) -> None:
                 return
         time.sleep(0.01)
     raise AssertionError("nobody waits for the claim")
+
+
+def test_a_hold_that_a_restored_record_brought_back_is_ended_by_nobody_but_staff(
+    new_claim: NewClaim, activities: Activities
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.AWAITING_TEST)
+    claim.receive(ClaimHeld(HoldReason.IDENTITY_CHECK, "Is she she?"), actor="acc_staff")
+    activities.claims.decide_submissions(step(claim))
+    going_on = AttentionChange(claim.claim_id, "run", 1, attention=None, error=None)
+    assert activities.claims.record_attention(going_on).attention_code is Attention.ON_HOLD
+    assert "claim.continued" not in claim.events()
 
 
 def test_the_state_of_a_claim_grows_with_its_audit_trail(new_claim: NewClaim, activities: Activities) -> None:
