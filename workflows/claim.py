@@ -157,7 +157,7 @@ class ClaimWorkflow:
         # When issuance goes on after a pause, Laurel says so as often as it takes.
         until = None if is_paused else workflow.now() + contract.SELF_RETRY
         await self._wait(
-            lambda: self._is_retry_asked or not self._is_issuing,
+            lambda: self._is_retry_asked or self._known.attention_code is None or not self._is_issuing,
             until=until,
             summary="parked; tries itself again",
         )

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Connection, Engine, RowMapping, text
 
+from activities.contract import AttentionChange
 from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
@@ -136,6 +137,26 @@ async def test_a_pause_between_the_award_and_its_certificate_holds_back_certific
     await woken(claim)
     await completed(claim)
     assert len(mail.to(claim.email)) == 1
+
+
+async def test_a_claim_goes_on_that_only_the_record_knows_to_wait_no_more(
+    new_claim: NewClaim, engine: Engine, workers: Workers, mail: KeptMail
+) -> None:
+    claim = new_claim(**own_provider())
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
+    placed = pause(engine, provider_of(claim))
+    del mail.failures[claim.email]
+    await claim.submit(StepRetried("address corrected"))
+    await waits(claim)
+    resume(engine, placed)
+    # As when Temporal is restored to a moment before a run that went on.
+    going_on = AttentionChange(claim.claim_id, "lost-run", 1, attention=None, error=None)
+    workers.activities.claims.record_attention(going_on)
+    assert await woken(claim) == 0
+    await claim.handle.signal(contract.READ_RECORD)
+    await completed(claim)
 
 
 async def test_a_pause_between_the_certificate_and_its_e_mail_holds_back_the_e_mail(
