@@ -130,7 +130,8 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             corrections.record_correction_attention,
         ],
         workflow_runner=workflow_runner(),
-        activity_executor=ThreadPoolExecutor(settings.activity_slots, "activity"),
+        # Writes to the ledger have threads of their own beside e-mails, of which a silent mail server may hold all.
+        activity_executor=ThreadPoolExecutor(2 * settings.activity_slots, "activity"),
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.activity_slots,
         max_concurrent_workflow_tasks=settings.workflow_slots,

@@ -1,12 +1,15 @@
 """Dependencies that fail: a claim parks and says what to do, or waits for the record; it never fails."""
 
+import threading
 from collections.abc import Awaitable, Callable
+from email.message import EmailMessage
 from functools import partial
 
 import psycopg
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, event, make_url, select, text, update
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
 
 from activities.certificates import PostgresCertificateActivities
 from activities.mail import Postman
@@ -59,6 +62,38 @@ async def test_a_refused_e_mail_parks_the_claim_and_the_details_say_what_to_do(
     assert "retry_step" in text
     assert claim.entries()[-1]["after"] == {"attention": "email_failed", "error": "AddressRejected"}
     assert [award["state"] for award in claim.awards()] == ["active"]
+
+
+class SilentMailer:
+    """A mail server that takes a connection and says nothing, until it is told to."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.answers = threading.Event(), threading.Event()
+
+    def send(self, _message: EmailMessage) -> None:
+        self.is_asked.set()
+        self.answers.wait()
+
+
+async def test_a_mail_server_that_says_nothing_holds_up_no_learner(
+    new_claim: NewClaim, workers: Workers, environment: WorkflowEnvironment, engine: Engine, settings: Settings
+) -> None:
+    silent = SilentMailer()
+    own = Activities(engine, settings, Postman(silent, settings.mail_from))
+    narrow = Workers(environment.client, own, settings.model_copy(update={"activity_slots": 1}))
+    async with workers.away():
+        await narrow.start()
+        try:
+            untold = new_claim()
+            await untold.brought_to(Stage.ISSUING)
+            await untold.until(silent.is_asked.is_set)
+            await new_claim().brought_to(Stage.AWAITING_EVALUATION)
+            assert untold.row()["stage"] == Stage.ISSUING
+        finally:
+            silent.answers.set()
+            await untold.handle.result()
+            await narrow.stop()
+            own.renderer.close()
 
 
 async def test_a_retry_by_staff_completes_a_parked_claim(new_claim: NewClaim, mail: KeptMail) -> None:
