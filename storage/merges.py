@@ -226,7 +226,7 @@ _UNFINISHED: Final = text(
     """
     SELECT id AS merge_id FROM learner_merges
      WHERE merged_at IS NULL AND requested_at < clock_timestamp() - interval '5 seconds'
-     ORDER BY requested_at LIMIT 100
+     ORDER BY random() LIMIT 100
     """
 )
 
