@@ -22,8 +22,10 @@ import pytest
 import yaml
 from psycopg import sql
 
+from activities.checkpoints import NEWEST_NOTE
 from cli.local import LocalStack, ports
 from cli.local.postgres import EmbeddedPostgres, installed_server
+from cli.local.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -53,6 +55,17 @@ def test_our_containers_can_write_nothing_but_their_volumes() -> None:
     assert set(OURS) == {"namespace", "migrate", "keys", "api", "worker-claims", "worker-documents", "worker-audit"}
     for service in OURS.values():
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+
+
+def test_keys_are_written_only_by_the_job_that_makes_them_and_by_the_worker_that_notes_what_it_signed() -> None:
+    mounts = {name: volume for name, service in OURS.items() for volume in service.get("volumes", [])}
+    folder = "keys:/var/lib/laurel/keys"
+    assert mounts == {
+        "keys": folder,
+        "worker-audit": folder,
+        "worker-claims": f"{folder}:ro",
+        "worker-documents": f"{folder}:ro",
+    }
 
 
 def test_what_needs_something_waits_until_it_is_there() -> None:
@@ -180,6 +193,12 @@ def test_every_service_runs_as_the_compose_file_says(machine: Machine) -> None:
         with machine.started(worker):
             checks = machine.wait_until_healthy(worker)
             assert (queue is None) or f"worker {queue}" in checks
+
+
+def test_the_worker_that_signs_the_audit_trail_notes_beside_its_keys_what_it_signed(machine: Machine) -> None:
+    assert [machine.run(job).returncode for job in ("migrate", "keys")] == [0, 0]
+    with machine.started("worker-audit"):
+        assert wait_until((machine.keys / NEWEST_NOTE).exists, 30)
 
 
 def test_processes_sign_in_with_rights_of_their_own(machine: Machine) -> None:
