@@ -19,5 +19,7 @@ async def connect(*, lazy: bool = False, runtime: Runtime | None = None, address
 
 def measured_runtime(port: int) -> Runtime:
     """A runtime whose SDK metrics Prometheus reads at this port; a process makes one."""
-    prometheus = PrometheusConfig(bind_address=f"0.0.0.0:{port}", durations_as_seconds=True, unit_suffix=True)
+    prometheus = PrometheusConfig(
+        bind_address=f"0.0.0.0:{port}", counters_total_suffix=True, durations_as_seconds=True, unit_suffix=True
+    )
     return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
