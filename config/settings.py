@@ -115,7 +115,10 @@ class Settings(BaseSettings):
     render_memory_mb: PositiveInt = Field(
         default=512, description="Megabytes that rendering one certificate may take beyond what the libraries need."
     )
-    render_seconds: PositiveInt = Field(default=10, description="Seconds that rendering one certificate may take.")
+    # The activity that renders may take 20 seconds in all: this bound has to come first, or it is none.
+    render_seconds: PositiveInt = Field(
+        default=10, le=15, description="Seconds that rendering one certificate may take, at most 15."
+    )
     audit_checkpoint_seconds: PositiveInt = Field(
         default=60, description="Seconds after which what is new in the audit trail is signed."
     )
