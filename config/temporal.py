@@ -1,5 +1,7 @@
 """The connection to Temporal, configured by the SDK's standard environment (``TEMPORAL_ADDRESS`` ...)."""
 
+import os
+
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
@@ -10,9 +12,11 @@ from config import tracing
 async def connect(*, lazy: bool = False, runtime: Runtime | None = None, address: str = "localhost:7233") -> Client:
     """Connect as the environment says; where it says nothing, to ``address``, namespace ``default``.
 
-    A lazy client connects at its first call, so that a process may start while Temporal is away.
+    A lazy client connects at its first call, so that a process may start while Temporal is away. A variable that is
+    empty says nothing, so that a compose file can leave it to a file of profiles.
     """
-    options = ClientConfig.load_client_connect_config()
+    given = {name: value for name, value in os.environ.items() if value}
+    options = ClientConfig.load_client_connect_config(override_env_vars=given)
     options.setdefault("target_host", address)
     return await Client.connect(**options, lazy=lazy, runtime=runtime, interceptors=tracing.temporal_interceptors())
 

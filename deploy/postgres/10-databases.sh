@@ -1,11 +1,12 @@
 #!/bin/sh
-# Run once by PostgreSQL's image when its volume is empty: two databases that never share an account. The record's
-# owner changes the schema; processes only read and write (docs/operations.md, "Database roles").
+# Two databases that never share an account. The record's owner changes the schema; processes only read and write
+# (docs/operations.md, "Database roles"). PostgreSQL's image runs this once, when its volume is empty; for another
+# server, SECRETS names the folder of secrets, and psql's own variables (PGHOST, PGUSER ...) name server and superuser.
 set -eu
 
 secrets=${SECRETS:-/run/secrets}
 
-psql --no-psqlrc --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname=postgres \
+psql --no-psqlrc --set=ON_ERROR_STOP=1 --username="${PGUSER:-${POSTGRES_USER:-postgres}}" --dbname=postgres \
     --set=owner="$(cat "$secrets/laurel_owner_password")" \
     --set=process="$(cat "$secrets/laurel_process_password")" \
     --set=temporal="$(cat "$secrets/temporal_password")" <<'SQL'

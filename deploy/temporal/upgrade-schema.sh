@@ -3,7 +3,7 @@
 set -eu
 
 SQL_PASSWORD=$(cat /run/secrets/temporal_password)
-export SQL_PASSWORD SQL_PLUGIN=postgres12 SQL_HOST="$POSTGRES_SEEDS" SQL_PORT=5432 SQL_USER=temporal
+export SQL_PASSWORD SQL_PLUGIN=postgres12 SQL_HOST="$POSTGRES_SEEDS" SQL_PORT="$DB_PORT" SQL_USER=temporal
 
 for pair in temporal:temporal temporal_visibility:visibility; do
     export SQL_DATABASE="${pair%%:*}"

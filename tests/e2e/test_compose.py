@@ -26,18 +26,114 @@ from activities.checkpoints import NEWEST_NOTE
 from cli.local import LocalStack, ports
 from cli.local.postgres import EmbeddedPostgres, installed_server
 from cli.local.processes import wait_until
+from config.temporal import connect
+from tests.test_docs import rows, section
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
+OWN_POSTGRES, OWN_TEMPORAL = "deploy/compose.own-postgres.yaml", "deploy/compose.own-temporal.yaml"
 
 
-def test_the_compose_file_follows_the_specification() -> None:
+def with_files(*names: str) -> dict[str, Any]:
+    """The services as Compose sees them when these files come after the first one."""
+    services = SERVICES
+    for name in names:
+        services = merged(services, yaml.safe_load((ROOT / name).read_text())["services"])
+    return services
+
+
+def merged(below: Any, above: Any) -> Any:
+    """What Compose makes of two values; the files have no lists in the same place, which it would join."""
+    if not isinstance(below, dict):
+        return above
+    return below | {name: merged(below.get(name), value) for name, value in above.items()}
+
+
+def started(services: Mapping[str, Any]) -> dict[str, Any]:
+    """The services that start when no profile is asked for."""
+    return {name: service for name, service in services.items() if not service.get("profiles")}
+
+
+def environment_of(service: Mapping[str, Any], dotenv: Mapping[str, str]) -> dict[str, str]:
+    """What the compose file says to a service when ``.env`` holds this."""
+
+    def fill(words: str) -> str:
+        return VARIABLE.sub(lambda found: dotenv.get(found[1]) or found[2], words)
+
+    return {name: fill(str(value)) for name, value in service["environment"].items()}
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", OWN_POSTGRES, OWN_TEMPORAL])
+def test_the_compose_files_follow_the_specification(name: str) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    checked = subprocess.run([*command, ROOT / "docker-compose.yml"], capture_output=True, text=True, check=False)
+    checked = subprocess.run([*command, ROOT / name], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "left_out"),
+    [
+        ([], set()),
+        ([OWN_POSTGRES], {"postgres"}),
+        ([OWN_TEMPORAL], {"temporal-schema", "temporal", "temporal-ui", "namespace"}),
+        ([OWN_POSTGRES, OWN_TEMPORAL], {"postgres", "temporal-schema", "temporal", "temporal-ui", "namespace"}),
+        ([OWN_TEMPORAL, OWN_POSTGRES], {"postgres", "temporal-schema", "temporal", "temporal-ui", "namespace"}),
+    ],
+    ids=lambda value: "+".join(sorted(value)) or "none",
+)
+def test_a_server_of_ones_own_leaves_the_bundled_one_out_and_nobody_waits_for_it(
+    files: list[str], left_out: set[str]
+) -> None:
+    there = started(with_files(*files))
+    assert there.keys() == started(SERVICES).keys() - left_out
+    for service in there.values():
+        # Compose refuses a file in which something is needed that does not start.
+        waits = service.get("depends_on", {})
+        assert {name for name, how in waits.items() if how.get("required", True)} <= there.keys()
+        assert {name for name, how in waits.items() if not how.get("required", True)} <= left_out
+
+
+def test_temporal_finds_a_postgresql_of_ones_own_by_what_env_says() -> None:
+    there = started(with_files(OWN_POSTGRES))
+    dotenv = {"POSTGRES_SEEDS": "db.office.example", "POSTGRES_PORT": "5433"}
+    for name in ("temporal", "temporal-schema"):
+        assert environment_of(there[name], {}).items() >= {("POSTGRES_SEEDS", "postgres"), ("DB_PORT", "5432")}
+        assert environment_of(there[name], dotenv).items() >= {
+            ("POSTGRES_SEEDS", "db.office.example"),
+            ("DB_PORT", "5433"),
+        }
+
+
+@pytest.mark.parametrize("files", [[], [OWN_TEMPORAL]], ids=["bundled", "own"])
+def test_every_process_finds_temporal_by_what_env_says(files: list[str]) -> None:
+    dotenv = {"TEMPORAL_ADDRESS": "temporal.office.example:7233", "TEMPORAL_NAMESPACE": "laurel"}
+    for name in OURS:
+        environment = environment_of(with_files(*files)[name], dotenv)
+        assert environment.items() >= dotenv.items()
+        # Whatever else the SDK reads comes from laurel.env, and the compose file must not outrank it.
+        others = rows(section("docs/configuration.md", "Temporal")).keys() - dotenv.keys()
+        assert "TEMPORAL_TLS" in others
+        assert not others & environment.keys()
+
+
+async def test_a_file_of_profiles_says_where_temporal_is_if_env_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "profiles.toml"
+    file.write_text('[profile.office]\naddress = "temporal.office.example:7233"\nnamespace = "laurel"\n')
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    monkeypatch.setenv("TEMPORAL_PROFILE", "office")
+    there = started(with_files(OWN_TEMPORAL))
+    for name in ("api", "worker-claims", "worker-documents", "worker-audit"):
+        for variable, value in environment_of(there[name], {}).items():
+            if variable.startswith("TEMPORAL_"):
+                monkeypatch.setenv(variable, value)
+        client = await connect(lazy=True)
+        found = client.service_client.config.target_host, client.namespace
+        assert found == ("temporal.office.example:7233", "laurel")
 
 
 def test_every_port_is_published_to_this_machine_only() -> None:
@@ -113,11 +209,10 @@ class Machine:
             file.write_text(url)
 
     def environment(self, service: Mapping[str, Any]) -> dict[str, str]:
-        ours = {name: self.translate(str(value)) for name, value in service["environment"].items()}
+        ours = {name: self.translate(value) for name, value in environment_of(service, {}).items()}
         return {**os.environ, **ours}
 
     def translate(self, words: str) -> str:
-        words = VARIABLE.sub(r"\2", words)
         for theirs, here in self._replaced.items():
             words = words.replace(theirs, here)
         return words
@@ -174,12 +269,12 @@ def _prepare(postgres: EmbeddedPostgres, machine: Machine) -> None:
         connection.execute("DROP DATABASE laurel")
         for role in ("laurel_process", "laurel_app"):
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
-        user = connection.info.user
-        environment = {"PGPASSWORD": connection.info.password, "PGHOST": "127.0.0.1", "PGPORT": str(postgres.port)}
+        server = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.port)}
+        account = {"PGUSER": connection.info.user, "PGPASSWORD": connection.info.password}
     path = f"{installed_server()}/bin:{os.environ['PATH']}"
     subprocess.run(
         [ROOT / "deploy/postgres/10-databases.sh"], check=True, capture_output=True,
-        env={**environment, "PATH": path, "POSTGRES_USER": user, "SECRETS": str(machine.secrets)},
+        env={**server, **account, "PATH": path, "SECRETS": str(machine.secrets)},
     )  # fmt: skip
 
 
