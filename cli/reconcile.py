@@ -5,7 +5,6 @@ For the day on which Temporal's database, or the record, was lost or restored; o
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -233,14 +232,13 @@ def reconcile(
     from cli.main import database_url, mendable
 
     stack = running_stack(data_dir)
-    if stack is not None:
-        os.environ.setdefault("TEMPORAL_ADDRESS", stack.temporal_address)
+    address = stack.temporal_address if stack else "localhost:7233"
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     with mendable():
-        counts = asyncio.run(_reconcile(database_url(data_dir), is_check=check, say=say))
+        counts = asyncio.run(_reconcile(database_url(data_dir), address, is_check=check, say=say))
     if as_json:
         print(json.dumps({name: asdict(found) for name, found in counts.items()}, indent=2))
     else:
@@ -250,7 +248,7 @@ def reconcile(
     raise typer.Exit(0 if is_well else 1)
 
 
-async def _reconcile(database_url: str, *, is_check: bool, say: Say) -> dict[str, Counts]:
+async def _reconcile(database_url: str, temporal_address: str, *, is_check: bool, say: Say) -> dict[str, Counts]:
     from temporalio.service import RPCError
 
     from config.temporal import connect
@@ -258,7 +256,7 @@ async def _reconcile(database_url: str, *, is_check: bool, say: Say) -> dict[str
 
     engine = create_sync_engine(database_url, 2)
     try:
-        client = await connect()
+        client = await connect(address=temporal_address)
         return await Reconciliation(engine, client, is_check=is_check, say=say).run()
     except (RPCError, RuntimeError) as error:
         msg = f"Temporal cannot be used: {error}"

@@ -16,7 +16,7 @@ from cli.errors import StackError
 from cli.local import RunningStack
 from cli.main import app
 from config.keys import KeyPurpose
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from tests.trail.conftest import Trail
 
 
@@ -101,23 +101,24 @@ def test_the_doctor_wants_another_role_for_processes_than_the_owner(trail: Trail
         assert (check.passed, check.required) == (passes, False)
 
 
-def test_the_doctor_wants_a_sealed_trail_and_an_anchor(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = url_of(trail.engine)
+def test_the_doctor_wants_a_sealed_trail_and_an_anchor(trail: Trail) -> None:
+    url, settings = url_of(trail.engine), Settings()
     trail.write("claim:1", 2)
     with trail.tampering(trail.owner) as connection:
         connection.execute(text("UPDATE audit_events SET recorded_at = recorded_at - interval '16 minutes'"))
-    check = asyncio.run(doctor.check_audit(url))
+    check = asyncio.run(doctor.check_audit(url, settings))
     assert (check.passed, check.required) == (False, True)
     assert "nothing is signed since" in check.detail
     trail.checkpointer.number_all()
-    assert asyncio.run(doctor.check_audit(url)).required
+    assert asyncio.run(doctor.check_audit(url, settings)).required
     trail.seal()
-    check = asyncio.run(doctor.check_audit(url))
+    check = asyncio.run(doctor.check_audit(url, settings))
     assert (check.passed, check.required) == (False, False)
     stack = RunningStack(1, url, url, "", "", {}, {}, is_anchored=True)
-    assert asyncio.run(doctor.check_audit(url, stack)).passed, "the settings that count are those of its audit worker"
-    assert not asyncio.run(doctor.check_audit(url, replace(stack, database_url="another"))).passed
-    monkeypatch.setenv("LAUREL_AUDIT_ANCHOR_FILE", str(trail.file))
-    assert asyncio.run(doctor.check_audit(url)).passed
-    without = asyncio.run(doctor.check_audit(url, replace(stack, is_anchored=False)))
+    of_stack = asyncio.run(doctor.check_audit(url, settings, stack))
+    assert of_stack.passed, "the settings that count are those of its audit worker"
+    assert not asyncio.run(doctor.check_audit(url, settings, replace(stack, database_url="another"))).passed
+    settings = Settings(audit_anchor_file=trail.file)
+    assert asyncio.run(doctor.check_audit(url, settings)).passed
+    without = asyncio.run(doctor.check_audit(url, settings, replace(stack, is_anchored=False)))
     assert (without.passed, "the running stack names no anchor" in without.detail) == (False, True)

@@ -13,6 +13,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import TLSConfig
 from temporalio.testing import WorkflowEnvironment
 
+from cli.doctor import check_temporal
+from cli.servers import Servers
+from config.settings import Settings
 from config.temporal import connect
 from tests.authorities import Authority
 
@@ -130,6 +133,9 @@ client_key_path = "{variables["TEMPORAL_TLS_CLIENT_KEY_PATH"]}"
 """)
     given(monkeypatch, {"TEMPORAL_CONFIG_FILE": str(file), "TEMPORAL_PROFILE": "office"})
     assert await described_namespace() == "default"
+    address = Servers.given(Settings()).temporal_address
+    assert address == variables["TEMPORAL_ADDRESS"]
+    assert (await check_temporal(address)).passed, "the doctor looks where processes do"
 
 
 async def test_an_api_key_and_a_namespace_are_handed_on_and_a_key_is_never_sent_plainly(
