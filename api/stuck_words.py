@@ -38,6 +38,19 @@ STUCK_WORDS: Final[Mapping[StuckReason, StuckWords]] = {
         _("The office has paused issuing. What was claimed is kept, with its time, and nobody becomes late by it."),
         _("Lift the pause once its cause is clear; everything that waits then goes on by itself."),
     ),
+    StuckReason.CORRECTION_CERTIFICATE_FAILED: StuckWords(
+        _("The certificate of a correction could not be made"),
+        _("The correction is made. Making its certificate failed several times, so the correction waits for you."),
+        _("Repair what the last error names, then run laurel claims retry with the correction's ID."),
+    ),
+    StuckReason.CORRECTION_EMAIL_FAILED: StuckWords(
+        _("The e-mail about a correction could not be sent"),
+        _("The correction is made. The learner was not told, because the mail server did not take the e-mail."),
+        _(
+            "Correct the learner's address or repair the mail server, then run laurel claims retry with the "
+            "correction's ID."
+        ),
+    ),
     StuckReason.ENTRY_OF_ANOTHER: StuckWords(
         _("The roster has the learner's ID under another name"),
         _("These learners gave an ID that the roster has for somebody else. They were only told that it is not right."),
@@ -59,7 +72,10 @@ STUCK_WORDS: Final[Mapping[StuckReason, StuckWords]] = {
     StuckReason.WORKFLOW_FAILING: StuckWords(
         _("Laurel itself fails at these claims"),
         _("A defect, or workers of an older or newer release. Nothing that is recorded is lost."),
-        _("Run workers of the release that fits, or install the one that mends it. Never terminate such a claim."),
+        _(
+            "Run workers of the release that fits, or install the one that mends it; the claims then go on by "
+            "themselves. Terminating them is safe, but not needed."
+        ),
     ),
     StuckReason.SUBMISSION_UNDECIDED: StuckWords(
         _("A step is received and not decided"),
@@ -182,6 +198,7 @@ _ERROR_WORDS: Final[Mapping[str, str]] = {
     "CertificateNotReserved": _("The certificate was not prepared"),
     "RenderProcessDied": _("The program that makes certificates ended while it worked"),
     "RenderTimeout": _("Making the certificate took too long"),
+    "IssuancePaused": _("Issuance is paused"),
     "SigningKeyMissing": _("The key that signs credentials is missing"),
 }
 

@@ -72,7 +72,7 @@ def _told(group: "StuckGroup") -> str:
 
 
 def _line(claim: "StuckClaim") -> str:
-    """A claim of a group: since when, how often it was tried, and when it is next."""
+    """A claim of a group, with its correction if that is parked: since when, how often tried, and when next."""
     facts = [f"since {moment(claim.since)}"]
     if claim.tries is not None:
         facts.append(f"{claim.tries} {'try' if claim.tries == 1 else 'tries'}")
@@ -80,7 +80,8 @@ def _line(claim: "StuckClaim") -> str:
         facts.append(f"next {moment(claim.next_try_at)}")
     if claim.last_error is not None:
         facts.append(claim.last_error)
-    return f"{claim.claim_id}  {', '.join(facts)}"
+    about = f"{claim.claim_id}  {claim.correction_id}" if claim.correction_id else claim.claim_id
+    return f"{about}  {', '.join(facts)}"
 
 
 def moment(at: "datetime") -> str:

@@ -1,9 +1,9 @@
 """Why a claim does not go on by itself, and what is suggested to the office for each of these reasons.
 
-The first reasons are attention codes: the claim waits for a person. So does one whose learner gave an id that the
-roster has for somebody else. Then there is what others sent and Laurel could not take. The rest is Laurel's own
-lateness: the record says what should have happened by now, and it has not; for that there may be a cause, which
-Temporal knows.
+The first reasons are attention codes: the claim waits for a person. So does one with a correction that is parked, and
+one whose learner gave an id that the roster has for somebody else. Then there is what others sent and Laurel could not
+take. The rest is Laurel's own lateness: the record says what should have happened by now, and it has not; for that
+there may be a cause, which Temporal knows.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,6 +23,8 @@ class StuckReason(StrEnum):
     EMAIL_FAILED = Attention.EMAIL_FAILED
     ON_HOLD = Attention.ON_HOLD
     ISSUANCE_PAUSED = Attention.ISSUANCE_PAUSED
+    CORRECTION_CERTIFICATE_FAILED = "correction_certificate_failed"
+    CORRECTION_EMAIL_FAILED = "correction_email_failed"
     ENTRY_OF_ANOTHER = "entry_of_another"
     PARTICIPATION_REFUSED = "participation_refused"
     EVENT_QUARANTINED = "event_quarantined"
@@ -35,6 +37,12 @@ class StuckReason(StrEnum):
     EMAIL_OVERDUE = "email_overdue"
     NOTICE_FAILED = "notice_failed"
 
+
+PARKED_CORRECTIONS: Final = frozenset({StuckReason.CORRECTION_CERTIFICATE_FAILED, StuckReason.CORRECTION_EMAIL_FAILED})
+"""The reasons that are about a claim's correction, which is retried by its own id."""
+
+TRIES_ITSELF: Final = frozenset({StuckReason.CERTIFICATE_FAILED, StuckReason.EMAIL_FAILED}) | PARKED_CORRECTIONS
+"""The reasons for which what is parked tries itself again, every ``SELF_RETRY``."""
 
 LATE_AFTER: Final[Mapping[StuckReason, timedelta]] = {
     StuckReason.PARTICIPATION_REFUSED: timedelta(minutes=15),
@@ -55,7 +63,7 @@ SUGGESTED: Final[Mapping[StuckReason, OperatorAction | None]] = {
     StuckReason.ENTRY_OF_ANOTHER: OperatorAction.WAIVE,
 }
 """The action that frees such claims; None where no decision about a claim is missing, but a roster, a worker,
-a mail server, or the end of a pause."""
+a mail server, or the end of a pause; and where what is retried is a correction."""
 
 SELF_RETRY: Final = timedelta(hours=6)
 """A parked step tries itself again after this long, in case nobody looked and the cause is gone."""

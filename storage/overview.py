@@ -8,6 +8,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.audit_log import unsealed_since
+from storage.kept import KEPT
 from storage.stuck import UNDER_ANOTHER_NAME
 
 WEEKS: Final = 12
@@ -127,6 +129,7 @@ _WAITING: Final = text(
       (SELECT count(*) FROM claims WHERE closed_at IS NULL AND awarded_at IS NULL
           AND due_at >= now() AND due_at < now() + :due_within) AS due_soon,
       (SELECT count(*) FROM claims WHERE attention IS NOT NULL)
+        + (SELECT count(*) FROM corrections WHERE attention IS NOT NULL)
         + (SELECT count(DISTINCT c.id) {UNDER_ANOTHER_NAME}) AS attention,
       (SELECT count(*) FROM claims WHERE extension_requested_at IS NOT NULL) AS extension_requests,
       (SELECT count(*) FROM problem_reports WHERE state = 'open') AS problem_reports,
@@ -148,7 +151,8 @@ async def waiting(connection: AsyncConnection, due_within: timedelta) -> Waiting
 class Lags:
     """What waits for Laurel itself: numbers, and the age of the oldest in seconds; None where nothing waits.
 
-    ``unsealed_seconds`` is the age of the oldest audit entry since the newest checkpoint, of ``sealed_at``.
+    Steps that a hold or a pause keeps are not among them. ``unsealed_seconds`` is the age of the oldest audit entry
+    that no signature covers; ``sealed_at`` is when the newest checkpoint was made.
     """
 
     undecided: int
@@ -160,23 +164,28 @@ class Lags:
 
 
 _LAGS: Final = text(
-    """
+    f"""
     SELECT s.number AS undecided, extract(epoch FROM now() - s.since) AS undecided_seconds,
            m.number AS unsent, extract(epoch FROM now() - m.since) AS unsent_seconds,
-           (SELECT extract(epoch FROM now() - e.recorded_at) FROM audit_events e
-             WHERE e.recorded_at > coalesce(k.stored_at, '-infinity')
-             ORDER BY e.recorded_at LIMIT 1) AS unsealed_seconds,
-           k.stored_at AS sealed_at
-      FROM (SELECT count(*) AS number, min(received_at) AS since FROM submissions WHERE decided_at IS NULL) s
+           (SELECT stored_at FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1) AS sealed_at,
+           clock_timestamp() AS read_at
+      FROM (SELECT count(*) AS number, min(s.received_at) AS since
+              FROM submissions s WHERE s.decided_at IS NULL AND NOT {KEPT}) s
      CROSS JOIN (SELECT count(*) AS number, min(created_at) AS since FROM outgoing_emails
                   WHERE state IN ('queued', 'sending') AND purpose <> 'award') m
-      LEFT JOIN LATERAL (SELECT stored_at FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1) k ON true
-    """
+    """  # noqa: S608  # constants only
 )
 
 
 async def lags(connection: AsyncConnection) -> Lags:
     """How far Laurel's own work is behind."""
     row = (await connection.execute(_LAGS)).mappings().one()
+    unsealed = await connection.run_sync(unsealed_since)
     seconds = {name: None if row[name] is None else float(row[name]) for name in row if name.endswith("_seconds")}
-    return Lags(undecided=row["undecided"], unsent=row["unsent"], sealed_at=row["sealed_at"], **seconds)
+    return Lags(
+        undecided=row["undecided"],
+        unsent=row["unsent"],
+        sealed_at=row["sealed_at"],
+        unsealed_seconds=None if unsealed is None else max(0.0, (row["read_at"] - unsealed).total_seconds()),
+        **seconds,
+    )

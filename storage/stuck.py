@@ -10,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import STAGES_WITH_DEADLINE
-from domain.stuck import LATE_AFTER, SELF_RETRY, StuckCause, StuckReason
+from domain.stuck import LATE_AFTER, PARKED_CORRECTIONS, SELF_RETRY, TRIES_ITSELF, StuckCause, StuckReason
+from storage.audit import claim_stream
+from storage.kept import KEPT
 
 MOST_SHOWN: Final = 20
 
@@ -19,7 +21,8 @@ MOST_SHOWN: Final = 20
 class StuckClaim:
     """One of a group: since when it is stuck, how often its step or e-mail was tried, the code of the last error.
 
-    ``next_try_at`` is when it is tried again by itself, where that is known.
+    ``next_try_at`` is when it is tried again by itself, where that is known; ``correction_id`` is the claim's
+    correction that is parked, where it is one.
     """
 
     claim_id: str
@@ -27,6 +30,7 @@ class StuckClaim:
     tries: int | None
     last_error: str | None
     next_try_at: datetime | None = None
+    correction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +59,19 @@ UNDER_ANOTHER_NAME: Final = """
          WHERE s.roster_entry IS NOT NULL AND r.claim_id IS NULL
            AND c.stage = 'verifying_participation' AND c.closed_at IS NULL AND c.attention IS NULL
 """
+# Of a parked correction ``r``; a pause is lifted for claims and corrections alike, so it is the same reason for both.
+REASON_OF_CORRECTION: Final = (
+    "CASE r.attention WHEN 'issuance_paused' THEN r.attention ELSE 'correction_' || r.attention END"
+)
 # A parked claim has been in its stage for as long as it is parked, give or take its tries; one whose award waits for
 # issuance, since its step was received. What is wrong with a claim's own workflow, or what it is parked for, explains
-# whatever else is late about it.
+# whatever else is late about it. A parked correction has waited since it was made, or was to be made.
 _STUCK: Final = text(
     f"""
     WITH undecided AS (
         SELECT s.claim_id, min(s.received_at) AS since, max(s.deliveries) AS tries
-          FROM submissions s LEFT JOIN claims c ON c.id = s.claim_id
-         WHERE s.decided_at IS NULL AND s.received_at < clock_timestamp() - :submission_undecided
-           AND c.held_at IS NULL AND c.attention IS DISTINCT FROM 'issuance_paused'
+          FROM submissions s
+         WHERE s.decided_at IS NULL AND s.received_at < clock_timestamp() - :submission_undecided AND NOT {KEPT}
            AND s.claim_id <> ALL(CAST(:failing AS text[]))
          GROUP BY s.claim_id
     ), going AS NOT MATERIALIZED (
@@ -83,6 +90,10 @@ _STUCK: Final = text(
           LEFT JOIN outgoing_emails m
                  ON m.claim_id = c.id AND m.purpose = 'award' AND m.state IN ('queued', 'sending', 'failed')
          WHERE c.attention IS NOT NULL
+        UNION ALL
+        SELECT {REASON_OF_CORRECTION}, r.claim_id, coalesce(r.applied_at, r.decided_at, r.requested_at),
+               NULL, NULL, NULL
+          FROM corrections r WHERE r.attention IS NOT NULL
         UNION ALL
         SELECT 'entry_of_another', id, since, NULL, NULL, NULL FROM others
         UNION ALL
@@ -146,22 +157,23 @@ _STUCK: Final = text(
      WHERE place <= {MOST_SHOWN} ORDER BY reason, place
     """  # noqa: S608  # constants only
 )
-# When and why a claim was parked stands in the entry that parked it, under an activity's own name for it.
+# When and why a claim or its correction was parked stands in the entry that parked it, under an activity's own name for
+# it. Of a claim's corrections only the last can be parked.
 _PARKED: Final = text(
     """
     SELECT DISTINCT ON (stream) stream, body FROM audit_events
-     WHERE stream = ANY(:streams) AND audit_event(body) = 'claim.parked' ORDER BY stream, seq DESC
+     WHERE stream = ANY(:streams) AND audit_event(body) = :event ORDER BY stream, seq DESC
     """
 )
-_TRIES_ITSELF: Final = frozenset({StuckReason.CERTIFICATE_FAILED, StuckReason.EMAIL_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """When a claim was parked last, and the code of the error."""
+    """When a claim, or its correction ``correction_id``, was parked last, and the code of the error."""
 
     at: datetime
     error: str | None
+    correction_id: str | None = None
 
 
 async def stuck_groups(connection: AsyncConnection, failing: Sequence[str] = ()) -> list[StuckGroup]:
@@ -174,14 +186,20 @@ async def stuck_groups(connection: AsyncConnection, failing: Sequence[str] = ())
     rows: dict[str, list[Any]] = {}
     for row in await connection.execute(_STUCK, values):
         rows.setdefault(row.reason, []).append(row)
-    parked = await parked_among(connection, [row.claim_id for reason in rows for row in rows[reason]])
-    return [_group(reason, rows[reason], parked) for reason in StuckReason if reason in rows]
+    parked = {
+        reason: await parked_among(
+            connection, [row.claim_id for row in rows[reason]], of_corrections=reason in PARKED_CORRECTIONS
+        )
+        for reason in TRIES_ITSELF
+        if reason in rows
+    }
+    return [_group(reason, rows[reason], parked.get(reason, {})) for reason in StuckReason if reason in rows]
 
 
 def _group(reason: StuckReason, rows: Sequence[Any], parked: Mapping[str, Parked]) -> StuckGroup:
     columns = ("claim_id", "since", "tries", "last_error", "next_try_at")
     oldest = tuple(StuckClaim(**{name: getattr(row, name) for name in columns}) for row in rows)
-    if reason in _TRIES_ITSELF:
+    if parked:
         oldest = tuple(_as_parked(each, parked.get(each.claim_id)) for each in oldest)
     first = rows[0]
     return StuckGroup(
@@ -193,16 +211,24 @@ def _as_parked(claim: StuckClaim, parked: Parked | None) -> StuckClaim:
     """A parked claim with its error, and when it tries itself again."""
     if parked is None:
         return claim
-    return replace(claim, last_error=claim.last_error or parked.error, next_try_at=parked.at + SELF_RETRY)
+    return replace(
+        claim,
+        last_error=claim.last_error or parked.error,
+        next_try_at=parked.at + SELF_RETRY,
+        correction_id=parked.correction_id,
+    )
 
 
-async def parked_among(connection: AsyncConnection, claim_ids: Sequence[str]) -> Mapping[str, Parked]:
-    """When and for which error each of these claims was parked last, as far as it was noted."""
-    if not claim_ids:
-        return {}
-    rows = await connection.execute(_PARKED, {"streams": [f"claim:{each}" for each in claim_ids]})
-    bodies = {row.stream.removeprefix("claim:"): json.loads(bytes(row.body)) for row in rows}
+async def parked_among(
+    connection: AsyncConnection, claim_ids: Sequence[str], *, of_corrections: bool = False
+) -> Mapping[str, Parked]:
+    """When and for which error each of these claims, or its correction, was parked last, as far as it was noted."""
+    event = "correction.parked" if of_corrections else "claim.parked"
+    values = {"streams": [claim_stream(each) for each in claim_ids], "event": event}
+    found = {row.stream: json.loads(bytes(row.body)) for row in await connection.execute(_PARKED, values)}
     return {
-        claim_id: Parked(datetime.fromisoformat(body["at"]), (body.get("after") or {}).get("error"))
-        for claim_id, body in bodies.items()
+        claim_id: Parked(datetime.fromisoformat(body["at"]), after.get("error"), after.get("correction"))
+        for claim_id in claim_ids
+        if (body := found.get(claim_stream(claim_id))) is not None
+        for after in [body.get("after") or {}]
     }

@@ -42,7 +42,8 @@ class LastError(BaseModel):
 class StuckClaimDocument(BaseModel):
     """A stuck claim. ``tries`` counts deliveries of a step, tries of an activity, or tries to send an e-mail.
 
-    ``next_try_at`` is when it is tried again by itself, where that is known.
+    ``next_try_at`` is when it is tried again by itself, where that is known; ``correction`` is the id of the claim's
+    correction that is parked, where it is one.
     """
 
     id: str
@@ -51,6 +52,7 @@ class StuckClaimDocument(BaseModel):
     tries: int | None
     next_try_at: answers.Time | None
     last_error: LastError | None
+    correction: str | None
 
 
 class Cause(BaseModel):
@@ -151,6 +153,7 @@ def _claim_json(claim: StuckClaim) -> dict[str, Any]:
         "tries": claim.tries,
         "next_try_at": time_json(claim.next_try_at),
         "last_error": _error_json(claim.last_error) if claim.last_error else None,
+        "correction": claim.correction_id,
     }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, insert, text
 from temporalio.client import Client
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import AttentionChange, ClaimStep
+from activities.contract import ISSUANCE_PAUSED, AttentionChange, ClaimStep
 from api.stuck_words import CAUSE_WORDS, STUCK_WORDS, error_words
 from domain.claims import Attention, Stage
 from domain.identities import new_id
@@ -64,6 +64,10 @@ def test_an_error_that_nobody_foresaw_is_named_as_one() -> None:
     assert error_words("TimeoutError") == "It took too long"
     assert error_words("KeyError").startswith("A defect in Laurel")
     assert "log" in error_words("NobodyForesawThisError")
+
+
+def test_a_pause_is_no_error_that_nobody_foresaw() -> None:
+    assert error_words(ISSUANCE_PAUSED) == "Issuance is paused"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from domain.claims import Attention
 from domain.office import OperatorAction
-from domain.stuck import LATE_AFTER, LATENESS, SUGGESTED, Engine, StuckCause, StuckReason, cause_of
+from domain.stuck import LATE_AFTER, LATENESS, PARKED_CORRECTIONS, SUGGESTED, Engine, StuckCause, StuckReason, cause_of
 
 
 def test_every_attention_code_is_a_reason() -> None:
@@ -24,7 +24,7 @@ def test_what_waits_for_a_decision_about_the_claim_is_freed_by_an_action() -> No
 
 def test_what_waits_for_a_person_is_stuck_at_once_and_what_is_late_only_after_a_while() -> None:
     told = {StuckReason.NOTICE_FAILED, StuckReason.EVENT_QUARANTINED, StuckReason.WORKFLOW_FAILING}
-    waiting = {*map(StuckReason, Attention), StuckReason.ENTRY_OF_ANOTHER} | told
+    waiting = {*map(StuckReason, Attention), StuckReason.ENTRY_OF_ANOTHER} | PARKED_CORRECTIONS | told
     assert LATE_AFTER.keys() == set(StuckReason) - waiting
 
 
