@@ -23,7 +23,14 @@ from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
 from workflows import inspection
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
-from workflows.delivery import CorrectionOutline, Delivery, deliver, start_correction, start_merge
+from workflows.delivery import (
+    CorrectionOutline,
+    Delivery,
+    deliver,
+    retry_correction,
+    start_correction,
+    start_merge,
+)
 
 _log = structlog.get_logger("laurel.api")
 
@@ -126,6 +133,18 @@ class Gateway:
             correction_id=correction_id, ce_activity=ce_activity, provider=provider, is_decided=is_decided
         )
         await self._start_and_wait(correction_id, lambda client: start_correction(client, outline), patience)
+
+    async def retry_correction(self, correction_id: str, operator: str, reason_code: str) -> bool:
+        """Have a parked correction try its step again; False when Temporal does not take that within two seconds.
+
+        What it is told stays in Temporal's history, so the reason is a code.
+        """
+        try:
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                await retry_correction(self._temporal, correction_id, operator, reason_code)
+        except Exception:  # noqa: BLE001  # any failure means that it was not told, as in is_temporal_up
+            return False
+        return True
 
     async def _start_and_wait(self, row_id: str, start: Start, patience: Patience) -> None:
         with self._wakeups.expect(row_id) as done:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from api.stuck_words import STUCK_WORDS, error_words
 from cli.errors import StackError
 from cli.office import Office
-from domain.claims import CLOSED_STAGES, Stage
+from domain.claims import CLOSED_STAGES, Attention, Stage
 from domain.identities import is_id
 from domain.office import KIND_OF_ACTION, OperatorAction, possible_actions, waivable
 from domain.policy import CEActivityPolicy
-from domain.stuck import SELF_RETRY, PendingStep, StuckReason
+from domain.stuck import SELF_RETRY, TRIES_ITSELF, PendingStep, StuckReason
 from domain.submissions import REASONS
-from storage import intake, queries, stuck
+from storage import corrections, intake, queries, stuck
+from storage.corrections import Correction
 from storage.queries import ClaimView
 
 
@@ -25,10 +26,12 @@ async def described(desk: Office, claim_id: str) -> list[str]:
     undecided = [each.view for each in last if each.view.decided_at is None]
     parked = (await desk.database.statements(lambda c: stuck.parked_among(c, [view.id]))).get(view.id)
     pending = (await desk.gateway.pending_steps([view.id])).get(view.id)
+    newest = await desk.database.statements(lambda c: corrections.listed(c, claim_id=view.id, limit=1))
     lines = [
         f"{view.id} for {view.ce_activity}",
         f"  stage         {view.stage} since {_time(view.stage_since_at)}",
         *_attention(view, parked),
+        *(f"  correction    {_parked(each)}" for each in newest if each.attention is not None),
         *([f"  trying        {_pending(pending)}"] if pending else []),
         *(f"  undecided     {each.kind}, received {_time(each.received_at)}" for each in undecided),
     ]
@@ -57,8 +60,17 @@ def _attention(view: ClaimView, parked: stuck.Parked | None) -> Iterator[str]:
     elif parked is not None:
         if parked.error is not None:
             yield f"  last error    {error_words(parked.error)} ({parked.error})"
-        yield f"  next try      {_time(parked.at + SELF_RETRY)}, by itself"
+        if reason in TRIES_ITSELF:
+            yield f"  next try      {_time(parked.at + SELF_RETRY)}, by itself"
     yield f"  what to do    {STUCK_WORDS[reason].suggestion}"
+
+
+def _parked(correction: Correction) -> str:
+    """What the claim's correction is parked for, and what frees it."""
+    parked = f"{correction.id} is parked: {correction.attention}"
+    if correction.attention is Attention.ISSUANCE_PAUSED:
+        return f"{parked}; it goes on by itself after the pause"
+    return f"{parked}; laurel claims retry {correction.id} --reason ..."
 
 
 def _pending(pending: PendingStep) -> str:

@@ -29,7 +29,7 @@ _HELP: Final[Mapping[OperatorAction, str]] = {
     OperatorAction.HOLD: "Keep what the learner does undecided, and the deadline from ending the claim.",
     OperatorAction.RELEASE: "End a hold: what was kept is decided as of its receipt.",
     OperatorAction.WAIVE: "Ask nothing more for one requirement.",
-    OperatorAction.RETRY: "Try the step again for which a claim is parked.",
+    OperatorAction.RETRY: "Try the step again for which a claim, or a correction by its own id, is parked.",
     OperatorAction.RESOLVE: "Complete a claim whose e-mail could not be sent, because its learner was told otherwise.",
     OperatorAction.WITHDRAW: "End a claim for its learner, as long as no credit is awarded.",
     OperatorAction.DENY: "End a claim against its learner's will, as long as no credit is awarded.",
@@ -160,10 +160,15 @@ async def _each(asked: "BulkRequest", desk: "Office") -> int:
     from api.problems import PROBLEMS
     from cli.actor import cli_actor
     from cli.claim_details import find
-    from domain.identities import new_id
+    from domain.identities import is_id, new_id
 
     codes = set()
     for claim_id in asked.claim_ids or ():
+        if asked.action is OperatorAction.RETRY and is_id(claim_id, "cor"):
+            code, line = await _retry_correction(asked, desk, claim_id)
+            print(f"{claim_id}: {line}", flush=True)
+            codes.add(code)
+            continue
         view = await find(desk, claim_id)
         if bar := bar_of(view, asked.action, None):
             print(f"{claim_id}: refused {_sentence(bar, PROBLEMS[bar].title, PROBLEMS[bar].detail)}", flush=True)
@@ -174,6 +179,30 @@ async def _each(asked: "BulkRequest", desk: "Office") -> int:
         print(f"{claim_id}: {line}", flush=True)
         codes.add(code)
     return min(codes - {0}, default=0)
+
+
+async def _retry_correction(asked: "BulkRequest", desk: "Office", correction_id: str) -> tuple[int, str]:
+    """Let a parked correction go on: the record and Temporal take it both, or neither does."""
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from cli.actor import cli_actor
+    from domain.submissions import StepRetried
+    from storage import correction_retries
+    from storage.acts import Actor
+
+    body = asked.body()
+    assert isinstance(body, StepRetried)  # noqa: S101  # the action says so
+
+    async def retry(connection: AsyncConnection) -> bool:
+        actor = Actor(cli_actor())
+        is_parked = await connection.run_sync(correction_retries.go_on, correction_id, actor, body)
+        if is_parked and not await desk.gateway.retry_correction(correction_id, actor.id, body.reason_code):
+            raise StackError(f"{correction_id}: nothing was changed, because Temporal does not answer")
+        return is_parked
+
+    if not await desk.database.transaction(retry):
+        return _REFUSED, "refused: there is no such correction that is parked at its certificate or its e-mail"
+    return 0, "accepted, tries again now"
 
 
 def _outcome(step: "Step") -> tuple[int, str]:

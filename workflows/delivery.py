@@ -30,6 +30,7 @@ from workflows.contract import (
     ISSUANCE_RESUMED,
     MERGE_WORKFLOW,
     PROVIDER,
+    RETRY_CORRECTION,
     SIGNAL_OF_KIND,
     ClaimInput,
     CorrectionInput,
@@ -170,6 +171,22 @@ async def start_correction(
         start_signal=told,
         rpc_timeout=rpc_timeout,
     )
+
+
+async def retry_correction(
+    client: Client, correction_id: str, operator: str, reason_code: str, rpc_timeout: timedelta = timedelta(seconds=2)
+) -> None:
+    """Have a parked correction try its step again. One without a workflow tries as soon as the restarter finds it.
+
+    Raises what the client raises when Temporal can't be reached.
+    """
+    handle = client.get_workflow_handle(correction_workflow_id(correction_id))
+    retry = OperatorSignal(operator=operator, reason=reason_code)
+    try:
+        await handle.signal(RETRY_CORRECTION, retry, rpc_timeout=rpc_timeout)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 def _start_options(claim: ClaimOutline, rpc_timeout: timedelta) -> dict[str, Any]:

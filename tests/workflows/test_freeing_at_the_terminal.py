@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Engine, RowMapping, text
 from temporalio.testing import WorkflowEnvironment
 
 from activities.relay import Relay
@@ -13,10 +14,14 @@ from cli.actor import cli_actor
 from cli.local import ports
 from config.settings import Settings, load_settings
 from domain.claims import Attention, Stage
+from domain.corrections import CorrectionState, Reissue
 from domain.submissions import SubmissionKind
 from tests.claims import KeptMail, TestClaim
+from tests.corrections import asked, row_of
+from tests.issuance import own_provider, pause, provider_of
 from tests.trouble import Terminal
-from workflows.delivery import Delivery, deliver
+from workflows.contract import correction_workflow_id
+from workflows.delivery import CorrectionOutline, Delivery, deliver, start_correction
 
 NewClaim = Callable[..., TestClaim]
 pytestmark = pytest.mark.usefixtures("workers")
@@ -164,6 +169,77 @@ async def test_one_claim_is_shown_with_where_it_is_why_it_waits_and_what_is_poss
     del mail.failures[claim.email]
     await terminal.succeeds("claims", "retry", claim.claim_id, "--reason", "Address corrected.")
     await claim.reaches(Stage.COMPLETED)
+
+
+async def test_a_claim_that_waits_for_issuance_is_shown_without_a_next_try(
+    new_claim: NewClaim, terminal: Terminal, engine: Engine
+) -> None:
+    claim = new_claim(**own_provider())
+    await claim.brought_to(Stage.READY_TO_CLAIM)
+    pause(engine, provider_of(claim))
+    await claim.deliver(claim.receive(claim.credit()))
+    await claim.until(lambda: claim.row().get("attention") == Attention.ISSUANCE_PAUSED)
+    said = await terminal.succeeds("claims", "show", claim.claim_id)
+    assert "  waits for you Issuance is paused (issuance_paused)" in said
+    assert "next try" not in said
+
+
+async def test_a_parked_correction_is_found_with_its_error_and_retried_by_its_own_id(
+    new_claim: NewClaim, terminal: Terminal, mail: KeptMail, engine: Engine
+) -> None:
+    claim = new_claim()
+    await claim.brought_to(Stage.COMPLETED)
+    await claim.handle.result()
+    mail.failures[claim.email] = AddressRejectedError()
+    ref = asked(claim, Reissue())
+    outline = CorrectionOutline(correction_id=ref.correction_id, ce_activity=claim.slug, provider="lakeside")
+    await start_correction(claim.client, outline, timedelta(seconds=10))
+    await claim.until(lambda: row_of(engine, ref)["attention"] == Attention.EMAIL_FAILED)
+    [group] = [each for each in await terminal.stuck() if each["reason"] == "correction_email_failed"]
+    [shown] = [each for each in group["oldest"] if each["id"] == claim.claim_id]
+    assert (shown["correction"], shown["last_error"]["code"]) == (ref.correction_id, "AddressRejected")
+    assert shown["next_try_at"] is not None
+    assert "laurel claims retry with the correction's ID" in group["suggestion"]
+    _, told = await terminal.laurel("claims", "stuck")
+    assert f"  {claim.claim_id}  {ref.correction_id}  since " in told
+    found = await terminal.succeeds("claims", "show", claim.claim_id)
+    assert f"  correction    {ref.correction_id} is parked: email_failed; laurel claims retry" in found
+    del mail.failures[claim.email]
+    why = ("--reason-code", "address_corrected", "--reason", "Ada wrote it down anew.")
+    said = await terminal.succeeds("claims", "retry", ref.correction_id, *why)
+    assert said == f"{ref.correction_id}: accepted, tries again now\n"
+    handle = claim.client.get_workflow_handle(correction_workflow_id(ref.correction_id))
+    assert (await handle.result())["state"] == "completed"
+    [entry] = [each for each in claim.entries() if each["event"] == "correction.continued"]
+    assert (entry["actor"], entry["reason"], entry["after"]["reason_code"]) == (
+        cli_actor(),
+        "Ada wrote it down anew.",
+        "address_corrected",
+    )
+    history = (await handle.fetch_history()).to_json()
+    assert "wrote" not in history, "what somebody typed stays in the office"
+    claim.assert_audited()
+    code, said = await terminal.laurel("claims", "retry", ref.correction_id, *why)
+    assert (code, "refused: there is no such correction that is parked" in said) == (1, True)
+
+
+async def test_while_temporal_is_away_no_correction_is_retried_and_nothing_is_recorded(
+    new_claim: NewClaim, terminal: Terminal, engine: Engine, settings: Settings
+) -> None:
+    claim = new_claim()
+    await claim.brought_to(Stage.COMPLETED)
+    ref = asked(claim, Reissue(), CorrectionState.APPLIED)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE corrections SET attention = 'email_failed' WHERE id = :id"), {"id": ref.correction_id}
+        )
+    terminal.point_at(settings, f"127.0.0.1:{ports.next_free(17233)}")
+    code, said = await terminal.laurel("claims", "retry", ref.correction_id, "--reason", "Repaired.")
+    assert (code, "nothing was changed, because Temporal does not answer" in said) == (1, True)
+    assert row_of(engine, ref)["attention"] == Attention.EMAIL_FAILED
+    assert "correction.continued" not in claim.events()
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM corrections WHERE id = :id"), {"id": ref.correction_id})
 
 
 async def test_a_held_claim_is_shown_with_who_holds_it_and_its_deadline(
