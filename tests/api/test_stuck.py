@@ -8,15 +8,18 @@ from sqlalchemy import Engine, insert, text
 from temporalio.client import Client
 
 from activities.claims import PostgresClaimActivities
-from activities.contract import ISSUANCE_PAUSED, AttentionChange, ClaimStep
+from activities.contract import ISSUANCE_PAUSED, AttentionChange, ClaimStep, CorrectionAttention
+from activities.corrections import PostgresCorrectionActivities
 from api.stuck_words import CAUSE_WORDS, STUCK_WORDS, error_words
 from domain.claims import Attention, Stage
+from domain.corrections import CorrectionState, Reissue
 from domain.identities import new_id
 from domain.stuck import LATENESS, StuckCause, StuckReason
 from storage.tables import OutgoingEmailRow, SubmissionRow
 from tests.api.conftest import Person
 from tests.api.records import add_claim, add_learner
 from tests.claims import TestClaim, example_policy
+from tests.corrections import asked
 
 # Longer ago than anything that other tests leave behind, so that these are the oldest of their groups.
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -137,6 +140,32 @@ async def test_a_claim_that_was_parked_tells_the_error_in_plain_words(
     assert shown["last_error"] == {"code": "RenderTimeout", "words": "Making the certificate took too long"}
     hours = (datetime.fromisoformat(shown["next_try_at"]) - datetime.now(UTC)) / timedelta(hours=1)
     assert 5.9 < hours < 6
+
+
+async def test_a_parked_correction_is_listed_under_its_claim_by_its_own_id(
+    coordinator: Person, engine: Engine, ledger: PostgresClaimActivities, corrections: PostgresCorrectionActivities
+) -> None:
+    claim = TestClaim(engine, cast(Client, None), example_policy())
+    claim.receive_steps(Stage.COMPLETED, datetime.now(UTC) - timedelta(hours=1))
+    step = ClaimStep(claim.claim_id, datetime.now(UTC))
+    ledger.load_claim(step)
+    ledger.grade_attempt(step)
+    ref = asked(claim, Reissue(), CorrectionState.APPLIED, at=LONG_AGO)
+    parked = CorrectionAttention(
+        ref.correction_id, new_id("run"), 1, attention=Attention.CERTIFICATE_FAILED, error="RenderTimeout"
+    )
+    corrections.record_correction_attention(parked)
+    reason = "correction_certificate_failed"
+    [shown] = [each for each in (await group(coordinator, reason))["oldest"] if each["id"] == claim.claim_id]
+    assert (shown["correction"], shown["last_error"]["code"]) == (ref.correction_id, "RenderTimeout")
+    assert shown["since"].startswith("2001-01-01")
+    page = (
+        await coordinator.client.get("/staff/stuck", headers={"Cookie": f"laurel_session={coordinator.token}"})
+    ).text
+    assert ref.correction_id in page
+    assert 'href="/staff/corrections">Corrections</a>' in page
+    corrections.record_correction_attention(CorrectionAttention(ref.correction_id, new_id("run"), 2, attention=None))
+    assert claim.claim_id not in await ids(coordinator, reason)
 
 
 async def test_a_step_that_nobody_decides_is_stuck_unless_its_claim_is_held(
