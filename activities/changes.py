@@ -23,6 +23,7 @@ from activities.awards import (
 from activities.ledger import ClaimLedger
 from activities.policies import PolicyCache
 from documents.models import CertificateData
+from documents.typefaces import missing_glyphs
 from domain import credit
 from domain.claiming import correct
 from domain.claims import ClaimFacts, completed_on
@@ -34,8 +35,10 @@ from domain.corrections import (
     Reissue,
     Revocation,
     corrected_name,
+    printed_name,
     printed_policy,
     refusal_by_standing,
+    refusal_of_characters,
     refusal_of_name,
 )
 from domain.notices import NoticePurpose
@@ -80,7 +83,7 @@ class Changes:
         return self._ledger.connection
 
     def refusal(self) -> Refused | None:
-        """Why the change cannot be made: it would break the rules of the credit, or change nothing."""
+        """Why the change cannot be made: it breaks the rules of the credit, changes nothing, or cannot be printed."""
         change, standing = self._correction.change, self._standing
         refused = refusal_by_standing(self._correction.kind, self._ledger.stage, standing.state if standing else None)
         if refused is not None or standing is None:
@@ -88,12 +91,19 @@ class Changes:
         match change:
             case CreditChange():
                 corrected = self._corrected(change)
-                return corrected if isinstance(corrected, Refused) else None
+                refused = corrected if isinstance(corrected, Refused) else None
             case NameChange():
                 printed = (standing.data["learner_name"], standing.data["learner_credentials"])
-                return refusal_of_name(printed, self._name(change))
-            case _:
+                refused = refusal_of_name(printed, self._name(change))
+            case Revocation():
                 return None
+        return refused or self._refusal_of_print(change if isinstance(change, NameChange) else NameChange())
+
+    def _refusal_of_print(self, change: NameChange) -> Refused | None:
+        """Why the next version could not be made under the name that it prints, with this change if it is one."""
+        if not self._ledger.policy.certificate.is_here:
+            return None
+        return refusal_of_characters(missing_glyphs(" ".join(printed_name(self._name(change)))))
 
     def _corrected(self, change: CreditChange) -> ClaimFacts | Refused:
         decision = correct(self._ledger.policy, self._claim.facts, change, self._correction.requested_at)

@@ -271,6 +271,11 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         409, "There is no award to correct", "It was revoked, or counts no more; a revoked one can be reissued."
     ),
     RefusalCode.NOTHING_TO_CORRECT: ProblemKind(409, "Nothing would change", "The certificate says this already."),
+    RefusalCode.NAME_NOT_PRINTABLE: ProblemKind(
+        409,
+        "No certificate can be printed with this name",
+        "It has characters that no typeface here holds, such as symbols; details name them. Correct the name first.",
+    ),
     RefusalCode.FORM_INCOMPLETE: ProblemKind(
         409, "The signal was not filled in", "Give operator and reason; due_on to extend, requirement to waive."
     ),

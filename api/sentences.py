@@ -260,6 +260,7 @@ _LIMITS: Final[Mapping[str, tuple[str, ...]]] = {
     RefusalCode.SESSIONS_OVERLAP: ("{sessions}",),
     RefusalCode.EVALUATIONS_MISSING: ("{sessions}",),
     RefusalCode.PROFILE_INCOMPLETE: ("{fields}",),
+    RefusalCode.NAME_NOT_PRINTABLE: ("{characters}",),
 }
 _ATTENTION: Final[Mapping[str, str]] = {
     Attention.CERTIFICATE_FAILED: "the certificate could not be made",

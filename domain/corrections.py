@@ -3,7 +3,8 @@
 Whatever it changes, a correction makes a new version of the certificate, or ends it; nothing is ever rewritten.
 """
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -178,6 +179,21 @@ def refusal_of_name(printed: tuple[str, str], name: Mapping[str, str | None]) ->
         return Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": ",".join(missing)})
     is_same = printed == printed_name(name)
     return Refused(RefusalCode.NOTHING_TO_CORRECT) if is_same else None
+
+
+def refusal_of_characters(unprintable: Collection[str]) -> Refused | None:
+    """Why no certificate can be made for a name with these characters, each with its marks, that no typeface holds.
+
+    They are named as Unicode does, so that they can be told apart however they look.
+    """
+    if not unprintable:
+        return None
+    named = ", ".join(" with ".join(map(_named, each)) for each in sorted(unprintable))
+    return Refused(RefusalCode.NAME_NOT_PRINTABLE, {"characters": named})
+
+
+def _named(character: str) -> str:
+    return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
 
 
 def printed_name(name: Mapping[str, str | None]) -> tuple[str, str]:

@@ -52,6 +52,7 @@ class RefusalCode(StrEnum):
     ON_HOLD = "on_hold"
     NO_ACTIVE_AWARD = "no_active_award"
     NOTHING_TO_CORRECT = "nothing_to_correct"
+    NAME_NOT_PRINTABLE = "name_not_printable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ def problem_words(problem: Mapping[str, Any], time_zone: str) -> str:
         said.append(gettext(_("They add up to {value}.")).format(value=units(details["total"])))
     if "latest_on" in details:
         said.append(gettext(_("Choose {value} at the latest.")).format(value=day(details["latest_on"])))
+    if "characters" in details:
+        said.append(f"{details['characters']}.")
     if details.get("fields"):
         said.append(", ".join(profile_words(field) for field in details["fields"].split(",")) + ".")
     return " ".join(said)

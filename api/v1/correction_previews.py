@@ -1,5 +1,6 @@
 """Staff: what a correction would change, before anybody asks for it. Nothing is written."""
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from api.v1 import answers
 from api.v1.corrections import CorrectionRequest, needs_approval
 from api.v1.steps import any_claim, json_response
 from config.languages import gettext
+from documents.typefaces import missing_glyphs
 from domain import credit
 from domain.claiming import correct
 from domain.claims import ClaimFacts, Stage
@@ -26,6 +28,7 @@ from domain.corrections import (
     kind_of,
     printed_name,
     refusal_by_standing,
+    refusal_of_characters,
     refusal_of_name,
 )
 from domain.refusals import Refused
@@ -105,14 +108,20 @@ async def _after(
     """What the certificate would say, by the rules that the correction itself follows; or why there would be none."""
     profile = await services.database.statements(lambda c: people.profile(c, view.learner_id))
     stored = {part: getattr(profile, part) for part in ("given_name", "family_name", "credentials")}
+    policy, name, facts = await services.policies.get(view.version_id), stored, view.facts
     if isinstance(change, NameChange):
         name = corrected_name(stored, change)
-        return refusal_of_name(printed, name) or _standing_json(view.facts, printed_name(name), _units_of(view.facts))
-    decision = correct(await services.policies.get(view.version_id), view.facts, change, datetime.now(UTC))
-    if isinstance(decision, Refused):
-        return decision
-    # The next version names its learner as of today.
-    return _standing_json(decision.facts, printed_name(stored), _units_of(decision.facts))
+        refused = refusal_of_name(printed, name)
+    else:
+        # The next version names its learner as of today.
+        decision = correct(policy, facts, change, datetime.now(UTC))
+        refused = decision if isinstance(decision, Refused) else None
+        facts = facts if isinstance(decision, Refused) else decision.facts
+    if refused is None and policy.certificate.is_here:
+        # Another script's typeface takes a while to load.
+        unprintable = await asyncio.to_thread(missing_glyphs, " ".join(printed_name(name)))
+        refused = refusal_of_characters(unprintable)
+    return refused or _standing_json(facts, printed_name(name), _units_of(facts))
 
 
 def _units_of(facts: ClaimFacts) -> Decimal:

@@ -77,6 +77,30 @@ async def test_a_refusal_is_known_before_anything_is_asked_for(claim: TestClaim,
         assert shown["refusal"]["title"] == asked.json()["title"]
 
 
+async def test_a_name_that_no_typeface_can_print_is_refused_before_and_when_it_is_asked_for(
+    claim: TestClaim, coordinator: Person
+) -> None:
+    change = {"given_name": "Ada\U0001f600"}
+    shown = await preview(coordinator, claim, **change)
+    assert (shown["after"], shown["refusal"]["code"]) == (None, "name_not_printable")
+    asked = await coordinator.post(f"/v1/staff/claims/{claim.claim_id}/correct", change | WHY)
+    assert (asked.status_code, asked.json()["code"]) == (409, "name_not_printable")
+    assert asked.json()["details"] == shown["refusal"]["details"] == {"characters": "U+1F600 GRINNING FACE"}
+    assert len(versions_of(claim)) == 1
+
+
+async def test_what_cannot_be_printed_under_the_profiles_name_is_refused_until_that_is_corrected(
+    claim: TestClaim, coordinator: Person
+) -> None:
+    claim.change_learner(given_name="\U00013000")
+    assert (await preview(coordinator, claim, units="0.50"))["refusal"]["code"] == "name_not_printable"
+    for act, body in (("correct", {"units": "0.50"}), ("reissue", {})):
+        asked = await coordinator.post(f"/v1/staff/claims/{claim.claim_id}/{act}", body | WHY)
+        assert (asked.status_code, asked.json()["code"]) == (409, "name_not_printable")
+    made = await coordinator.post(f"/v1/staff/claims/{claim.claim_id}/correct", {"given_name": "Alicia"} | WHY)
+    assert made.status_code == 200
+
+
 async def test_a_preview_says_whether_a_second_person_is_asked(
     claim: TestClaim, settings: Settings, temporal: LedgerTemporal
 ) -> None:

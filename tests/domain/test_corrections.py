@@ -23,6 +23,7 @@ from domain.corrections import (
     printed_name,
     printed_policy,
     refusal_by_standing,
+    refusal_of_characters,
     refusal_of_name,
     to_json,
 )
@@ -161,3 +162,19 @@ def test_a_certificate_needs_a_whole_name() -> None:
     nameless = {"given_name": None, "family_name": None, "credentials": None}
     refused = refusal_of_name(("", ""), corrected_name(nameless, NameChange(family_name="King")))
     assert refused == Refused(RefusalCode.PROFILE_INCOMPLETE, {"fields": "given_name"})
+
+
+def test_characters_that_cannot_be_printed_are_named_as_unicode_does() -> None:
+    assert refusal_of_characters(set()) is None
+    refused = refusal_of_characters({"\U00013000", "A\u0363"})
+    assert refused is not None
+    assert refused.code is RefusalCode.NAME_NOT_PRINTABLE
+    assert refused.details["characters"] == (
+        "U+0041 LATIN CAPITAL LETTER A with U+0363 COMBINING LATIN SMALL LETTER A, U+13000 EGYPTIAN HIEROGLYPH A001"
+    )
+
+
+def test_a_character_without_a_name_is_known_by_its_number() -> None:
+    refused = refusal_of_characters({"\ue000"})
+    assert refused is not None
+    assert refused.details == {"characters": "U+E000"}

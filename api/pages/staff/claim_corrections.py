@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.pages.form import Form
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
 from api.pages.visit import Answer, ApiProblem, Clerk, Reader, Refused, Visit
+from api.pages.wording import problem_words
 from config.languages import gettext as _
 from domain.corrections import CorrectionState, RevocationClass
 
@@ -92,7 +93,7 @@ async def preview_correction(visit: Reader, claim_id: str) -> Response:
         return answer
     preview = answer.document
     if preview["refusal"] is not None:
-        words = {"form": f"{_(preview['refusal']['title'])}. {_(preview['refusal']['detail'])}"}
+        words = {"form": problem_words(preview["refusal"], "UTC")}
         return await _render(visit, claim_id, words, typed, status=409)
     return await _render(visit, claim_id, {}, typed, preview=preview)
 
