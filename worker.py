@@ -128,6 +128,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             corrections.apply_correction,
             corrections.complete_correction,
             corrections.record_correction_attention,
+            corrections.resolve_correction,
         ],
         workflow_runner=workflow_runner(),
         # Writes to the ledger have threads of their own beside e-mails, of which a silent mail server may hold all.

@@ -154,6 +154,16 @@ class CorrectionAttention:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectionResolution:
+    """An operator wants a parked correction to end as it is; a ``reason_code`` that is not known is ``other``."""
+
+    correction_id: str
+    operator: str
+    reason: str
+    reason_code: str | None = None
+
+
 def number_of_change(now: datetime, count: int) -> int:
     """What tells one change of a run apart from its others; ``now`` is the workflow's time, ``count`` how many it made.
 
@@ -248,6 +258,11 @@ class CorrectionActivities(Protocol):
     @activity.defn(name="correction.attention")
     def record_correction_attention(self, change: CorrectionAttention) -> CorrectionStatus:
         """Record that the correction is parked for a person, or goes on."""
+        ...
+
+    @activity.defn(name="correction.resolve")
+    def resolve_correction(self, resolution: CorrectionResolution) -> CorrectionStatus:
+        """End the correction as it is, if it is parked. Staff's word, which is in the record, every step takes."""
         ...
 
 

@@ -17,17 +17,19 @@ from activities.contract import (
     CorrectionActivities,
     CorrectionAttention,
     CorrectionRef,
+    CorrectionResolution,
     CorrectionStatus,
 )
 from activities.ledger import SYSTEM, ClaimLedger
 from activities.policies import PolicyCache
 from domain.claims import Attention
-from domain.corrections import CorrectionState, Revocation
+from domain.corrections import FINISHED_STATES, CorrectionState, Revocation
 from domain.issuance import issues
+from domain.reasons import CorrectionResolutionReason
 from domain.refusals import Refused
-from storage import corrections
+from storage import corrections, emails
 from storage.audit import AuditEntry
-from storage.corrections import Correction
+from storage.corrections import Correction, Resolution
 
 
 class PostgresCorrectionActivities(CorrectionActivities):
@@ -41,7 +43,10 @@ class PostgresCorrectionActivities(CorrectionActivities):
 
     @contextmanager
     def _case(self, correction_id: str) -> Iterator["_Case"]:
-        """One correction with its claim, locked in a transaction that commits at the end."""
+        """One correction with its claim, locked in a transaction that commits at the end.
+
+        What staff settled meanwhile comes first.
+        """
         try:
             with self._engine.connect() as connection:
                 claim_id = corrections.claim_of(connection, correction_id)
@@ -49,7 +54,9 @@ class PostgresCorrectionActivities(CorrectionActivities):
             raise ApplicationError(NOT_IN_RECORD, type=NOT_IN_RECORD, non_retryable=True) from None
         with self._claims.ledger(claim_id) as ledger:
             correction = corrections.lock(ledger.connection, correction_id)
-            yield _Case(ledger, correction, Changes(ledger, correction, self._policies, self._public_url))
+            case = _Case(ledger, correction, Changes(ledger, correction, self._policies, self._public_url))
+            case.hear_resolution()
+            yield case
 
     @activity.defn(name="correction.load")
     def load_correction(self, correction: CorrectionRef) -> CorrectionStatus:
@@ -78,6 +85,13 @@ class PostgresCorrectionActivities(CorrectionActivities):
         """See ``CorrectionActivities``."""
         with self._case(change.correction_id) as case:
             case.set_attention(change)
+            return case.close()
+
+    @activity.defn(name="correction.resolve")
+    def resolve_correction(self, resolution: CorrectionResolution) -> CorrectionStatus:
+        """See ``CorrectionActivities``."""
+        with self._case(resolution.correction_id) as case:
+            case.resolve(resolution)
             return case.close()
 
 
@@ -162,10 +176,47 @@ class _Case:
 
     def set_attention(self, change: CorrectionAttention) -> None:
         """Park the correction for a person, or let it go on: by itself, or because an operator says so."""
+        if self._state in FINISHED_STATES:
+            return
         operator, reason = typed(change.operator or ""), typed(change.reason or "")
         actor = f"operator:{operator}" if operator else SYSTEM
         step = f"attention:{change.run_id}:{change.number}"
         self._turn_to(change.attention, step, actor, change.error, {"reason": reason} if reason else None)
+
+    def resolve(self, act: CorrectionResolution) -> None:
+        """Take an operator's word that the correction is to end as it is; one that is not parked goes on by itself."""
+        operator, reason = typed(act.operator), typed(act.reason)
+        if self._correction.attention is None or not (operator and reason):
+            return
+        codes = {str(code): code for code in CorrectionResolutionReason}
+        code = codes.get(act.reason_code or "", CorrectionResolutionReason.OTHER)
+        resolution = Resolution(by=f"operator:{operator}", reason_code=code, reason=reason)
+        self._save(self._state, **resolution.columns, resolved_at=self._ledger.claim.now)
+        self._correction = replace(self._correction, resolution=resolution)
+        self.hear_resolution()
+
+    def hear_resolution(self) -> None:
+        """End the correction as it is, once, if staff want that; what it changed in the record stays.
+
+        The learner of a claim that is complete was told otherwise, or is told of the next version. One that is not
+        complete sends its e-mail itself.
+        """
+        resolution = self._correction.resolution
+        if resolution is None or self._state in FINISHED_STATES:
+            return
+        claim = self._ledger.claim
+        if self._state is CorrectionState.APPLIED and claim.facts.is_notified:
+            emails.drop_award_email(self._ledger.connection, claim.id, "resolved")
+        self._correction = replace(self._correction, attention=None)
+        self._save(CorrectionState.RESOLVED, attention=None, finished_at=claim.now)
+        self._enter(
+            "resolved",
+            "correction.resolved",
+            resolution.by,
+            {"reason_code": resolution.reason_code},
+            {"reason": resolution.reason},
+            request_id=resolution.request_id,
+        )
 
     def _turn_to(
         self,

@@ -19,6 +19,7 @@ from domain.credit import CertificateWording, CreditRule
 from domain.office import OperatorAction
 from domain.platform_events import EventState
 from domain.reasons import (
+    CorrectionResolutionReason,
     DenialReason,
     ExtensionReason,
     ExtensionRefusalReason,
@@ -73,6 +74,7 @@ _OF_CLAIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "email.requeued": ("Staff had an e-mail sent once more.",),
     "note.added": ("A member of staff noted something.",),
     "email.sent": ("The certificate was announced by e-mail.",),
+    "email.dropped": ("No certificate was announced: the same credit was awarded under another account.",),
     "withdrawal.accepted": ("The claim was withdrawn.",),
     "retry.accepted": (
         "A step that had stopped was tried again: {reason_code}.",
@@ -113,6 +115,7 @@ _OF_AWARDS: Final[Mapping[str, tuple[str, ...]]] = {
     "correction.parked": ("{kind} waits for a member of staff: {attention}.",),
     "correction.continued": ("{kind} goes on.",),
     "correction.completed": ("{kind} is complete.",),
+    "correction.resolved": ("The office ended {kind}: {reason_code}.", "The office ended {kind}."),
     "credit.corrected": (
         "The credit was corrected: {units} {credit_type}. Version {version} of the certificate follows.",
     ),
@@ -289,6 +292,8 @@ REASON_CODES: Final[Mapping[str, str]] = {
     WaiverReason.ACTIVITY_CHANGED: "the activity was changed",
     ResolutionReason.HANDED_OVER: "the certificate was handed over",
     ResolutionReason.TOLD_OTHERWISE: "the learner was told in another way",
+    CorrectionResolutionReason.CORRECTED_AGAIN: "it is corrected once more",
+    CorrectionResolutionReason.NOT_WANTED: "it is not wanted any more",
     DenialReason.PARTICIPATION_NOT_VERIFIED: "participation could not be verified",
     DenialReason.NOT_ELIGIBLE: "this credit is not for the learner's profession",
     DenialReason.DUPLICATE: "the same credit was claimed twice",

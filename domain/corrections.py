@@ -32,7 +32,10 @@ class CorrectionKind(StrEnum):
 
 
 class CorrectionState(StrEnum):
-    """How far a correction has come: asked for, agreed to by a second person, in the record, told; or not to be."""
+    """How far a correction has come: asked for, agreed to by a second person, in the record, told; or not to be.
+
+    ``resolved`` is one that was parked and that the office ended as it was, without what it was parked for.
+    """
 
     AWAITING_APPROVAL = "awaiting_approval"
     APPROVED = "approved"
@@ -40,9 +43,13 @@ class CorrectionState(StrEnum):
     COMPLETED = "completed"
     REFUSED = "refused"
     DECLINED = "declined"
+    RESOLVED = "resolved"
 
 
-FINISHED_STATES: Final = frozenset({CorrectionState.COMPLETED, CorrectionState.REFUSED, CorrectionState.DECLINED})
+UNFINISHED_STATES: Final = frozenset(
+    {CorrectionState.AWAITING_APPROVAL, CorrectionState.APPROVED, CorrectionState.APPLIED}
+)
+FINISHED_STATES: Final = frozenset(CorrectionState) - UNFINISHED_STATES
 
 
 class RevocationClass(StrEnum):

@@ -70,6 +70,16 @@ class ResolutionReason(StrEnum):
     OTHER = "other"
 
 
+class CorrectionResolutionReason(StrEnum):
+    """Why a correction that is parked ends as it is: told or handed over otherwise, corrected once more, not wanted."""
+
+    HANDED_OVER = "handed_over"
+    TOLD_OTHERWISE = "told_otherwise"
+    CORRECTED_AGAIN = "corrected_again"
+    NOT_WANTED = "not_wanted"
+    OTHER = "other"
+
+
 class DenialReason(StrEnum):
     """Why a claim is denied."""
 

@@ -226,6 +226,7 @@ _CORRECTION_STATES: Final = {
     "certificate.reissued": CorrectionState.APPLIED,
     "credit.revoked": CorrectionState.COMPLETED,
     "correction.completed": CorrectionState.COMPLETED,
+    "correction.resolved": CorrectionState.RESOLVED,
 }
 
 

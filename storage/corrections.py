@@ -10,12 +10,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import Attention
-from domain.corrections import Change, CorrectionKind, CorrectionState, from_json
+from domain.corrections import UNFINISHED_STATES, Change, CorrectionKind, CorrectionState, from_json
 from domain.people import name_key
+from domain.reasons import CorrectionResolutionReason
 from storage.database import CLAIMS_CHANNEL
 from storage.tables import CEActivityRow, ClaimRow, CorrectionRow, LearnerRow
-
-_UNFINISHED_STATES: Final = (CorrectionState.AWAITING_APPROVAL, CorrectionState.APPROVED, CorrectionState.APPLIED)
 
 
 class InProgressError(Exception):
@@ -45,10 +44,35 @@ class NewCorrection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """That a parked correction is to end as it is: on whose word, why, and when that was said.
+
+    ``by`` is an account's id or ``operator:<name>``. ``reason`` is for the office, and None once retention is over.
+    """
+
+    by: str
+    reason_code: CorrectionResolutionReason
+    reason: str | None
+    request_id: str | None = None
+    at: datetime | None = None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The columns of the correction that say so, but for the time."""
+        return {
+            "resolved_by": self.by,
+            "resolution_code": self.reason_code,
+            "resolution": self.reason,
+            "resolution_request_id": self.request_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
     """A correction as it stands. ``is_approved`` is a second person's word, None before it or where none is asked.
 
-    ``body`` is empty once the claim's retention is over.
+    ``resolution`` is the office's word that it is to end as it is although it is parked. ``body`` is empty once the
+    claim's retention is over.
     """
 
     id: str
@@ -65,6 +89,7 @@ class Correction:
     decided_by: str | None
     decision_request_id: str | None
     decided_at: datetime | None
+    resolution: Resolution | None
     applied_at: datetime | None
     finished_at: datetime | None
     outcome: Mapping[str, Any] | None
@@ -81,7 +106,18 @@ _COLUMNS: Final = [column for column in CorrectionRow.__table__.columns if colum
 def _correction(row: RowMapping) -> Correction:
     attention = Attention(row["attention"]) if row["attention"] else None
     read = {"kind": CorrectionKind(row["kind"]), "state": CorrectionState(row["state"]), "attention": attention}
-    return Correction(**{**row, **read})
+    plain = {name: value for name, value in row.items() if name not in _OF_RESOLUTION}
+    return Correction(**{**plain, **read, "resolution": _resolution(row)})
+
+
+_OF_RESOLUTION: Final = ("resolved_by", "resolution_code", "resolution", "resolution_request_id", "resolved_at")
+
+
+def _resolution(row: RowMapping) -> Resolution | None:
+    by, code, reason, request_id, at = (row[name] for name in _OF_RESOLUTION)
+    if by is None:
+        return None
+    return Resolution(by=by, reason_code=CorrectionResolutionReason(code), reason=reason, request_id=request_id, at=at)
 
 
 def claim_of(connection: Connection, correction_id: str) -> str:
@@ -135,7 +171,8 @@ def save_name(connection: Connection, learner_id: str, name: Mapping[str, str | 
 # Those that only wait for a person come last, so that they hold up nobody.
 _UNFINISHED: Final = text(
     """
-    SELECT r.id AS correction_id, r.state = 'awaiting_approval' AND r.is_approved IS NOT NULL AS is_decided,
+    SELECT r.id AS correction_id,
+           r.state = 'awaiting_approval' AND r.is_approved IS NOT NULL OR r.resolved_at IS NOT NULL AS is_decided,
            a.slug AS ce_activity, a.provider_slug AS provider
       FROM corrections r JOIN claims c ON c.id = r.claim_id JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE r.state IN ('awaiting_approval', 'approved', 'applied')
@@ -174,7 +211,7 @@ async def request(connection: AsyncConnection, new: NewCorrection) -> None:
     if (await connection.execute(added)).one_or_none() is not None:
         return
     unfinished = select(CorrectionRow.id).where(
-        CorrectionRow.claim_id == new.claim_id, CorrectionRow.state.in_(_UNFINISHED_STATES)
+        CorrectionRow.claim_id == new.claim_id, CorrectionRow.state.in_(UNFINISHED_STATES)
     )
     earlier = (await connection.execute(unfinished)).scalar_one_or_none()
     if earlier is None:
@@ -204,6 +241,21 @@ async def decide(
         .returning(CorrectionRow.id)
     )
     return decided.one_or_none() is not None
+
+
+async def resolve(connection: AsyncConnection, correction_id: str, resolution: Resolution) -> bool:
+    """Record that a parked correction is to end as it is; False when it is not parked, or is to end already."""
+    resolved = await connection.execute(
+        update(CorrectionRow)
+        .where(
+            CorrectionRow.id == correction_id,
+            CorrectionRow.attention.is_not(None),
+            CorrectionRow.resolved_by.is_(None),
+        )
+        .values(**resolution.columns, resolved_at=func.clock_timestamp())
+        .returning(CorrectionRow.id)
+    )
+    return resolved.one_or_none() is not None
 
 
 async def correction(connection: AsyncConnection, correction_id: str) -> Correction | None:

@@ -25,6 +25,7 @@ from domain.corrections import CorrectionKind, CorrectionState, RevocationClass
 from domain.identifiers import IDENTIFIERS
 from domain.policy import CEActivityPolicy, Requirement
 from domain.progress import Action, DeadlineName, StepKind, StepState, WaitingFor
+from domain.reasons import CorrectionResolutionReason
 from domain.refusals import RefusalCode
 from domain.roles import Role
 from domain.stuck import StuckCause, StuckReason
@@ -240,9 +241,11 @@ def test_every_text_that_operators_may_read_has_its_remedy() -> None:
 
 def test_every_state_of_a_correction_that_operators_may_read_is_explained() -> None:
     described = section("docs/operations.md", "A correction in the Temporal UI")
-    assert not [words for words in explain._CORRECTIONS.values() if f"| {words} |" not in described]
+    texts: Iterable[str] = [*explain._CORRECTIONS.values(), *explain._CORRECTION_REMEDIES.values()]
+    assert not [words for words in texts if f"| {words} |" not in described]
     states = section("docs/certificates.md", "Corrections, revocation, reissue")
-    assert not [word for word in (*CorrectionState, *CorrectionKind, *RevocationClass) if f"`{word}`" not in states]
+    codes = (*CorrectionState, *CorrectionKind, *RevocationClass, *CorrectionResolutionReason)
+    assert not [word for word in codes if f"`{word}`" not in states]
 
 
 def test_operators_find_search_attributes_and_signals() -> None:

@@ -84,9 +84,10 @@ EXAMPLES: Final = {
 
 # After this signal a claim's workflow reads the record again: ``laurel reconcile`` sends it where the two differ.
 READ_RECORD: Final = "read_record"
-# A second person's word about a correction is in the record; and an operator lets a parked correction try again.
+# Staff's word about a correction is in the record; and an operator lets a parked one try again, or ends it as it is.
 CORRECTION_DECIDED: Final = "correction_decided"
 RETRY_CORRECTION: Final = "retry_step"
+RESOLVE_CORRECTION: Final = "resolve_step"
 
 
 # Issuance goes on after a pause: Laurel sends it to each claim and correction that waits for that.
@@ -152,7 +153,7 @@ class CorrectionInput:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionResult:
-    """How the correction ended: ``completed``, ``refused``, ``declined``, or as one that the record does not have."""
+    """How the correction ended: as one of ``FINISHED_STATES``, or as one that the record does not have."""
 
     state: str
 

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         CorrectionActivities,
         CorrectionAttention,
         CorrectionRef,
+        CorrectionResolution,
         CorrectionStatus,
         MailActivities,
         number_of_change,
@@ -40,6 +41,7 @@ class CorrectionWorkflow:
         self._is_decided = False
         self._is_issuance_resumed = False
         self._retry: OperatorSignal | None = None
+        self._resolution: OperatorSignal | None = None
         self._attention_changes = 0
 
     @workflow.run
@@ -61,7 +63,7 @@ class CorrectionWorkflow:
             self._is_decided = False
             await self._write(CorrectionActivities.load_correction, self._correction)
         while self._known.state is CorrectionState.APPROVED:
-            self._is_issuance_resumed, self._retry = False, None
+            self._listen_anew()
             await self._write(CorrectionActivities.apply_correction, self._correction)
             if self._known.attention is Attention.ISSUANCE_PAUSED:
                 await self._wait_for_issuance()
@@ -93,32 +95,53 @@ class CorrectionWorkflow:
                 raise
 
     async def _finish(self, effect: Callable[[], Awaitable[None]], attention: Attention) -> None:
-        """Bring an outside effect about. A dependency that fails parks the correction; it never ends it."""
+        """Bring an outside effect about. A dependency that fails parks the correction; only staff end it then."""
         while True:
             if self._known.attention is not None:
                 await self._record_attention(None)
+            if self._known.state is not CorrectionState.APPLIED:
+                return None
             try:
                 return await effect()
             except ActivityError as failure:
-                self._is_issuance_resumed, self._retry = False, None
+                self._listen_anew()
                 is_paused = _type_of(failure) == ISSUANCE_PAUSED
                 await self._record_attention(Attention.ISSUANCE_PAUSED if is_paused else attention, failure)
             await (self._wait_for_issuance() if is_paused else self._wait_for_retry())
 
     async def _wait_for_issuance(self) -> None:
-        """Wait until issuance goes on; Laurel says so as often as it takes, so there is no timer."""
-        await workflow.wait_condition(lambda: self._is_issuance_resumed or self._retry is not None)
+        """Wait until issuance goes on, or staff decide; Laurel says so as often as it takes, so there is no timer."""
+        await workflow.wait_condition(lambda: self._is_issuance_resumed or self._is_called)
+        await self._resolve_if_asked()
 
     async def _wait_for_retry(self) -> None:
         """Wait for a person, or a while, and then let the step be tried again."""
         try:
             await workflow.wait_condition(
-                lambda: self._retry is not None,
-                timeout=contract.SELF_RETRY,
-                timeout_summary="parked; tries itself again",
+                lambda: self._is_called, timeout=contract.SELF_RETRY, timeout_summary="parked; tries itself again"
             )
         except TimeoutError:
             return
+        await self._resolve_if_asked()
+
+    @property
+    def _is_called(self) -> bool:
+        """Whether somebody wants the parked correction to go on or to end; of what staff decided, the record knows."""
+        return self._is_decided or self._retry is not None or self._resolution is not None
+
+    def _listen_anew(self) -> None:
+        """Forget signals that came before the correction was parked: they are about something else."""
+        self._is_decided = self._is_issuance_resumed = False
+        self._retry = self._resolution = None
+
+    async def _resolve_if_asked(self) -> None:
+        """End the correction as it is, if an operator says so in the Temporal UI."""
+        asked = self._resolution
+        if asked is not None:
+            resolution = CorrectionResolution(
+                self._correction.correction_id, asked.operator or "", asked.reason or "", asked.reason_code
+            )
+            await self._write(CorrectionActivities.resolve_correction, resolution)
 
     async def _record_attention(self, attention: Attention | None, failure: ActivityError | None = None) -> None:
         self._attention_changes += 1
@@ -137,7 +160,7 @@ class CorrectionWorkflow:
 
     @workflow.signal(name=contract.CORRECTION_DECIDED)
     def decided(self) -> None:
-        """A second person agreed or declined; the record holds who and what."""
+        """A second person agreed or declined, or staff end it as it is; the record holds who and what."""
         self._is_decided = True
 
     @workflow.signal(name=contract.ISSUANCE_RESUMED)
@@ -153,6 +176,16 @@ class CorrectionWorkflow:
         """An operator lets a parked step be tried again; without operator and reason it moves nothing."""
         if signal.operator and signal.reason:
             self._retry = signal
+
+    @workflow.signal(
+        name=contract.RESOLVE_CORRECTION,
+        description='End a parked correction as it is: {"operator": "j.doe", "reason_code": "told_otherwise", '
+        '"reason": "by telephone"}',
+    )
+    def resolve_step(self, signal: OperatorSignal) -> None:
+        """An operator ends a parked correction as it is; without operator and reason it moves nothing."""
+        if signal.operator and signal.reason:
+            self._resolution = signal
 
     @property
     def _known(self) -> CorrectionStatus:

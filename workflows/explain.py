@@ -47,6 +47,15 @@ _CORRECTIONS: Final = {
     CorrectionState.COMPLETED: "Is in the record, and the learner is told. Nothing to do.",
     CorrectionState.REFUSED: "Could not be made; the correction's outcome in the staff API says why.",
     CorrectionState.DECLINED: "A second person declined it; nothing was changed.",
+    CorrectionState.RESOLVED: "Was parked, and the office ended it as it was. The claim's history says who and why.",
+}
+_CORRECTION_REMEDIES: Final = {
+    Attention.CERTIFICATE_FAILED: "The new certificate could not be made. Repair the cause, then send `retry_step`; or "
+    "end this correction with `resolve_step`, then correct or reissue once more.",
+    Attention.EMAIL_FAILED: "The mail server did not take the e-mail. Repair it, then send `retry_step`; or tell the "
+    "learner yourself, then send `resolve_step`.",
+    Attention.ISSUANCE_PAUSED: "The office has paused issuance. It goes on by itself when somebody lifts the pause; to "
+    "revoke the credit meanwhile, end this correction with `resolve_step` first.",
 }
 
 
@@ -72,7 +81,7 @@ def explain_correction(status: CorrectionStatus) -> str:
     """The current details of a correction, as Markdown."""
     lines = [f"**{status.state}**", "", _CORRECTIONS[status.state], "", f"Of the claim `{status.claim_id}`."]
     if status.attention is not None:
-        lines += ["", f"**Needs attention: {status.attention}.** {_REMEDIES[status.attention]}"]
+        lines += ["", f"**Needs attention: {status.attention}.** {_CORRECTION_REMEDIES[status.attention]}"]
     return "\n".join(lines)
 
 

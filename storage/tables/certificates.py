@@ -76,7 +76,8 @@ class CorrectionRow(Base):
     """What staff want changed about an award or its certificate, and how far it has come.
 
     ``kind`` is a ``CorrectionKind``, ``body`` what is to be changed, ``state`` a ``CorrectionState``. A second person's
-    word is ``is_approved``, by ``decided_by``; ``attention`` says why the correction is parked.
+    word is ``is_approved``, by ``decided_by``; ``attention`` says why the correction is parked. That it is to end as it
+    is, although it is parked, is said by ``resolved_by``, with a code and in words.
     """
 
     __tablename__ = "corrections"
@@ -108,6 +109,11 @@ class CorrectionRow(Base):
     decided_by: Mapped[str | None]
     decision_request_id: Mapped[str | None]
     decided_at: Mapped[datetime | None]
+    resolved_by: Mapped[str | None]
+    resolution_code: Mapped[str | None]
+    resolution: Mapped[str | None]
+    resolution_request_id: Mapped[str | None]
+    resolved_at: Mapped[datetime | None]
     applied_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[dict[str, Any] | None]

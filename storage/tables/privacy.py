@@ -54,7 +54,13 @@ PERSONAL_DATA: Final[dict[str, Holding | None]] = {
     "claims": _held("participation of a learner", "claiming credit", _FOR_GOOD),
     "content_progress": _held("what a learner watched or attended", "claiming credit", _RETENTION, "intervals"),
     "corrections": _held(
-        "what was wrong about a learner's certificate", "correcting it", _RETENTION, "body", "reason", "outcome"
+        "what was wrong about a learner's certificate",
+        "correcting it",
+        _RETENTION,
+        "body",
+        "reason",
+        "resolution",
+        "outcome",
     ),
     "credentials": _held("name as printed", "machine verification", _RETENTION, "jwt"),
     "documents": _held("certificates as printed", "serving them unchanged", _RETENTION, "content"),

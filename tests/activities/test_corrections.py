@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
-from activities.contract import ClaimRef, CorrectionAttention, CorrectionRef, CorrectionStatus
+from activities.contract import ClaimRef, CorrectionAttention, CorrectionRef, CorrectionResolution, CorrectionStatus
 from documents.wording import credit_word
 from domain.claims import Attention, Stage
 from domain.corrections import (
@@ -446,6 +446,13 @@ def parking(claim: TestClaim, activities: Activities) -> Run:
     return lambda: activities.corrections.record_correction_attention(change)
 
 
+def ending(claim: TestClaim, activities: Activities) -> Run:
+    parking(claim, activities)()
+    ref = claim.entries()[-1]["after"]["correction"]
+    resolution = CorrectionResolution(ref, "j.doe", "Told by telephone.", "told_otherwise")
+    return lambda: activities.corrections.resolve_correction(resolution)
+
+
 SCENES: dict[str, Scene] = {
     "loading": loading,
     "refusing": refusing,
@@ -459,6 +466,7 @@ SCENES: dict[str, Scene] = {
     "issuing": issuing,
     "completing": completing,
     "parking": parking,
+    "ending": ending,
 }
 
 
@@ -511,3 +519,75 @@ def test_an_operators_retry_is_entered_with_who_and_why(
     assert (claim.events()[-1], claim.entries()[-1]["actor"]) == ("correction.continued", "operator:j.doe")
     assert private_of(engine, f"claim:{claim.claim_id}")[-1] == {"reason": "Mail server repaired."}
     assert timedelta() < datetime.now(UTC) - row_of(engine, CorrectionRef(ref))["applied_at"]
+
+
+def test_an_operators_end_of_a_correction_is_entered_with_who_and_why(
+    new_claim: NewClaim, activities: Activities, engine: Engine
+) -> None:
+    claim = completed(new_claim, activities)
+    ended: CorrectionStatus = ending(claim, activities)()
+    assert (ended.state, ended.attention) == (CorrectionState.RESOLVED, None)
+    entry = claim.entries()[-1]
+    assert (entry["event"], entry["actor"]) == ("correction.resolved", "operator:j.doe")
+    assert entry["after"]["reason_code"] == "told_otherwise"
+    assert private_of(engine, f"claim:{claim.claim_id}")[-1] == {"reason": "Told by telephone."}
+    assert versions_of(claim)[-1]["email"] == "dropped"
+
+
+@pytest.mark.parametrize(("code", "recorded"), [(None, "other"), ("spite", "other"), ("not_wanted", "not_wanted")])
+def test_a_code_that_is_not_known_is_another_reason(
+    new_claim: NewClaim, activities: Activities, engine: Engine, code: str | None, recorded: str
+) -> None:
+    claim = completed(new_claim, activities)
+    parking(claim, activities)()
+    ref = claim.entries()[-1]["after"]["correction"]
+    activities.corrections.resolve_correction(CorrectionResolution(ref, "j.doe", "Why.", code))
+    assert row_of(engine, CorrectionRef(ref))["resolution_code"] == recorded
+
+
+def test_what_is_not_parked_is_not_ended_and_nothing_without_who_and_why(
+    new_claim: NewClaim, activities: Activities
+) -> None:
+    claim = completed(new_claim, activities)
+    ref = applied(activities, claim, RENAMED)
+    going_on = CorrectionResolution(ref.correction_id, "j.doe", "Why.")
+    assert activities.corrections.resolve_correction(going_on).state is CorrectionState.APPLIED
+    change = CorrectionAttention(ref.correction_id, "run", 1, Attention.EMAIL_FAILED, "SMTPServerDisconnected")
+    activities.corrections.record_correction_attention(change)
+    for operator, reason in (("", "Why."), ("j.doe", "\x00")):
+        empty = CorrectionResolution(ref.correction_id, operator, reason)
+        assert activities.corrections.resolve_correction(empty).state is CorrectionState.APPLIED
+    assert "correction.resolved" not in claim.events()
+
+
+def test_a_claim_that_is_not_complete_sends_its_e_mail_although_its_correction_was_ended(
+    new_claim: NewClaim, activities: Activities
+) -> None:
+    claim = brought_to(new_claim(), activities, Stage.COMPLETED)
+    ending(claim, activities)()
+    assert versions_of(claim)[-1]["email"] == "reserved"
+    activities.certificates.issue_certificate(ClaimRef(claim.claim_id))
+    activities.mail.send_award_email(ClaimRef(claim.claim_id))
+    assert claim.row()["stage"] == Stage.COMPLETED
+    assert versions_of(claim)[-1]["email"] == "sent"
+    claim.assert_audited()
+
+
+@pytest.mark.parametrize("change", [NameChange(given_name="\U00013000"), NameChange(credentials="MD \U0001f600")])
+def test_a_name_that_no_typeface_can_print_is_refused_before_anything_is_changed(
+    new_claim: NewClaim, activities: Activities, engine: Engine, change: Change
+) -> None:
+    claim = completed(new_claim, activities)
+    row = row_of(engine, applied(activities, claim, change))
+    assert (row["state"], row["outcome"]["refusal"]) == ("refused", RefusalCode.NAME_NOT_PRINTABLE)
+    assert row["outcome"]["details"]["characters"].startswith("U+1")
+    assert [each["state"] for each in versions_of(claim)] == ["issued"]
+
+
+def test_what_another_system_prints_is_not_judged_by_our_typefaces(new_claim: NewClaim, activities: Activities) -> None:
+    elsewhere = CertificateIssue(issued="elsewhere", system="The Hub", url="https://hub.example/")
+    claim = brought_to(new_claim(certificate=elsewhere), activities, Stage.COMPLETED)
+    activities.mail.send_award_email(ClaimRef(claim.claim_id))
+    ref = asked(claim, NameChange(given_name="\U00013000"))
+    activities.corrections.load_correction(ref)
+    assert activities.corrections.apply_correction(ref).state is CorrectionState.APPLIED

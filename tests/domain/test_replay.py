@@ -137,6 +137,7 @@ def test_a_merged_award_counts_no_more() -> None:
         ([correction("correction.declined", {})], "declined"),
         ([AWARDED, CORRECTED], "applied"),
         ([AWARDED, CORRECTED, correction("correction.completed", {})], "completed"),
+        ([AWARDED, CORRECTED, correction("correction.resolved", {"reason_code": "not_wanted"})], "resolved"),
         ([AWARDED, CORRECTED, correction("correction.parked", {})], "applied"),
     ],
 )

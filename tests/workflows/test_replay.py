@@ -237,6 +237,21 @@ async def corrected(new_claim: NewClaim, forward: Forward, mail: KeptMail) -> Ha
     return handle
 
 
+async def correction_ended(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> Handle:
+    """A correction whose e-mail was refused, and which an operator ended after it had tried once more."""
+    claim = new_claim()
+    await claim.complete()
+    mail.failures[claim.email] = AddressRejectedError()
+    ref = asked(claim, CreditChange(units=Decimal("0.50")))
+    handle = await started(claim, ref)
+    await reaches(claim, ref, attention="email_failed")
+    await handle.signal(contract.RETRY_CORRECTION, {"operator": "j.doe", "reason": "mail server repaired"})
+    await claim.until(lambda: claim.events().count("correction.parked") == 2)
+    told = {"operator": "j.doe", "reason_code": "told_otherwise", "reason": "by telephone"}
+    await handle.signal(contract.RESOLVE_CORRECTION, told)
+    return handle
+
+
 async def revoked(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> Handle:
     claim = new_claim()
     await claim.brought_to(Stage.COMPLETED)
@@ -280,6 +295,7 @@ STORIES: dict[str, Story] = {
         finalized,
         corrected,
         correction_paused,
+        correction_ended,
         revoked,
         merged,
         reported,
