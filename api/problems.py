@@ -157,7 +157,9 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         409, "The certificate is not issued yet", "It appears here as soon as it is."
     ),
     "correction_in_progress": ProblemKind(
-        409, "Another correction is not finished", "See details; wait until it is, or have it approved or declined."
+        409,
+        "Another correction is not finished",
+        "See details; wait until it is, have it approved or declined, or end it where it is parked.",
     ),
     "retention_ended": ProblemKind(
         409, "The retention of this claim has ended", "Its award stays as it is: what a correction needs was removed."
@@ -169,7 +171,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "too_many_views": ProblemKind(409, "You keep 50 views already", "Remove one that you no longer use."),
     "correction_settled": ProblemKind(
-        409, "The correction waits for nobody", "It was decided about already; look at its state."
+        409, "The correction waits for nobody", "It was decided about already, or goes on by itself; look at its state."
     ),
     RefusalCode.STEP_LOCKED: ProblemKind(409, "This step is locked", "Finish the steps before it first."),
     RefusalCode.ALREADY_DONE: ProblemKind(409, "This step is done", "Go on with the next step."),

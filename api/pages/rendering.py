@@ -45,6 +45,7 @@ NOTICES: Final = {
     "correction_waits": _("The correction is recorded and waits for a second person."),
     "approved": _("Agreed. The correction is made now."),
     "declined": _("Declined. Nothing was changed."),
+    "correction_ended": _("The correction has ended. Another one may follow."),
     "merged": _("The two are one learner now."),
     "award_entered": _("Entered into the transcript."),
     "award_voided": _("Taken off every transcript."),

@@ -1,10 +1,10 @@
-"""Staff: correcting, revoking and reissuing what was awarded; and agreeing to what somebody else asked for."""
+"""Staff: correcting, revoking and reissuing what was awarded, and reading what became of it."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -16,8 +16,8 @@ from api.history import actor_json, names_of
 from api.problems import FieldError, ProblemError, refusal_response
 from api.services import Services, services_of
 from api.v1 import answers, bodies
-from api.v1.bodies import Credentials, Key, Name, Nothing, Reason, ReasonRequest, Units
-from api.v1.steps import ApproverDesk, Desk, StaffDesk, any_claim, json_response
+from api.v1.bodies import Credentials, Key, Name, Reason, ReasonRequest, Units
+from api.v1.steps import Desk, StaffDesk, any_claim, json_response
 from api.views import time_json
 from config.settings import Settings
 from domain.corrections import (
@@ -32,10 +32,10 @@ from domain.corrections import (
     Revocation,
     RevocationClass,
     kind_of,
-    may_decide,
     to_json,
 )
 from domain.identities import is_id, new_id
+from domain.reasons import CorrectionResolutionReason
 from domain.refusals import RefusalCode
 from storage import corrections, intake
 from storage.corrections import Circumstances, Correction, InProgressError, NewCorrection, PurgedError
@@ -47,7 +47,7 @@ router = APIRouter(prefix="/v1/staff", tags=["corrections"], responses=answers.S
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 
-_ACCEPTED: Final = 202
+ACCEPTED: Final = 202
 _MOST_SESSIONS: Final = 500
 _MOST_OF_A_CLAIM: Final = 200
 
@@ -102,7 +102,11 @@ class LearnerOfCorrection(BaseModel):
 
 
 class CorrectionDocument(BaseModel):
-    """A correction. ``award``, ``certificate`` and ``version`` are what it made, or ended."""
+    """A correction. ``award``, ``certificate`` and ``version`` are what it made, or ended.
+
+    ``attention`` says why it is parked. ``resolved_by`` wants it to end as it is, for ``resolution_code``
+    and, in words, ``resolution``.
+    """
 
     id: str
     href: str
@@ -121,6 +125,11 @@ class CorrectionDocument(BaseModel):
     decided_by: str | None
     decider: answers.AuditActor | None
     decided_at: str | None
+    resolved_by: str | None
+    resolver: answers.AuditActor | None
+    resolved_at: str | None
+    resolution_code: CorrectionResolutionReason | None
+    resolution: str | None
     applied_at: str | None
     finished_at: str | None
     award: str | None
@@ -138,25 +147,25 @@ class CorrectionList(BaseModel):
     next: str | None
 
 
-_TAKEN: Final[answers.Responses] = {
+TAKEN: Final[answers.Responses] = {
     202: {"model": CorrectionDocument, "description": "Recorded, and not made yet; `Location` tells when it is."},
     409: answers.TAKEN[409],
 }
 
 
-@router.post("/claims/{claim_id}/correct", response_model=CorrectionDocument, responses=_TAKEN)
+@router.post("/claims/{claim_id}/correct", response_model=CorrectionDocument, responses=TAKEN)
 async def correct_award(claim_id: str, body: CorrectionRequest, desk: StaffDesk) -> Response:
     """Correct what was awarded, or the name that it was awarded to: the certificate gets a new version, and a mail."""
     return await _ask(desk, claim_id, body.change(), body.reason)
 
 
-@router.post("/claims/{claim_id}/revoke", response_model=CorrectionDocument, responses=_TAKEN)
+@router.post("/claims/{claim_id}/revoke", response_model=CorrectionDocument, responses=TAKEN)
 async def revoke_award(claim_id: str, body: RevocationRequest, desk: StaffDesk) -> Response:
     """Revoke an award: it counts no more, its certificate's code says so to anyone, and the learner is told."""
     return await _ask(desk, claim_id, Revocation(body.reason_class), body.reason)
 
 
-@router.post("/claims/{claim_id}/reissue", response_model=CorrectionDocument, responses=_TAKEN)
+@router.post("/claims/{claim_id}/reissue", response_model=CorrectionDocument, responses=TAKEN)
 async def reissue_certificate(claim_id: str, body: ReasonRequest, desk: StaffDesk) -> Response:
     """Issue the certificate anew with what is true today; after a revocation in error this grants the credit again."""
     return await _ask(desk, claim_id, Reissue(), body.reason)
@@ -184,7 +193,7 @@ async def _ask(desk: Desk, claim_id: str, change: Change, reason: str) -> Respon
         await desk.services.gateway.correct(
             new.id, desk.envelope.patience, ce_activity=view.ce_activity, provider=view.provider
         )
-    return await _answer(desk.request, desk.services, correction_id, is_new=correction_id == new.id)
+    return await answer(desk.request, desk.services, correction_id, is_new=correction_id == new.id)
 
 
 def needs_approval(settings: Settings, kind: CorrectionKind, view: ClaimView) -> bool:
@@ -203,7 +212,7 @@ async def _record(services: Services, key: IdempotencyKey | None, new: NewCorrec
                 return str(stored.body["correction"])
         await corrections.request(connection, new)
         if key is not None:
-            await intake.finish_answer(connection, key, _ACCEPTED, {"correction": new.id})
+            await intake.finish_answer(connection, key, ACCEPTED, {"correction": new.id})
         return new.id
 
     try:
@@ -216,9 +225,9 @@ async def _record(services: Services, key: IdempotencyKey | None, new: NewCorrec
         raise ProblemError("correction_in_progress", details={"correction": error.correction_id}) from None
 
 
-async def _answer(request: Request, services: Services, correction_id: str, *, is_new: bool = True) -> Response:
+async def answer(request: Request, services: Services, correction_id: str, *, is_new: bool = True) -> Response:
     """What became of a correction so far: 200 when it is made or declined, 202 before that, 409 when it can't be."""
-    found = await _find(services, correction_id)
+    found = await find(services, correction_id)
     headers = {} if is_new else {"Idempotent-Replayed": "true"}
     (document,) = await _documents(services, [found])
     if found.state is CorrectionState.REFUSED and found.outcome is not None:
@@ -228,10 +237,10 @@ async def _answer(request: Request, services: Services, correction_id: str, *, i
     if found.state is CorrectionState.APPLIED or found.state in FINISHED_STATES:
         return json_response(document, headers=headers)
     headers |= {"Location": document["href"], "Retry-After": "1"}
-    return json_response(document, _ACCEPTED, headers)
+    return json_response(document, ACCEPTED, headers)
 
 
-async def _find(services: Services, correction_id: str) -> Correction:
+async def find(services: Services, correction_id: str) -> Correction:
     """A correction of any claim; raises 404."""
     found = None
     if is_id(correction_id, "cor"):
@@ -247,14 +256,20 @@ async def _documents(services: Services, found: Sequence[Correction]) -> list[di
         return []
     ids = [each.id for each in found]
     about = await services.database.statements(lambda c: corrections.circumstances(c, ids))
-    names = await names_of(services, [actor for each in found for actor in (each.requested_by, each.decided_by)])
+    names = await names_of(services, [actor for each in found for actor in _actors(each)])
     return [_correction_json(each, about[each.id], names, services) for each in found]
+
+
+def _actors(correction: Correction) -> tuple[str | None, ...]:
+    """Who had a part in a correction, perhaps."""
+    resolution = correction.resolution
+    return correction.requested_by, correction.decided_by, resolution.by if resolution else None
 
 
 def _correction_json(
     correction: Correction, about: Circumstances, names: Mapping[str, AccountName], services: Services
 ) -> dict[str, Any]:
-    outcome = correction.outcome or {}
+    outcome, resolution = correction.outcome or {}, correction.resolution
     workflow_id = Gateway.workflow_id_of_correction(correction.id)
     return {
         "id": correction.id,
@@ -274,6 +289,11 @@ def _correction_json(
         "decided_by": correction.decided_by,
         "decider": actor_json(correction.decided_by, names),
         "decided_at": time_json(correction.decided_at),
+        "resolved_by": resolution and resolution.by,
+        "resolver": actor_json(resolution.by if resolution else None, names),
+        "resolved_at": time_json(resolution.at if resolution else None),
+        "resolution_code": resolution and resolution.reason_code,
+        "resolution": resolution and resolution.reason,
         "applied_at": time_json(correction.applied_at),
         "finished_at": time_json(correction.finished_at),
         **{name: outcome.get(name) for name in ("award", "certificate", "version", "refusal")},
@@ -329,63 +349,5 @@ async def show_correction(
     services: ServicesOf,
 ) -> Response:
     """One correction, and how far it has come."""
-    (document,) = await _documents(services, [await _find(services, correction_id)])
+    (document,) = await _documents(services, [await find(services, correction_id)])
     return json_response(document)
-
-
-@router.post("/corrections/{correction_id}/approve", response_model=CorrectionDocument, responses=_TAKEN)
-async def approve_correction(
-    correction_id: str,
-    desk: ApproverDesk,
-    body: Annotated[Nothing | None, Body()] = None,  # noqa: ARG001  # its being there says that fields are refused
-) -> Response:
-    """Agree to what somebody else asked for; then it is made."""
-    return await _decide(desk, correction_id, is_approved=True)
-
-
-@router.post("/corrections/{correction_id}/decline", response_model=CorrectionDocument, responses=_TAKEN)
-async def decline_correction(
-    correction_id: str,
-    desk: ApproverDesk,
-    body: Annotated[Nothing | None, Body()] = None,  # noqa: ARG001  # its being there says that fields are refused
-) -> Response:
-    """Decline what somebody else asked for; nothing is changed."""
-    return await _decide(desk, correction_id, is_approved=False)
-
-
-async def _decide(desk: Desk, correction_id: str, *, is_approved: bool) -> Response:
-    """Record a second person's word, tell the workflow, and wait for what it brings about."""
-    services, principal = desk.services, desk.principal
-    found = await _find(services, correction_id)
-    view = await any_claim(services, found.claim_id)
-    if view.learner_id == principal.learner_id:
-        raise ProblemError("own_claim")
-    if not may_decide(principal.role, principal.account_id, found.requested_by):
-        raise ProblemError("own_request")
-    is_new = await _record_word(desk, found, is_approved=is_approved)
-    if is_new:
-        await services.gateway.correct(
-            found.id, desk.envelope.patience, ce_activity=view.ce_activity, provider=view.provider, is_decided=True
-        )
-    return await _answer(desk.request, services, found.id, is_new=is_new)
-
-
-async def _record_word(desk: Desk, found: Correction, *, is_approved: bool) -> bool:
-    """Record a word once; False when the same request recorded it before, 409 when the correction is settled."""
-    key, account_id = desk.envelope.key or intake.own_key(), desk.principal.account_id
-
-    async def record(connection: AsyncConnection) -> bool:
-        if await intake.begin_answer(connection, key) is not None:
-            return desk.envelope.key is None
-        request_id = desk.envelope.request_id
-        if not await corrections.decide(
-            connection, found.id, account_id, is_approved=is_approved, request_id=request_id
-        ):
-            raise ProblemError("correction_settled", details={"state": found.state})
-        await intake.finish_answer(connection, key, _ACCEPTED, {"correction": found.id})
-        return True
-
-    try:
-        return await desk.services.database.transaction(record)
-    except KeyReusedError:
-        raise ProblemError("idempotency_key_reused") from None

@@ -151,6 +151,7 @@ READ_BY = {
 
 DONE_BY = {
     "/v1/staff/accounts": frozenset({Role.ADMINISTRATOR}),
+    "/v1/staff/corrections/{correction_id}/resolve": STAFF_ROLES,
     "/v1/staff/corrections/{correction_id}/": APPROVING_ROLES,
     "/v1/staff/views": OFFICE_ROLES,
 }

@@ -84,6 +84,7 @@ READ_BY: Final[Mapping[str, frozenset[Role]]] = {
     "/staff/claims/{claim_id}/correct": STAFF_ROLES,
     "/staff/claims/{claim_id}/revoke": STAFF_ROLES,
     "/staff/claims/{claim_id}/reissue": STAFF_ROLES,
+    "/staff/corrections/{correction_id}/resolve": STAFF_ROLES,
     "/staff/learners/{learner_id}/edit": STAFF_ROLES,
     "/staff/learners/{learner_id}/merge": STAFF_ROLES,
     "/staff/claims/{claim_id}/evidence.zip": AUDITING_ROLES,
@@ -95,6 +96,7 @@ READ_BY: Final[Mapping[str, frozenset[Role]]] = {
 
 DONE_BY: Final[Mapping[str, frozenset[Role]]] = {
     "/staff/accounts": frozenset({Role.ADMINISTRATOR}),
+    "/staff/corrections/{correction_id}/resolve": STAFF_ROLES,
     "/staff/corrections/{correction_id}/": APPROVING_ROLES,
     "/staff/issuance": APPROVING_ROLES,
     "/staff/exports/audit": AUDITING_ROLES,

@@ -18,6 +18,7 @@ from domain.office import OperatorAction
 from domain.people import Likeness
 from domain.policy import Finalization
 from domain.progress import Action
+from domain.reasons import CorrectionResolutionReason
 from domain.roles import Role
 from domain.submissions import SubmissionKind
 from storage.tables import OutgoingEmailRow
@@ -70,6 +71,7 @@ def links(page: httpx2.Response) -> set[str]:
         (words.AWARD_STATES, AwardState),
         (words.CORRECTION_WORDS, CorrectionKind),
         (words.CORRECTION_STATES, CorrectionState),
+        (words.CORRECTION_RESOLUTIONS, CorrectionResolutionReason),
         (words.REVOCATION_WORDS, RevocationClass),
         (words.ATTENTION_WORDS, Attention),
         (words.ROLE_WORDS, Role),

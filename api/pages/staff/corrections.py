@@ -1,4 +1,4 @@
-"""Corrections of all claims: what waits for a second person, and what became of the others."""
+"""Corrections of all claims: what waits for a second person, what became of the others, and ending one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.pages.staff.addresses import answer_or_page, api_address, form_errors, staff_address
-from api.pages.visit import Answer, ApiProblem, Reader, Visit
+from api.pages.visit import Answer, ApiProblem, Clerk, Reader, Visit
 from domain.corrections import CorrectionState
 from domain.roles import APPROVING_ROLES
 
@@ -85,3 +85,44 @@ async def _decide(visit: Visit, correction_id: str, word: str, notice: str) -> R
     if not isinstance(answer, Answer):
         return answer
     return visit.redirect(staff_address("corrections"), notice=notice)
+
+
+@dataclass(frozen=True, slots=True)
+class EndingPage:
+    """The form that ends a correction that is parked."""
+
+    correction: Json
+    errors: Mapping[str, str]
+    typed: Mapping[str, str]
+
+
+@router.get("/staff/corrections/{correction_id}/resolve")
+async def ask_for_end(visit: Clerk, correction_id: str) -> Response:
+    """Say what ending a parked correction means, and ask why."""
+    return await _ending(visit, correction_id, {}, {})
+
+
+async def _ending(
+    visit: Visit, correction_id: str, errors: Mapping[str, str], typed: Mapping[str, str], status: int = 200
+) -> Response:
+    correction = await visit.get(api_address("corrections", correction_id))
+    if visit.is_own(correction["learner"]["id"]):
+        raise ApiProblem.of("own_claim")
+    return visit.page("staff/end_correction.html", status=status, view=EndingPage(correction, errors, typed))
+
+
+@router.post("/staff/corrections/{correction_id}/resolve")
+async def resolve(visit: Reader, correction_id: str) -> Response:
+    """End a correction that is parked."""
+    form = await visit.form()
+    typed = {name: form.text(name) for name in ("reason_code", "reason")}
+
+    async def refused(problem: ApiProblem) -> Response:
+        return await _ending(visit, correction_id, form_errors(problem), typed, problem.status)
+
+    sending = visit.send("POST", api_address("corrections", correction_id, "resolve"), typed, key=form.key)
+    answer = await answer_or_page(sending, refused)
+    if not isinstance(answer, Answer):
+        return answer
+    claim_id = answer.document["claim"].rpartition("/")[2]
+    return visit.redirect(f"{staff_address('claims', claim_id)}#certificates", notice="correction_ended")

@@ -9,7 +9,7 @@ from domain.notices import NoticePurpose
 from domain.office import OperatorAction
 from domain.people import Likeness
 from domain.progress import Action
-from domain.reasons import PauseReason, ResumptionReason
+from domain.reasons import CorrectionResolutionReason, PauseReason, ResumptionReason
 from domain.roles import Role
 from domain.submissions import SubmissionKind
 
@@ -147,6 +147,14 @@ CORRECTION_STATES: Final = {
     CorrectionState.COMPLETED: _("Complete"),
     CorrectionState.REFUSED: _("Not possible"),
     CorrectionState.DECLINED: _("Declined"),
+    CorrectionState.RESOLVED: _("Ended by the office"),
+}
+CORRECTION_RESOLUTIONS: Final = {
+    CorrectionResolutionReason.HANDED_OVER: _("The certificate was handed over"),
+    CorrectionResolutionReason.TOLD_OTHERWISE: _("The learner was told in another way"),
+    CorrectionResolutionReason.CORRECTED_AGAIN: _("It is corrected once more"),
+    CorrectionResolutionReason.NOT_WANTED: _("It is not wanted any more"),
+    CorrectionResolutionReason.OTHER: _("Another reason"),
 }
 REVOCATION_WORDS: Final = {
     RevocationClass.ISSUED_IN_ERROR: _("Issued in error"),
