@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCertificate:
-    """One issued version of a certificate, and what became of the newest issued one of the same claim.
+    """One issued version of a certificate, and what became of the newest one of the same claim.
+
+    That is the newest issued one, or a newer one that was revoked before it could be issued.
 
     ``data`` is what the version prints. Days are local days in the CE activity's time zone: ``ended_on`` is the one on
     which the version was superseded or revoked. ``has_credential`` says whether a machine credential belongs to it,
@@ -54,7 +56,7 @@ _ISSUED: Final = """
       JOIN LATERAL (
           SELECT c.verification_code, c.state, c.ended_at, c.revocation_class, a.state AS award_state
             FROM certificates c JOIN awards a ON a.id = c.award_id
-           WHERE a.claim_id = w.claim_id AND c.issued_at IS NOT NULL
+           WHERE a.claim_id = w.claim_id AND (c.issued_at IS NOT NULL OR c.state = 'revoked')
            ORDER BY a.number DESC, c.version DESC LIMIT 1
       ) n ON true
      WHERE x.issued_at IS NOT NULL AND
