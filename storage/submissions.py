@@ -5,20 +5,18 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, text
 
-from domain.turns import KEPT_STEPS
+from storage.kept import KEPT
 
 # Each delivery waits longer for the next one, up to an hour: a claim whose worker is away must not be flooded.
 # What a claim keeps that is on hold, or waits for issuance to go on, is decided when that ends, and needs no delivery
 # until then: a release is a submission itself, and ``storage/issuance.py`` says whom to wake after a pause.
 # The power is bounded too: no interval holds ten seconds doubled forty times, and the error would stop every delivery.
 _TAKE: Final = text(
-    """
+    f"""
     WITH due AS (
         SELECT id FROM submissions s
          WHERE decided_at IS NULL AND deliver_after <= clock_timestamp()
-           AND NOT (kind = ANY(:kept)
-                    AND EXISTS (SELECT 1 FROM claims c WHERE c.id = s.claim_id
-                                   AND (c.held_at IS NOT NULL OR c.attention = 'issuance_paused')))
+           AND NOT {KEPT}
          ORDER BY deliver_after FOR UPDATE SKIP LOCKED LIMIT 200
     ), taken AS (
         UPDATE submissions s
@@ -34,10 +32,10 @@ _TAKE: Final = text(
       LEFT JOIN claims c ON c.id = t.claim_id
       JOIN ce_activities a ON a.id = coalesce(c.ce_activity_id, t.body ->> 'ce_activity_id')
      ORDER BY t.received_at, t.id
-    """
+    """  # noqa: S608  # a constant
 )
 
 
 def take_undelivered(connection: Connection) -> Sequence[RowMapping]:
     """Take up to 200 submissions that are due; ``stage`` is None where the claim is not in the record yet."""
-    return connection.execute(_TAKE, {"kept": sorted(KEPT_STEPS)}).mappings().all()
+    return connection.execute(_TAKE).mappings().all()

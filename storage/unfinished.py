@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, text
 
-from domain.submissions import STAFF_KINDS
+from storage.kept import KEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +52,7 @@ class Register:
         return {row["id"]: Expected(**row) for row in rows}
 
 
-# A request delivers what it handed in at once, and the relay a few seconds later. What a learner hands in while the
-# claim is on hold, or waits for issuance to go on, is kept until that ends.
-_STAFF_KINDS: Final = ", ".join(f"'{kind}'" for kind in sorted(STAFF_KINDS))
+# A request delivers what it handed in at once, and the relay a few seconds later.
 _SOME_CLAIMS: Final = text(
     f"""
     SELECT w.id, a.slug AS ce_activity, a.provider_slug AS provider,
@@ -66,8 +64,7 @@ _SOME_CLAIMS: Final = text(
      CROSS JOIN LATERAL (
            SELECT min(s.received_at) AS received_at, min(s.body ->> 'ce_activity_id') AS ce_activity_id,
                   coalesce(bool_or(s.received_at < clock_timestamp() - interval '10 seconds'
-                                   AND (coalesce(c.attention, '') NOT IN ('on_hold', 'issuance_paused')
-                                        OR s.kind IN ({_STAFF_KINDS}))), false) AS is_waiting
+                                   AND NOT {KEPT}), false) AS is_waiting
              FROM submissions s WHERE s.claim_id = w.id AND s.decided_at IS NULL) u
       JOIN ce_activities a ON a.id = coalesce(c.ce_activity_id, u.ce_activity_id)
     """  # noqa: S608  # constants only
