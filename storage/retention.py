@@ -159,7 +159,8 @@ _OF_CLAIM: Final[Mapping[str, str]] = {
         DELETE FROM content_progress WHERE learner_id = :learner_id AND ce_activity_id = :ce_activity_id
     """,
     "corrections": """
-        UPDATE corrections SET body = '{}', reason = '', outcome = NULL WHERE claim_id = :claim_id AND body <> '{}'
+        UPDATE corrections SET body = '{}', reason = '', resolution = NULL, outcome = NULL
+         WHERE claim_id = :claim_id AND reason <> ''
     """,
     "problem_reports": """
         UPDATE problem_reports SET message = '', answer = NULL WHERE claim_id = :claim_id AND message <> ''

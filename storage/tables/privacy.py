@@ -149,7 +149,7 @@ PSEUDONYMS: Final = frozenset(
     {
         "account_id", "actor", "applied_by", "asked_by", "created_by", "decided_by", "duplicate_id", "entered_by",
         "learner_id", "lifted_by", "merged_into", "placed_by", "principal", "published_by", "requested_by",
-        "settled_by", "uploaded_by", "voided_by", "held_by",
+        "settled_by", "uploaded_by", "voided_by", "held_by", "resolved_by",
     }
 )  # fmt: skip
 """Columns with the id of an account or a learner, which says who it is only together with their own tables."""
@@ -167,6 +167,7 @@ CODES: Final = frozenset(
         "template_version", "title", "token_hash", "type", "used_key", "verification_code", "version_id", "acronym",
         "details", "provider", "jwt", "query", "browser", "issuer", "language", "system",
         "action", "bulk_id", "hold_reason", "skipped", "waived", "reason_code", "lift_reason_code",
+        "resolution_code", "resolution_request_id",
     }
 )  # fmt: skip
 """Columns that say nothing of a person wherever they are not named above: ids of things, codes, hashes, what staff

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from activities.contract import ClaimRef
-from domain.claims import Stage
+from activities.contract import ClaimRef, CorrectionAttention, CorrectionResolution
+from domain.claims import Attention, Stage
+from domain.corrections import Reissue
 from domain.identities import new_id
 from domain.retention import Standing
 from storage import claim_notes, erasure, legal_holds
@@ -22,6 +23,7 @@ from storage.retention import Count, Order, purge
 from tests.activities.test_ledger_twice import brought_to
 from tests.audit import entries_of
 from tests.claims import TestClaim
+from tests.corrections import asked, row_of
 from tests.ways import enrol
 from worker import Activities
 
@@ -124,6 +126,24 @@ def test_what_staff_noted_goes_with_the_claim_and_nothing_is_noted_afterwards(
     assert one(engine, notes, old_claim) == 0
     with pytest.raises(PurgedError), engine.begin() as connection:
         claim_notes.write(connection, old_claim.claim_id, old_claim.learner_id, "Late.", staff)
+
+
+def test_why_staff_corrected_and_ended_it_goes_whatever_was_asked_for(
+    old_claim: TestClaim, activities: Activities, engine: Engine, owner_engine: Engine
+) -> None:
+    ref = asked(old_claim, Reissue())
+    activities.corrections.load_correction(ref)
+    activities.corrections.apply_correction(ref)
+    parked = CorrectionAttention(ref.correction_id, "run", 1, Attention.EMAIL_FAILED)
+    activities.corrections.record_correction_attention(parked)
+    activities.corrections.resolve_correction(CorrectionResolution(ref.correction_id, "j.doe", "Told by telephone."))
+    aged(old_claim, owner_engine)
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE corrections SET finished_at = :at WHERE id = :id"),
+                           {"at": LONG_AGO, "id": ref.correction_id})  # fmt: skip
+    assert purged(owner_engine).removed["corrections"] >= 1
+    row = row_of(engine, ref)
+    assert (row["reason"], row["resolution"], row["resolved_by"]) == ("", None, "operator:j.doe")
 
 
 def award_units(claim: TestClaim) -> Any:
