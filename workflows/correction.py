@@ -160,8 +160,11 @@ class CorrectionWorkflow:
 
     @workflow.signal(name=contract.CORRECTION_DECIDED)
     def decided(self) -> None:
-        """A second person agreed or declined, or staff end it as it is; the record holds who and what."""
-        self._is_decided = True
+        """The record says something new: a second person's word, that staff end it as it is, or what was restored."""
+        awaits_approval = self._status is None or self._status.state is CorrectionState.AWAITING_APPROVAL
+        # Earlier releases went on waiting when this came later, and their histories say so.
+        if awaits_approval or workflow.patched("decided-ends-every-wait"):
+            self._is_decided = True
 
     @workflow.signal(name=contract.ISSUANCE_RESUMED)
     def issuance_resumed(self) -> None:

@@ -6,18 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.contract import NOT_IN_RECORD, CorrectionRef
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
-from domain.corrections import CorrectionState, Revocation, RevocationClass
+from domain.corrections import CorrectionState, CreditChange, Revocation, RevocationClass
 from domain.submissions import AnswersGiven, AttemptStarted, StepRetried
 from tests.claims import TestClaim, wrong_answers
 from tests.corrections import asked, decided
 from tests.recovery.world import World, aside, finished
-from tests.workflows.test_corrections import reaches, started
+from tests.workflows.test_corrections import handle_of, reaches, started
 from tests.workflows.test_recovery import reset_to_first_task
 from workflows import contract
 
@@ -50,6 +51,15 @@ async def asked_to_revoke(claim: TestClaim) -> CorrectionRef:
     ref = asked(claim, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
     await started(claim, ref)
     await reaches(claim, ref, state=CorrectionState.AWAITING_APPROVAL)
+    return ref
+
+
+async def parked_correction(world: World, claim: TestClaim) -> CorrectionRef:
+    """A correction whose e-mail the mail server refuses, so that it waits for a person."""
+    world.mail.failures[claim.email] = AddressRejectedError()
+    ref = asked(claim, CreditChange(units=Decimal("0.50")))
+    await started(claim, ref)
+    await reaches(claim, ref, attention=Attention.EMAIL_FAILED)
     return ref
 
 
@@ -158,6 +168,7 @@ async def test_a_temporal_that_was_restored_older_than_the_record_goes_on_from_t
         parked(world, world.claim()),
     )
     held = await brought_to(world.claim(), Stage.AWAITING_EVALUATION)
+    correction = await parked_correction(world, corrected := await brought_to(world.claim(), Stage.COMPLETED))
     copy = await world.copy_temporal()
 
     new = await brought_to(world.claim(), Stage.AWAITING_EVALUATION)
@@ -169,15 +180,23 @@ async def test_a_temporal_that_was_restored_older_than_the_record_goes_on_from_t
     await failing.until(lambda: failing.events().count("claim.parked") == 2)
     await held.handle.signal("place_hold", {"operator": "j.doe", "reason": "two people, one badge"})
     await held.until(lambda: held.row()["held_at"] is not None)
+    del world.mail.failures[corrected.email]
+    repaired = {"operator": "j.doe", "reason": "mail server repaired"}
+    await handle_of(corrected, correction).signal(contract.RETRY_CORRECTION, repaired)
+    await reaches(corrected, correction, state=CorrectionState.COMPLETED)
 
     await world.restore_temporal(copy)
     # A signal that is typed now is another one than that which the older workflow never saw.
     await held.handle.signal("release_hold", {"operator": "j.doe", "reason": "badge belongs to her"})
     await held.until(lambda: held.row()["held_at"] is None)
-    done = (await world.reconcile())["claims"]
+    found = await world.reconcile()
+    done = found["claims"]
     assert (done.missing, done.superfluous, done.unknown, done.failed) == (1, 1, 0, 0)
     assert done.differing >= 1
     await ready.handle.result()
+    assert found["corrections"].superfluous == 1
+    assert (await handle_of(corrected, correction).result())["state"] == CorrectionState.COMPLETED
+    assert len(world.mail.to(corrected.email)) == 2
     await finished_all(world, [waiting, ready, failing, held, new])
 
 

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
-from activities.contract import CorrectionRef
+from activities.contract import ClaimRef, CorrectionAttention, CorrectionRef
 from activities.outbox import Outbox
 from activities.relay import Restarter
 from activities.smtp import AddressRejectedError
@@ -24,9 +24,10 @@ from domain.identities import new_id
 from storage.corrections import unfinished_corrections
 from tests.claims import KeptMail, TestClaim
 from tests.corrections import asked, decided, row_of, versions_of
+from tests.issuance import own_provider, pause, provider_of, resume
 from tests.ways import FIRST, finalized, meeting
 from tests.workflows.conftest import Workers
-from workflows import contract
+from workflows import contract, presence
 from workflows.contract import correction_workflow_id
 from workflows.delivery import CorrectionOutline, start_correction
 
@@ -192,6 +193,51 @@ async def test_a_parked_correction_tries_itself_again_after_six_hours(
     await environment.fast_forward(handle, timedelta(hours=7))
     await handle.result()
     assert "operator:" not in str(claim.entries()[-2:])
+
+
+async def told(claim: TestClaim, ref: CorrectionRef) -> None:
+    """What ``laurel reconcile`` does with a correction that differs from the record."""
+    await presence.tell(claim.client, presence.Kind.CORRECTION, ref.correction_id)
+
+
+async def test_a_parked_correction_that_is_finished_in_the_record_ends_as_soon_as_it_is_told(
+    new_claim: NewClaim, workers: Workers, mail: KeptMail
+) -> None:
+    """So it is after Temporal was restored older than the record."""
+    claim = await completed(new_claim())
+    mail.failures[claim.email] = AddressRejectedError()
+    ref = asked(claim, HALF)
+    handle = await started(claim, ref)
+    await reaches(claim, ref, attention="email_failed")
+    del mail.failures[claim.email]
+    workers.activities.mail.send_award_email(ClaimRef(claim.claim_id))
+    going_on = CorrectionAttention(ref.correction_id, "another run", 1, attention=None)
+    workers.activities.corrections.record_correction_attention(going_on)
+    workers.activities.corrections.complete_correction(ref)
+    before = claim.events()
+    await told(claim, ref)
+    assert (await handle.result())["state"] == "completed"
+    assert (await handle.describe()).typed_search_attributes.get(contract.CLAIM_ATTENTION) is None
+    assert claim.events() == before
+    assert len(mail.to(claim.email)) == 2
+    claim.assert_audited()
+
+
+async def test_a_correction_that_waits_for_issuance_goes_on_from_the_record_as_soon_as_it_is_told(
+    new_claim: NewClaim, workers: Workers, engine: Engine, mail: KeptMail
+) -> None:
+    claim = await completed(new_claim(**own_provider()))
+    placed = pause(engine, provider_of(claim))
+    ref = asked(claim, HALF)
+    handle = await started(claim, ref)
+    await reaches(claim, ref, attention="issuance_paused")
+    resume(engine, placed)
+    workers.activities.corrections.apply_correction(ref)
+    await told(claim, ref)
+    assert (await handle.result())["state"] == "completed"
+    assert claim.events().count("credit.corrected") == 1
+    assert len(mail.to(claim.email)) == 2
+    claim.assert_audited()
 
 
 async def test_a_correction_waits_for_a_worker_and_may_be_started_again(

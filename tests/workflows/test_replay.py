@@ -252,6 +252,21 @@ async def correction_ended(new_claim: NewClaim, _forward: Forward, mail: KeptMai
     return handle
 
 
+async def correction_told(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> Handle:
+    """A parked correction that is told twice to read the record; the oldest of its histories went on waiting."""
+    claim = new_claim()
+    await claim.complete()
+    mail.failures[claim.email] = AddressRejectedError()
+    ref = asked(claim, CreditChange(units=Decimal("0.50")))
+    handle = await started(claim, ref)
+    await reaches(claim, ref, attention="email_failed")
+    await handle.signal(contract.CORRECTION_DECIDED)
+    await claim.until(lambda: claim.events().count("correction.parked") == 2)
+    del mail.failures[claim.email]
+    await handle.signal(contract.CORRECTION_DECIDED)
+    return handle
+
+
 async def revoked(new_claim: NewClaim, _forward: Forward, _mail: KeptMail) -> Handle:
     claim = new_claim()
     await claim.brought_to(Stage.COMPLETED)
@@ -296,6 +311,7 @@ STORIES: dict[str, Story] = {
         corrected,
         correction_paused,
         correction_ended,
+        correction_told,
         revoked,
         merged,
         reported,
