@@ -168,7 +168,7 @@ def save_name(connection: Connection, learner_id: str, name: Mapping[str, str | 
     )
 
 
-# Those that only wait for a person come last, so that they hold up nobody.
+# Those that only wait for a person come last, and of the others any may come first, so that none holds up another.
 _UNFINISHED: Final = text(
     """
     SELECT r.id AS correction_id,
@@ -177,7 +177,7 @@ _UNFINISHED: Final = text(
       FROM corrections r JOIN claims c ON c.id = r.claim_id JOIN ce_activities a ON a.id = c.ce_activity_id
      WHERE r.state IN ('awaiting_approval', 'approved', 'applied')
        AND coalesce(r.decided_at, r.requested_at) < clock_timestamp() - interval '5 seconds'
-     ORDER BY r.state = 'awaiting_approval' AND r.is_approved IS NULL, r.requested_at LIMIT 100
+     ORDER BY r.state = 'awaiting_approval' AND r.is_approved IS NULL, random() LIMIT 100
     """
 )
 
