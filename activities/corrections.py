@@ -22,7 +22,7 @@ from activities.contract import (
 )
 from activities.ledger import SYSTEM, ClaimLedger
 from activities.policies import PolicyCache
-from domain.claims import Attention
+from domain.claims import FAILED_STEPS, Attention
 from domain.corrections import FINISHED_STATES, CorrectionState, Revocation
 from domain.issuance import issues
 from domain.reasons import CorrectionResolutionReason
@@ -169,10 +169,12 @@ class _Case:
         )
 
     def complete(self) -> None:
-        """The new certificate is issued, and its e-mail sent."""
+        """The new certificate is issued, and its e-mail sent; a claim that was parked for want of them is complete."""
         if self._state is CorrectionState.APPLIED:
             self._save(CorrectionState.COMPLETED, finished_at=self._ledger.claim.now)
             self._enter("completed", "correction.completed", SYSTEM)
+            if self._ledger.claim.facts.attention in FAILED_STEPS:
+                self._ledger.set_attention(None, self._step_key("claim-continued"), None)
 
     def set_attention(self, change: CorrectionAttention) -> None:
         """Park the correction for a person, or let it go on: by itself, or because an operator says so."""

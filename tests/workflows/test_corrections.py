@@ -373,4 +373,4 @@ async def test_a_correction_of_a_parked_claim_ends_though_the_claim_does_not_run
     await claim.handle.terminate("test")
     ref = await corrected(claim, NameChange(given_name="Alice"))
     assert row_of(claim.engine, ref)["state"] == "completed"
-    assert claim.row()["stage"] == Stage.COMPLETED
+    assert (claim.row()["stage"], claim.row()["attention"]) == (Stage.COMPLETED, None)
