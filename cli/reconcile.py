@@ -211,12 +211,10 @@ def _differs(expected: "Expected", shown: "TypedSearchAttributes") -> bool:
 
     if expected.is_waiting:
         return True
-    if expected.stage is None:
-        return False
-    pairs = [(CLAIM_STAGE, expected.stage), (CLAIM_ATTENTION, expected.attention)]
-    # A deadline that was taken away stays on show.
-    due = [(CLAIM_DUE_AT, expected.due_at)] if expected.due_at else []
-    return any(shown.get(key) != value for key, value in [*pairs, *due])  # type: ignore[call-overload]
+    # Only claims have a stage; and a deadline that was taken away stays on show.
+    if_known = [(CLAIM_STAGE, expected.stage), (CLAIM_DUE_AT, expected.due_at)]
+    pairs = [(CLAIM_ATTENTION, expected.attention), *(pair for pair in if_known if pair[1] is not None)]
+    return any(shown.get(key) != value for key, value in pairs)  # type: ignore[call-overload]
 
 
 def reconcile(

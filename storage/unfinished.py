@@ -15,7 +15,8 @@ class Expected:
     """What the record says of one claim, correction or merge, and so of its workflow.
 
     ``is_open`` tells whether its workflow should run; ``is_waiting`` that the record has held something for it for a
-    while that it did not take. ``stage``, ``due_at`` and ``attention`` are what operators should be shown of a claim.
+    while that it did not take. ``stage``, ``due_at`` and ``attention`` are what operators should be shown of a claim,
+    and ``attention`` of a correction.
     """
 
     id: str
@@ -87,7 +88,7 @@ CORRECTIONS: Final = Register(
     text(f"SELECT count(*) FROM corrections WHERE {_UNFINISHED}"),  # noqa: S608  # a constant
     text(
         f"""
-        SELECT r.id, a.slug AS ce_activity, a.provider_slug AS provider, r.{_UNFINISHED} AS is_open,
+        SELECT r.id, a.slug AS ce_activity, a.provider_slug AS provider, r.attention, r.{_UNFINISHED} AS is_open,
                r.is_approved IS NOT NULL AS is_decided,
                r.state = 'awaiting_approval' AND r.is_approved IS NOT NULL
                  AND r.decided_at < clock_timestamp() - interval '10 seconds' AS is_waiting

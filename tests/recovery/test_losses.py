@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.contract import NOT_IN_RECORD, CorrectionRef
+from activities.contract import NOT_IN_RECORD, CorrectionAttention, CorrectionRef
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
 from domain.corrections import CorrectionState, CreditChange, Revocation, RevocationClass
@@ -159,6 +159,15 @@ async def test_after_the_loss_of_temporals_database_everything_is_started_again_
     assert (await world.reconcile())["corrections"].failed == 0
     await started(claims[-1], correction, is_decided=True)
     await reaches(claims[-1], correction, state=CorrectionState.DECLINED)
+
+
+async def test_a_correction_is_told_to_read_the_record_that_knows_nothing_of_its_parking(world: World) -> None:
+    correction = await parked_correction(world, claim := await brought_to(world.claim(), Stage.COMPLETED))
+    del world.mail.failures[claim.email]
+    going_on = CorrectionAttention(correction.correction_id, "lost-run", 1, attention=None)
+    world.activities.corrections.record_correction_attention(going_on)
+    assert (await world.reconcile())["corrections"].differing == 1
+    assert (await handle_of(claim, correction).result())["state"] == CorrectionState.COMPLETED
 
 
 async def test_a_temporal_that_was_restored_older_than_the_record_goes_on_from_the_record(world: World) -> None:
