@@ -92,7 +92,7 @@ def _decide_final(policy: CEActivityPolicy, facts: ClaimFacts, final: StatementF
     """Months may have passed since the credit was claimed, and the award is for whom the learner is by now."""
     if not final.is_confirmed:
         return Refused(RefusalCode.CONFIRMATION_REQUIRED)
-    if facts.credit is None:
+    if facts.credit is None:  # pragma: no cover -- refused as out of turn
         return Refused(RefusalCode.CREDIT_MISSING)
     offer = _eligible_offer(policy, facts, facts.credit.credit_type)
     return offer if isinstance(offer, Refused) else Accepted(replace(facts, is_final=True))

@@ -120,11 +120,10 @@ def change(claim: TestClaim, **values: Any) -> None:
 
 
 def sent_times(engine: Engine, claim: TestClaim) -> list[datetime]:
-    sent = select(OutgoingEmailRow.sent_at).where(
-        OutgoingEmailRow.claim_id == claim.claim_id, OutgoingEmailRow.sent_at.is_not(None)
-    )
+    of_claim = OutgoingEmailRow.claim_id == claim.claim_id
     with engine.connect() as connection:
-        return list(connection.execute(sent.order_by(OutgoingEmailRow.sent_at)).scalars())
+        times = connection.execute(select(OutgoingEmailRow.sent_at).where(of_claim)).scalars().all()
+    return sorted(at for at in times if at is not None)
 
 
 def text_of(message: EmailMessage) -> str:
