@@ -6,19 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from decimal import Decimal
 
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.contract import NOT_IN_RECORD, CorrectionAttention, CorrectionRef
 from activities.smtp import AddressRejectedError
 from domain.claims import Attention, Stage
-from domain.corrections import CorrectionState, CreditChange, Revocation, RevocationClass
+from domain.corrections import CorrectionState, Revocation, RevocationClass
 from domain.submissions import AnswersGiven, AttemptStarted, StepRetried
 from tests.claims import TestClaim, wrong_answers
 from tests.corrections import asked, decided
 from tests.recovery.world import World, aside, finished
-from tests.workflows.test_corrections import handle_of, reaches, started
+from tests.workflows.test_corrections import handle_of, parked_at_email, reaches, started
 from tests.workflows.test_recovery import reset_to_first_task
 from workflows import contract
 
@@ -51,15 +50,6 @@ async def asked_to_revoke(claim: TestClaim) -> CorrectionRef:
     ref = asked(claim, Revocation(RevocationClass.ISSUED_IN_ERROR), CorrectionState.AWAITING_APPROVAL)
     await started(claim, ref)
     await reaches(claim, ref, state=CorrectionState.AWAITING_APPROVAL)
-    return ref
-
-
-async def parked_correction(world: World, claim: TestClaim) -> CorrectionRef:
-    """A correction whose e-mail the mail server refuses, so that it waits for a person."""
-    world.mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, CreditChange(units=Decimal("0.50")))
-    await started(claim, ref)
-    await reaches(claim, ref, attention=Attention.EMAIL_FAILED)
     return ref
 
 
@@ -162,7 +152,7 @@ async def test_after_the_loss_of_temporals_database_everything_is_started_again_
 
 
 async def test_a_correction_is_told_to_read_the_record_that_knows_nothing_of_its_parking(world: World) -> None:
-    correction = await parked_correction(world, claim := await brought_to(world.claim(), Stage.COMPLETED))
+    correction = await parked_at_email(claim := world.claim(), world.mail)
     del world.mail.failures[claim.email]
     going_on = CorrectionAttention(correction.correction_id, "lost-run", 1, attention=None)
     world.activities.corrections.record_correction_attention(going_on)
@@ -177,7 +167,7 @@ async def test_a_temporal_that_was_restored_older_than_the_record_goes_on_from_t
         parked(world, world.claim()),
     )
     held = await brought_to(world.claim(), Stage.AWAITING_EVALUATION)
-    correction = await parked_correction(world, corrected := await brought_to(world.claim(), Stage.COMPLETED))
+    correction = await parked_at_email(corrected := world.claim(), world.mail)
     copy = await world.copy_temporal()
 
     new = await brought_to(world.claim(), Stage.AWAITING_EVALUATION)

@@ -67,6 +67,16 @@ async def reaches(claim: TestClaim, ref: CorrectionRef, **values: object) -> Non
     await claim.until(lambda: values.items() <= row_of(claim.engine, ref).items())
 
 
+async def parked_at_email(claim: TestClaim, mail: KeptMail) -> CorrectionRef:
+    """A correction of a completed claim that waits for a person, because the mail server refuses its e-mail."""
+    await completed(claim)
+    mail.failures[claim.email] = AddressRejectedError()
+    ref = asked(claim, HALF)
+    await started(claim, ref)
+    await reaches(claim, ref, state="applied", attention="email_failed")
+    return ref
+
+
 async def test_a_correction_of_sessions_supersedes_the_award_and_tells_the_learner_once(
     new_claim: NewClaim, mail: KeptMail, engine: Engine
 ) -> None:
@@ -158,11 +168,8 @@ async def test_a_refused_correction_ends(new_claim: NewClaim) -> None:
 async def test_a_refused_e_mail_parks_the_correction_until_an_operator_retries(
     new_claim: NewClaim, mail: KeptMail, engine: Engine
 ) -> None:
-    claim = await completed(new_claim())
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, HALF)
-    handle = await started(claim, ref)
-    await reaches(claim, ref, state="applied", attention="email_failed")
+    ref = await parked_at_email(claim := new_claim(), mail)
+    handle = handle_of(claim, ref)
     metadata: WorkflowMetadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     assert "Needs attention: email_failed" in metadata.current_details
     await handle.signal(contract.RETRY_CORRECTION, {"operator": "j.doe"})
@@ -184,11 +191,8 @@ async def test_a_refused_e_mail_parks_the_correction_until_an_operator_retries(
 async def test_a_parked_correction_tries_itself_again_after_six_hours(
     new_claim: NewClaim, mail: KeptMail, environment: WorkflowEnvironment
 ) -> None:
-    claim = await completed(new_claim())
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, HALF)
-    handle = await started(claim, ref)
-    await reaches(claim, ref, attention="email_failed")
+    ref = await parked_at_email(claim := new_claim(), mail)
+    handle = handle_of(claim, ref)
     del mail.failures[claim.email]
     await environment.fast_forward(handle, timedelta(hours=7))
     await handle.result()
@@ -204,11 +208,8 @@ async def test_a_parked_correction_that_is_finished_in_the_record_ends_as_soon_a
     new_claim: NewClaim, workers: Workers, mail: KeptMail
 ) -> None:
     """So it is after Temporal was restored older than the record."""
-    claim = await completed(new_claim())
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, HALF)
-    handle = await started(claim, ref)
-    await reaches(claim, ref, attention="email_failed")
+    ref = await parked_at_email(claim := new_claim(), mail)
+    handle = handle_of(claim, ref)
     del mail.failures[claim.email]
     workers.activities.mail.send_award_email(ClaimRef(claim.claim_id))
     going_on = CorrectionAttention(ref.correction_id, "another run", 1, attention=None)
@@ -302,11 +303,8 @@ async def test_an_approval_that_temporal_never_heard_of_is_told_by_the_restarter
 async def test_a_terminated_correction_goes_on_where_the_record_is(
     new_claim: NewClaim, engine: Engine, mail: KeptMail
 ) -> None:
-    claim = await completed(new_claim())
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, HALF)
-    handle = await started(claim, ref)
-    await reaches(claim, ref, attention="email_failed")
+    ref = await parked_at_email(claim := new_claim(), mail)
+    handle = handle_of(claim, ref)
     await handle.terminate("test")
     del mail.failures[claim.email]
     aged(engine, ref)

@@ -1,7 +1,6 @@
 """Corrections that are parked and that the office ends, on a real Temporal server: the way is free for what follows."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,21 +9,29 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle
 
 from activities.contract import CorrectionRef
-from activities.smtp import AddressRejectedError
 from domain.claims import Attention
-from domain.corrections import CreditChange, Reissue, Revocation, RevocationClass
+from domain.corrections import Reissue, Revocation, RevocationClass
 from storage.tables import CorrectionRow
 from tests.claims import KeptMail, TestClaim
 from tests.corrections import asked, row_of, versions_of
 from tests.issuance import own_provider, pause, provider_of, resume
 from tests.workflows.conftest import Workers
-from tests.workflows.test_corrections import aged, completed, corrected, handle_of, reaches, restarted, started
+from tests.workflows.test_corrections import (
+    HALF,
+    aged,
+    completed,
+    corrected,
+    handle_of,
+    parked_at_email,
+    reaches,
+    restarted,
+    started,
+)
 from workflows import contract
 
 NewClaim = Callable[..., TestClaim]
 pytestmark = pytest.mark.usefixtures("workers")
 
-HALF = CreditChange(units=Decimal("0.50"))
 IN_ERROR = Revocation(RevocationClass.ISSUED_IN_ERROR)
 BY_OPERATOR = {"operator": "j.doe", "reason_code": "corrected_again", "reason": "The template is at fault."}
 
@@ -43,15 +50,6 @@ async def parked_at_certificate(claim: TestClaim, workers: Workers) -> Correctio
         connection.execute(broken, {"name": "\U00013000 Moreau", "id": versions_of(claim)[-1]["id"]})
     await started(claim, ref)
     await reaches(claim, ref, state="applied", attention="certificate_failed")
-    return ref
-
-
-async def parked_at_email(claim: TestClaim, mail: KeptMail) -> CorrectionRef:
-    await completed(claim)
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, HALF)
-    await started(claim, ref)
-    await reaches(claim, ref, state="applied", attention="email_failed")
     return ref
 
 

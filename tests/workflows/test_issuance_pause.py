@@ -18,7 +18,7 @@ from domain.reasons import DenialReason, HoldReason, ReleaseReason
 from domain.refusals import RefusalCode
 from domain.submissions import ClaimDenied, ClaimHeld, ClaimReleased, StatementFinalized, StepRetried, Withdrawal
 from storage.claims import stalled_claims
-from storage.issuance import resumable_claims, resumable_corrections
+from storage.issuance import IssuancePause, resumable_claims, resumable_corrections
 from storage.submissions import take_undelivered
 from tests import ways
 from tests.claims import KeptMail, TestClaim
@@ -55,6 +55,18 @@ async def claims_while_paused(claim: TestClaim) -> str:
 async def waits(claim: TestClaim) -> None:
     await claim.until(lambda: claim.row().get("attention") == Attention.ISSUANCE_PAUSED)
     await claim.shows(contract.CLAIM_ATTENTION, Attention.ISSUANCE_PAUSED)
+
+
+async def paused_at_email(claim: TestClaim, mail: KeptMail) -> IssuancePause:
+    """Bring the claim to where its certificate is issued, and only its e-mail waits for issuance to go on."""
+    mail.failures[claim.email] = AddressRejectedError()
+    await claim.brought_to(Stage.ISSUING)
+    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
+    placed = pause(claim.engine, provider_of(claim))
+    del mail.failures[claim.email]
+    await claim.submit(StepRetried("address corrected"))
+    await waits(claim)
+    return placed
 
 
 async def woken(claim: TestClaim) -> int:
@@ -143,13 +155,7 @@ async def test_a_claim_goes_on_that_only_the_record_knows_to_wait_no_more(
     new_claim: NewClaim, engine: Engine, workers: Workers, mail: KeptMail
 ) -> None:
     claim = new_claim(**own_provider())
-    mail.failures[claim.email] = AddressRejectedError()
-    await claim.brought_to(Stage.ISSUING)
-    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
-    placed = pause(engine, provider_of(claim))
-    del mail.failures[claim.email]
-    await claim.submit(StepRetried("address corrected"))
-    await waits(claim)
+    placed = await paused_at_email(claim, mail)
     resume(engine, placed)
     # As when Temporal is restored to a moment before a run that went on.
     going_on = AttentionChange(claim.claim_id, "lost-run", 1, attention=None, error=None)
@@ -163,13 +169,7 @@ async def test_a_pause_between_the_certificate_and_its_e_mail_holds_back_the_e_m
     new_claim: NewClaim, engine: Engine, mail: KeptMail
 ) -> None:
     claim = new_claim(**own_provider())
-    mail.failures[claim.email] = AddressRejectedError()
-    await claim.brought_to(Stage.ISSUING)
-    await claim.shows(contract.CLAIM_ATTENTION, Attention.EMAIL_FAILED)
-    placed = pause(engine, provider_of(claim))
-    del mail.failures[claim.email]
-    await claim.submit(StepRetried("address corrected"))
-    await waits(claim)
+    placed = await paused_at_email(claim, mail)
     assert mail.to(claim.email) == []
     resume(engine, placed)
     await woken(claim)

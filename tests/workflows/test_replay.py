@@ -45,7 +45,7 @@ from tests.claims import KeptMail, TestClaim, wrong_answers
 from tests.corrections import asked, decided
 from tests.issuance import own_provider, pause, provider_of, resume
 from tests.workflows.conftest import Forward
-from tests.workflows.test_corrections import reaches, started
+from tests.workflows.test_corrections import handle_of, parked_at_email, reaches, started
 from workflows import contract
 from workflows.claim import ClaimWorkflow
 from workflows.contract import ClaimInput, ClaimResult, merge_workflow_id
@@ -239,12 +239,7 @@ async def corrected(new_claim: NewClaim, forward: Forward, mail: KeptMail) -> Ha
 
 async def correction_ended(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> Handle:
     """A correction whose e-mail was refused, and which an operator ended after it had tried once more."""
-    claim = new_claim()
-    await claim.complete()
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, CreditChange(units=Decimal("0.50")))
-    handle = await started(claim, ref)
-    await reaches(claim, ref, attention="email_failed")
+    handle = handle_of(claim := new_claim(), await parked_at_email(claim, mail))
     await handle.signal(contract.RETRY_CORRECTION, {"operator": "j.doe", "reason": "mail server repaired"})
     await claim.until(lambda: claim.events().count("correction.parked") == 2)
     told = {"operator": "j.doe", "reason_code": "told_otherwise", "reason": "by telephone"}
@@ -254,12 +249,7 @@ async def correction_ended(new_claim: NewClaim, _forward: Forward, mail: KeptMai
 
 async def correction_told(new_claim: NewClaim, _forward: Forward, mail: KeptMail) -> Handle:
     """A parked correction that is told twice to read the record; the oldest of its histories went on waiting."""
-    claim = new_claim()
-    await claim.complete()
-    mail.failures[claim.email] = AddressRejectedError()
-    ref = asked(claim, CreditChange(units=Decimal("0.50")))
-    handle = await started(claim, ref)
-    await reaches(claim, ref, attention="email_failed")
+    handle = handle_of(claim := new_claim(), await parked_at_email(claim, mail))
     await handle.signal(contract.CORRECTION_DECIDED)
     await claim.until(lambda: claim.events().count("correction.parked") == 2)
     del mail.failures[claim.email]
