@@ -27,11 +27,11 @@ settings.register_profile("coverage", max_examples=25, derandomize=True, deadlin
 # of its own, two have a stack, one of them the browser, and what a test finds never depends on the machine's mood.
 _EVERY_ROUTE = ("test_access.py", "test_bad_input.py", "test_described.py", "test_page_access.py")
 _SIDE_BY_SIDE = {
-    "browser": ("browser", "faults"),
+    "browser": ("browser", "recovery"),
     "stacks": ("cli", "e2e"),
     "requests": ("api",),
-    "workflows": ("workflows", "recovery"),
-    "documents": ("documents", "activities", "trail"),
+    "workflows": ("workflows", "faults", "trail"),
+    "documents": ("documents", "activities"),
 }
 
 

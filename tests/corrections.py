@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import Engine, insert, text, update
 
 from activities.contract import CorrectionRef
 from domain.corrections import Change, CorrectionState, kind_of, to_json
@@ -52,9 +52,10 @@ def decided(engine: Engine, ref: CorrectionRef, *, is_approved: bool, by: str = 
 
 
 def row_of(engine: Engine, ref: CorrectionRef) -> Mapping[str, Any]:
-    query = select(*CorrectionRow.__table__.columns).where(CorrectionRow.id == ref.correction_id)
+    """The columns that there are, which in the record of an earlier release are not all that the code knows."""
+    query = text("SELECT * FROM corrections WHERE id = :id")
     with engine.connect() as connection:
-        return dict(connection.execute(query).mappings().one())
+        return dict(connection.execute(query, {"id": ref.correction_id}).mappings().one())
 
 
 _VERSIONS = text(

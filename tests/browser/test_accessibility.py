@@ -172,6 +172,7 @@ def claims_under_way(learner: Person, office: Office) -> dict[str, str]:
     ):
         answer = office.send("POST", f"/v1/staff/claims/{claim['id']}/{act}", body)
         assert answer.status_code == 200, answer.text
+    revocation = answer.json()
     slug = office.publish(own_example(MEETING))
     badge = next(iter(BADGE_IDS))
     office.enrol(slug, BADGES)
@@ -180,7 +181,7 @@ def claims_under_way(learner: Person, office: Office) -> dict[str, str]:
     return {
         "testing": testing["claim"].rpartition("/")[2], "evaluating": evaluating["id"], "held": held["id"],
         "revoked": revoked["id"], "meeting": present.claim["id"], "sessions_of": slug,
-        "report_id": report["id"],
+        "report_id": report["id"], "correction_id": revocation["id"],
     }  # fmt: skip
 
 
