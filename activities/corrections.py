@@ -127,7 +127,10 @@ class _Case:
     def _refuse(self, refused: Refused) -> None:
         outcome = {"refusal": refused.code, "details": dict(refused.details)}
         self._save(CorrectionState.REFUSED, finished_at=self._ledger.claim.now, outcome=outcome)
-        self._enter("refused", "correction.refused", SYSTEM, {"refusal": refused.code, **refused.details})
+        told = dict(refused.details)
+        # Characters of a name are a part of it.
+        private = {"characters": told.pop("characters")} if "characters" in told else None
+        self._enter("refused", "correction.refused", SYSTEM, {"refusal": refused.code, **told}, private)
 
     def hear_decision(self) -> None:
         """Take the second person's word, if it was given."""

@@ -580,7 +580,12 @@ def test_a_name_that_no_typeface_can_print_is_refused_before_anything_is_changed
     claim = completed(new_claim, activities)
     row = row_of(engine, applied(activities, claim, change))
     assert (row["state"], row["outcome"]["refusal"]) == ("refused", RefusalCode.NAME_NOT_PRINTABLE)
-    assert row["outcome"]["details"]["characters"].startswith("U+1")
+    characters = row["outcome"]["details"]["characters"]
+    assert characters.startswith("U+1")
+    # They are a part of the name, which an erasure must reach.
+    refused = claim.entries()[-1]
+    assert (refused["after"]["refusal"], refused["private"]) == (row["outcome"]["refusal"], {"characters": characters})
+    assert characters not in str(refused["after"])
     assert [each["state"] for each in versions_of(claim)] == ["issued"]
 
 
