@@ -26,8 +26,6 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 API_PREFIX: Final = "/v1/"
 DEFINITION_PREFIX: Final = "/v1/staff/ce-activities/"
-# The forms of a claim hold evaluations, whose texts may be long.
-CLAIM_PAGES: Final = "/claims/"
 JSON_TYPES: Final = frozenset({"application/json"})
 YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})

@@ -182,7 +182,7 @@ async def _each(asked: "BulkRequest", desk: "Office") -> int:
 
 
 async def _retry_correction(asked: "BulkRequest", desk: "Office", correction_id: str) -> tuple[int, str]:
-    """Let a parked correction go on: the record and Temporal take it both, or neither does."""
+    """Let a parked correction go on; it is entered only if Temporal takes it."""
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from cli.actor import cli_actor
