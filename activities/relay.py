@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from config.crash_points import crash_point
 from config.metrics import DELIVERIES
 from storage.claims import stalled_claims
-from storage.submissions import take_undelivered
+from storage.submissions import note_delivered, take_undelivered
 
 logger = structlog.get_logger(__name__)
 
@@ -44,6 +44,7 @@ class Relay:
         """Deliver one batch, oldest first; answers how many were due."""
         rows = await asyncio.to_thread(self._take)
         slots = asyncio.Semaphore(_AT_ONCE)
+        delivered: list[str] = []
 
         async def deliver(row: RowMapping) -> None:
             ids = {name: row[name] for name in ("claim_id", "submission_id", "request_id")}
@@ -51,6 +52,7 @@ class Relay:
                 try:
                     await self._deliver(row)
                     crash_point("relay.delivered")
+                    delivered.append(row["submission_id"])
                     DELIVERIES.labels("delivered").inc()
                     logger.info("delivered", **ids)
                 except Exception as error:  # noqa: BLE001  # it stays due, and is taken again later
@@ -58,11 +60,17 @@ class Relay:
                     logger.warning("delivery failed", **ids, error=type(error).__name__)
 
         await asyncio.gather(*(deliver(row) for row in rows))
+        if delivered:
+            await asyncio.to_thread(self._note, delivered)
         return len(rows)
 
     def _take(self) -> Sequence[RowMapping]:
         with self._engine.begin() as connection:
             return take_undelivered(connection)
+
+    def _note(self, submission_ids: Sequence[str]) -> None:
+        with self._engine.begin() as connection:
+            note_delivered(connection, submission_ids)
 
 
 class Restarter:

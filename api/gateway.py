@@ -6,6 +6,7 @@ later by the relay, so a caller is never told that a recorded step failed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 import structlog
 from temporalio.client import Client
 
-from api.database import Database
+from api.database import UNAVAILABLE, Database
 from api.wakeups import Waiter, Wakeups
 from config import tracing
 from config.crash_points import crash_point
@@ -21,6 +22,7 @@ from config.temporal import connect
 from domain.stuck import Engine, PendingStep
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
+from storage.submissions import note_delivered
 from workflows import inspection
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
 from workflows.delivery import (
@@ -35,6 +37,8 @@ from workflows.delivery import (
 _log = structlog.get_logger("laurel.api")
 
 _DELIVERY_SECONDS: Final = 2.0
+# Nearly every step is decided by then, and the relay takes what is undecided after two seconds.
+_SLOW_SECONDS: Final = 1.0
 
 Connect = Callable[[], Awaitable[Client]]
 Start = Callable[[Client], Awaitable[None]]
@@ -222,15 +226,25 @@ class Gateway:
         task.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, delivery: Delivery, gives_up: Waiter | None) -> None:
-        try:
-            crash_point("delivery.begun")
-            async with asyncio.timeout(_DELIVERY_SECONDS):
-                await deliver(self._temporal, delivery)
-            crash_point("delivery.made")
-        except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
-            _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
-            if gives_up is not None and not gives_up.done():
-                gives_up.set_result(False)
+        with self._wakeups.expect(delivery.submission_id) as decided:
+            try:
+                crash_point("delivery.begun")
+                async with asyncio.timeout(_DELIVERY_SECONDS):
+                    await deliver(self._temporal, delivery)
+                crash_point("delivery.made")
+            except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
+                _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
+                if gives_up is not None and not gives_up.done():
+                    gives_up.set_result(False)
+                return
+            await _wait(decided, _SLOW_SECONDS)
+        if not decided.done():
+            await self._spare_the_relay(delivery.submission_id)
+
+    async def _spare_the_relay(self, submission_id: str) -> None:
+        """A step that Temporal has and that is slow to be decided needs no second delivery."""
+        with suppress(*UNAVAILABLE):
+            await self._database.statements(lambda c: c.run_sync(note_delivered, [submission_id]))
 
     async def _start(self, row_id: str, start: Start, gives_up: Waiter | None) -> None:
         try:

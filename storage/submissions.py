@@ -1,4 +1,4 @@
-"""Undecided submissions that are due for delivery. The relay reads here; it writes only when to look again."""
+"""Undecided submissions that are due for delivery, and when each is due again."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from storage.kept import KEPT
 
-# Each delivery waits longer for the next one, up to an hour: a claim whose worker is away must not be flooded.
+# A delivery that fails is tried again later and later, up to an hour.
 # What a claim keeps that is on hold, or waits for issuance to go on, is decided when that ends, and needs no delivery
 # until then: a release is a submission itself, and ``storage/issuance.py`` says whom to wake after a pause.
 # The power is bounded too: no interval holds ten seconds doubled forty times, and the error would stop every delivery.
@@ -35,7 +35,27 @@ _TAKE: Final = text(
     """  # noqa: S608  # a constant
 )
 
+# Temporal keeps what it acknowledged. A second signal tells it nothing new and costs a workflow task, so that a claim
+# that is merely slow would become slower; it is for an engine that lost the first one. A row that is locked is being
+# decided, and is left alone.
+_NOTE: Final = text(
+    """
+    UPDATE submissions
+       SET deliver_after = clock_timestamp()
+                         + least(interval '1 minute' * 2 ^ least(deliveries, 6), interval '1 hour')
+     WHERE id IN (SELECT id FROM submissions WHERE id = ANY(:ids) AND decided_at IS NULL FOR UPDATE SKIP LOCKED)
+    """
+)
+
 
 def take_undelivered(connection: Connection) -> Sequence[RowMapping]:
     """Take up to 200 submissions that are due; ``stage`` is None where the claim is not in the record yet."""
     return connection.execute(_TAKE).mappings().all()
+
+
+def note_delivered(connection: Connection, submission_ids: Sequence[str]) -> None:
+    """Note that Temporal has these submissions.
+
+    Those still undecided are due again a minute later; every delivery by the relay doubles that, up to an hour.
+    """
+    connection.execute(_NOTE, {"ids": list(submission_ids)})

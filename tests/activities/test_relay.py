@@ -78,22 +78,37 @@ async def test_a_delivery_says_what_operators_filter_by(
     assert row["due_at"] == claim.row()["due_at"]
 
 
-async def test_a_submission_is_delivered_again_later_and_later_until_it_is_decided(
+async def waits_after(relay: Relay, engine: Engine, submission_id: str) -> list[float]:
+    """How long a submission waits for its next delivery after its 1st, 2nd, 3rd, 6th, 9th and 10th: seconds."""
+    waits = []
+    for deliveries in (0, 1, 2, 5, 8, 9):
+        make_due(engine, [submission_id], deliveries)
+        await relay.deliver_due()
+        waits.append(round(wait_of(engine, submission_id).total_seconds(), -1))
+    return waits
+
+
+async def test_a_submission_that_cannot_be_delivered_is_tried_again_later_and_later(
+    new_claim: NewClaim, engine: Engine
+) -> None:
+    claim, delivered = new_claim(), Delivered()
+    opening = claim.receive(claim.opening())
+    delivered.failing = {opening}
+    assert await waits_after(Relay(engine, delivered), engine, opening) == [10, 20, 40, 320, 2560, 3600]
+    assert delivered.of(claim) == [opening] * 6
+
+
+async def test_what_temporal_took_is_left_to_it_for_minutes_and_not_delivered_once_it_is_decided(
     new_claim: NewClaim, engine: Engine, activities: Activities
 ) -> None:
     claim, delivered = new_claim(), Delivered()
     relay, opening = Relay(engine, delivered), claim.receive(claim.opening())
-    waits = []
-    for deliveries in (0, 1, 2, 8, 9):
-        make_due(engine, [opening], deliveries)
-        await relay.deliver_due()
-        waits.append(round(wait_of(engine, opening).total_seconds(), -1))
-    assert waits == [10, 20, 40, 2560, 3600]
-    assert delivered.of(claim) == [opening] * 5
+    assert await waits_after(relay, engine, opening) == [120, 240, 480, 3600, 3600, 3600]
+    assert delivered.of(claim) == [opening] * 6
     make_due(engine, [opening])
     activities.claims.load_claim(ClaimStep(claim.claim_id, datetime.now(UTC)))
     await relay.deliver_due()
-    assert len(delivered.of(claim)) == 5
+    assert len(delivered.of(claim)) == 6
 
 
 async def test_a_submission_that_was_delivered_a_thousand_times_stops_nobody(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -77,6 +77,36 @@ async def test_without_a_decision_the_answer_comes_after_two_seconds(settings: S
         started = time.monotonic()
         assert (await person.post("/v1/claims", {"ce_activity": slug})).status_code == 202
         assert 1.9 < time.monotonic() - started < 6
+
+
+def wait_of(engine: Engine, submission_id: str) -> timedelta:
+    """How long a step waits for the relay."""
+    query = text("SELECT deliver_after - clock_timestamp() FROM submissions WHERE id = :id")
+    with engine.connect() as connection:
+        wait: timedelta = connection.execute(query, {"id": submission_id}).scalar_one()
+        return wait
+
+
+async def test_a_slow_step_that_temporal_took_is_not_delivered_again_for_a_minute(
+    settings: Settings, slug: str, engine: Engine
+) -> None:
+    async with running(settings, SilentTemporal()) as (_, client):
+        person = await sign_in(settings.database_url, client)
+        response = await person.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async")
+        step = response.headers["location"].rpartition("/")[2]
+        assert wait_of(engine, step) <= timedelta(seconds=2)
+        await until(lambda: wait_of(engine, step) > timedelta(seconds=30))
+        assert wait_of(engine, step) <= timedelta(minutes=1)
+
+
+async def test_a_step_that_temporal_did_not_take_is_soon_the_relays(
+    settings: Settings, slug: str, engine: Engine
+) -> None:
+    async with running(settings, AbsentTemporal()) as (app, client):
+        person = await sign_in(settings.database_url, client)
+        response = await person.post("/v1/claims", {"ce_activity": slug})
+        await app.state.services.gateway.stop()
+        assert wait_of(engine, response.headers["location"].rpartition("/")[2]) <= timedelta(seconds=2)
 
 
 async def test_a_client_that_does_not_want_to_wait_is_answered_while_another_still_waits(
