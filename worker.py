@@ -20,7 +20,7 @@ from sqlalchemy import Engine, RowMapping, text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities.certificates import PostgresCertificateActivities
 from activities.checkpoints import Checkpointer
@@ -40,6 +40,7 @@ from cli.ready import notify_ready
 from config import __version__, tracing
 from config.keys import KeyFolder
 from config.logging import configure_logging
+from config.memory import settle
 from config.metrics import Check, HealthServer
 from config.settings import Settings, load_settings
 from config.temporal import connect, measured_runtime
@@ -106,7 +107,9 @@ def _pdf_signer(settings: Settings) -> PdfSigner | None:
     return PdfSigner(pkcs12, settings.pdf_signing_password_file) if pkcs12 else None
 
 
-def build_claims_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
+def build_claims_worker(
+    client: Client, activities: Activities, settings: Settings, runner: WorkflowRunner | None = None
+) -> Worker:
     """Workflows, ledger writes and mail."""
     claims, corrections = activities.claims, activities.corrections
     return Worker(
@@ -130,7 +133,7 @@ def build_claims_worker(client: Client, activities: Activities, settings: Settin
             corrections.record_correction_attention,
             corrections.resolve_correction,
         ],
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner or workflow_runner(),
         # Writes to the ledger have threads of their own beside e-mails, of which a silent mail server may hold all.
         activity_executor=ThreadPoolExecutor(2 * settings.activity_slots, "activity"),
         max_concurrent_activities=settings.activity_slots,
@@ -267,6 +270,7 @@ async def main(role: str, settings: Settings | None = None) -> None:
             health = HealthServer(settings.metrics_port, checks)
             health.start()
             ending.callback(health.stop)
+        settle()
         await _run(workers, loops, grace)
 
 

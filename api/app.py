@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from api.auth import ACCESS, public, undeclared
 from api.database import Database
 from api.description import describe
+from api.door import Door
 from api.edge import Edge
 from api.gate import Gate
 from api.gateway import Connect, Gateway, connect_lazily
@@ -147,6 +148,7 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
     add_handlers(app)
     app.add_exception_handler(visit.SignInNeededError, visit.lead_to_sign_in)
     app.add_exception_handler(visit.ApiProblem, visit.show_problem)
+    app.add_middleware(Door, places=2 * settings.database_pool_size)
     app.add_middleware(Gate)
     if settings.allowed_origins:
         app.add_middleware(

@@ -52,7 +52,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one request's body, then let it through."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or _is_upload(scope):
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or is_upload(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -64,7 +64,7 @@ class Gate:
             await self._app(scope, _replay(body, receive), send)
 
 
-def _is_upload(scope: Scope) -> bool:
+def is_upload(scope: Scope) -> bool:
     """Whether a body is a large file, which its route reads (``api/uploads.py``) once it knows who sends it."""
     headers = Headers(scope=scope)
     return not headers.get("content-encoding") and _media_type(headers) in upload_types(scope["path"])

@@ -5,8 +5,8 @@ later by the relay, so a caller is never told that a recorded step failed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from temporalio.client import Client
 
+from api import door
 from api.database import UNAVAILABLE, Database
 from api.wakeups import Waiter, Wakeups
 from config import tracing
@@ -112,6 +113,7 @@ class Gateway:
             crash_point("step.recorded")
             if receipt.is_new:
                 self._start_delivery(submission, receipt, context, None if patience.is_insistent else decided)
+                door.leave()
                 with tracing.span("wait for the decision"):
                     await _wait(decided, patience.seconds)
                 return receipt
@@ -123,6 +125,7 @@ class Gateway:
         with self._wakeups.expect(submission_id) as decided:
             if submission_id in await self._database.statements(lambda c: intake.decided_among(c, [submission_id])):
                 return
+            door.leave()
             await _wait(decided, patience.seconds)
 
     async def merge(self, merge_id: str, patience: Patience) -> None:
@@ -144,7 +147,7 @@ class Gateway:
         What it is told stays in Temporal's history, so the reason is a code.
         """
         try:
-            async with asyncio.timeout(_DELIVERY_SECONDS):
+            async with _asking():
                 await retry_correction(self._temporal, correction_id, operator, reason_code)
         except Exception:  # noqa: BLE001  # any failure means that it was not told, as in is_temporal_up
             return False
@@ -155,12 +158,13 @@ class Gateway:
             task = asyncio.create_task(self._start(row_id, start, None if patience.is_insistent else done))
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
+            door.leave()
             await _wait(done, patience.seconds)
 
     async def is_temporal_up(self) -> bool:
         """Whether Temporal answers within two seconds."""
         try:
-            async with asyncio.timeout(_DELIVERY_SECONDS):
+            async with _asking():
                 return await self._temporal.service_client.check_health()
         except Exception:  # noqa: BLE001  # any failure means no; the client raises RuntimeError, RPCError and others
             return False
@@ -168,7 +172,7 @@ class Gateway:
     async def queues(self) -> list[QueueView] | None:
         """Who works on claims and on documents; None when Temporal does not tell within two seconds."""
         try:
-            async with asyncio.timeout(_DELIVERY_SECONDS):
+            async with _asking():
                 return [await self._queue(CLAIMS_QUEUE), await self._queue(DOCUMENTS_QUEUE)]
         except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
             return None
@@ -180,7 +184,7 @@ class Gateway:
     async def engine(self) -> Engine | None:
         """Whether Temporal can work on claims; None when it does not tell within two seconds."""
         try:
-            async with asyncio.timeout(_DELIVERY_SECONDS):
+            async with _asking():
                 return await inspection.inspect(self._temporal)
         except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
             return None
@@ -188,7 +192,7 @@ class Gateway:
     async def pending_steps(self, claim_ids: Sequence[str]) -> Mapping[str, PendingStep]:
         """What these claims try at present; empty when Temporal does not tell within two seconds."""
         try:
-            async with asyncio.timeout(_DELIVERY_SECONDS):
+            async with _asking():
                 return await inspection.pending_steps(self._temporal, claim_ids)
         except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
             return {}
@@ -260,6 +264,14 @@ class Gateway:
         if self._client is None:
             raise RuntimeError("the gateway was not started")
         return self._client
+
+
+@asynccontextmanager
+async def _asking() -> AsyncIterator[None]:
+    """Ask Temporal, which has two seconds to answer."""
+    door.leave()
+    async with asyncio.timeout(_DELIVERY_SECONDS):
+        yield
 
 
 async def _wait(decided: Waiter, seconds: float) -> None:

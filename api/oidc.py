@@ -21,6 +21,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from api import door
 from config.settings import Settings
 from domain.names import email_address
 from domain.roles import Role
@@ -113,6 +114,7 @@ class IdentityProvider:
         return self._identity(claims)
 
     def _client(self) -> AsyncOAuth2Client:
+        door.leave()
         secret = self._settings.oidc_client_secret
         return AsyncOAuth2Client(
             self._settings.oidc_client_id,

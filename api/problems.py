@@ -141,6 +141,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "database_unavailable": ProblemKind(
         503, "The record cannot be reached", "Nothing was changed. Send the request again in a moment."
     ),
+    "busy": ProblemKind(503, "Too much is asked at once", "Nothing was done. Send the request again in a moment."),
     "event_id_reused": ProblemKind(409, "The webhook-id was used before", "Take a new id for a new event."),
     "event_settled": ProblemKind(409, "The event is settled", "Only an event in quarantine can be changed."),
     "report_settled": ProblemKind(

@@ -168,12 +168,15 @@ def api(
     """Run one API process until SIGTERM."""
     import uvicorn
 
+    from api.app import create_app
     from config.logging import configure_logging
+    from config.memory import settle
 
     configure_logging(load_settings())
+    application = create_app()
+    settle()
     uvicorn.run(
-        "api.app:create_app",
-        factory=True,
+        application,
         host=host,
         port=port,
         loop="uvloop",

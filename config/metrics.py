@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 REQUESTS: Final = Histogram(
     "laurel_http_request_seconds",
@@ -17,6 +17,7 @@ REQUESTS: Final = Histogram(
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+AT_THE_DOOR: Final = Gauge("laurel_http_requests_waiting", "Requests that wait until others are answered.")
 STEPS: Final = Histogram(
     "laurel_step_seconds",
     "Time from taking a step in to its decision, or to the end of the caller's patience.",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from api import door
 from api.auth import Office
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
@@ -40,6 +41,7 @@ async def preview_certificate(
         raise ProblemError("validation_failed", errors=[FieldError("credit_type", "credit_type_unknown")])
     url = services.settings.public_url
     job = await services.database.statements(lambda c: c.run_sync(_job, policy, offer, url))
+    door.leave()
     try:
         # In a process of its own: what a template does wrong ends there.
         pdf = await asyncio.to_thread(services.renderer.render, job)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import HTMLResponse, Response
 
+from api import door
 from api.auth import Office, Staff
 from api.problems import FieldError, ProblemError
 from api.services import Services, services_of
@@ -176,6 +177,7 @@ async def preview_template(
         job = sample_job(wanted.sample, wanted.paper, template)
         page = await asyncio.to_thread(render_preview_html, job, font_url_prefix="/static/fonts")
         return HTMLResponse(page, headers={"Content-Security-Policy": _PREVIEW_POLICY})
+    door.leave()
     try:
         # In a process of its own: what a template does wrong ends there.
         pdf = await asyncio.to_thread(render_sample, template, wanted.sample, wanted.paper, services.renderer)
@@ -263,6 +265,7 @@ async def _judged(template: TemplateSource) -> TemplateSource:
 
 
 async def _tried(services: Services, template: TemplateSource) -> None:
+    door.leave()
     try:
         await asyncio.to_thread(try_out, template, services.renderer)
     except TemplateFailsError as error:

@@ -21,6 +21,7 @@ from config.settings import Settings
 from tests.claims import KeptMail, TestClaim, example_policy
 from worker import Activities, build_claims_worker, build_documents_worker
 from workflows import contract
+from workflows.sandbox import watching_runner
 
 Forward = Callable[[TestClaim, datetime | timedelta], Awaitable[None]]
 
@@ -36,7 +37,7 @@ class Workers:
 
     async def start(self) -> None:
         self._running = AsyncExitStack()
-        claims = build_claims_worker(self._client, self.activities, self._settings)
+        claims = build_claims_worker(self._client, self.activities, self._settings, watching_runner())
         await self._running.enter_async_context(claims)
         documents = build_documents_worker(self._client, self.activities, self._settings)
         await self._running.enter_async_context(documents)

@@ -52,7 +52,7 @@ from workflows.contract import ClaimInput, ClaimResult, merge_workflow_id
 from workflows.correction import CorrectionWorkflow
 from workflows.delivery import start_merge
 from workflows.merge import MergeWorkflow
-from workflows.sandbox import PASSED_THROUGH, workflow_runner
+from workflows.sandbox import IMPORTED, watching_runner, workflow_runner
 
 NewClaim = Callable[..., TestClaim]
 Handle = WorkflowHandle[Any, Any]
@@ -322,7 +322,7 @@ async def replay(
 ) -> WorkflowReplayResult:
     """Run a workflow against a history; raises, and says what to do, when it decides anything else than that."""
     workflows = [claim_workflow, CorrectionWorkflow, MergeWorkflow]
-    replayer = Replayer(workflows=workflows, workflow_runner=runner or workflow_runner())
+    replayer = Replayer(workflows=workflows, workflow_runner=runner or watching_runner())
     try:
         return await replayer.replay_workflow(history)
     except workflow.NondeterminismError as error:
@@ -412,6 +412,9 @@ async def test_a_change_in_the_order_of_steps_fails_and_says_what_to_do() -> Non
     assert f"## {anchor.replace('-', ' ').capitalize()}\n" in (ROOT / name).read_text()
 
 
+WORKFLOWS = ("claim", "correction", "merge")
+
+
 class LookUps(MetaPathFinder):
     """Notes which of our modules are looked up, which happens when one is loaded anew."""
 
@@ -431,18 +434,19 @@ def look_ups() -> Iterator[LookUps]:
     sys.meta_path.remove(finder)
 
 
-async def test_only_workflows_themselves_are_loaded_again_for_a_claim(look_ups: LookUps) -> None:
+async def test_only_workflows_themselves_are_loaded_again_for_a_claim_and_only_in_tests(look_ups: LookUps) -> None:
     history = stored(min(HISTORIES.glob("withdrawn-*.json")))
     runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default)
     await replay(history, runner)
     assert "workflows.contract" in look_ups.names, "a runner that passes nothing through is noticed"
     look_ups.names.clear()
     await replay(history)
-    assert look_ups.names <= {"workflows", *(f"workflows.{name}" for name in ("claim", "correction", "merge"))}
+    assert look_ups.names <= {"workflows", *(f"workflows.{name}" for name in WORKFLOWS)}
+    look_ups.names.clear()
+    await replay(history, workflow_runner())
+    assert not look_ups.names, "in the product even those are loaded once"
 
 
-def test_the_sandbox_watches_the_workflows_module() -> None:
+def test_the_tests_watch_the_workflows_own_modules() -> None:
     # What is passed through is not watched for clocks, chance and input.
-    assert not any(
-        name == "workflows" or name.startswith(("workflows.claim", "workflows.correction")) for name in PASSED_THROUGH
-    )
+    assert not {"workflows", *(f"workflows.{name}" for name in WORKFLOWS)} & set(IMPORTED)
