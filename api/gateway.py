@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 from temporalio.client import Client
 
 from api import door
@@ -23,7 +24,7 @@ from config.temporal import connect
 from domain.stuck import Engine, PendingStep
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
-from storage.submissions import note_delivered
+from storage.submissions import note_delivered, note_queued
 from workflows import inspection
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
 from workflows.delivery import (
@@ -40,6 +41,9 @@ _log = structlog.get_logger("laurel.api")
 _DELIVERY_SECONDS: Final = 2.0
 # Nearly every step is decided by then, and the relay takes what is undecided after two seconds.
 _SLOW_SECONDS: Final = 1.0
+# So many steps that are told and not decided keep workers busy. More would wait in Temporal, where a claim that waits
+# for more than two seconds is taken from its worker's memory and built anew: the more waited, the less was done.
+_UNDECIDED_AT_ONCE: Final = 40
 
 Connect = Callable[[], Awaitable[Client]]
 Start = Callable[[Client], Awaitable[None]]
@@ -87,6 +91,7 @@ class Gateway:
         self._connect = connect
         self._client: Client | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(_UNDECIDED_AT_ONCE)
 
     async def start(self) -> None:
         """Make the client. It connects when it is first used, so Temporal may be away."""
@@ -94,8 +99,12 @@ class Gateway:
 
     async def stop(self) -> None:
         """Let deliveries that are under way end; the relay sends what does not."""
-        if self._deliveries:
-            await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
+        if not self._deliveries:
+            return
+        _, late = await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def submit(
         self, submission: NewSubmission, context: ClaimContext, key: IdempotencyKey | None, patience: Patience
@@ -230,25 +239,43 @@ class Gateway:
         task.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, delivery: Delivery, gives_up: Waiter | None) -> None:
-        with self._wakeups.expect(delivery.submission_id) as decided:
+        submission_id = delivery.submission_id
+        with self._wakeups.expect(submission_id) as decided:
+            await self._take_turn(submission_id)
             try:
-                crash_point("delivery.begun")
-                async with asyncio.timeout(_DELIVERY_SECONDS):
-                    await deliver(self._temporal, delivery)
-                crash_point("delivery.made")
-            except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
-                _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
-                if gives_up is not None and not gives_up.done():
-                    gives_up.set_result(False)
-                return
-            await _wait(decided, _SLOW_SECONDS)
-        if not decided.done():
-            await self._spare_the_relay(delivery.submission_id)
+                is_delivered = decided.done() or await self._tell(delivery, gives_up)
+                if is_delivered:
+                    await _wait(decided, _SLOW_SECONDS)
+            finally:
+                self._turns.release()
+        if is_delivered and not decided.done():
+            await self._spare_the_relay(note_delivered, submission_id)
 
-    async def _spare_the_relay(self, submission_id: str) -> None:
-        """A step that Temporal has and that is slow to be decided needs no second delivery."""
+    async def _take_turn(self, submission_id: str) -> None:
+        try:
+            async with asyncio.timeout(_SLOW_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            await self._spare_the_relay(note_queued, submission_id)
+            await self._turns.acquire()
+
+    async def _tell(self, delivery: Delivery, gives_up: Waiter | None) -> bool:
+        try:
+            crash_point("delivery.begun")
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                await deliver(self._temporal, delivery)
+            crash_point("delivery.made")
+        except Exception as error:  # noqa: BLE001  # recorded is recorded: the relay delivers what we could not
+            _log.warning("delivery.postponed", submission=delivery.submission_id, error=type(error).__name__)
+            if gives_up is not None and not gives_up.done():
+                gives_up.set_result(False)
+            return False
+        return True
+
+    async def _spare_the_relay(self, note: Callable[[Connection, Sequence[str]], None], submission_id: str) -> None:
+        """The relay would tell the claim a second time, or before its turn."""
         with suppress(*UNAVAILABLE):
-            await self._database.statements(lambda c: c.run_sync(note_delivered, [submission_id]))
+            await self._database.statements(lambda c: c.run_sync(note, [submission_id]))
 
     async def _start(self, row_id: str, start: Start, gives_up: Waiter | None) -> None:
         try:

@@ -99,6 +99,20 @@ async def test_a_slow_step_that_temporal_took_is_not_delivered_again_for_a_minut
         assert wait_of(engine, step) <= timedelta(minutes=1)
 
 
+async def test_only_so_many_undecided_steps_are_told_at_once_and_the_next_ones_are_not_the_relays(
+    settings: Settings, slug: str, engine: Engine
+) -> None:
+    temporal = SilentTemporal()
+    async with running(settings, temporal) as (_, client):
+        people = [await sign_in(settings.database_url, client) for _ in range(85)]
+        opening = [each.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async") for each in people]
+        steps = [each.headers["location"].rpartition("/")[2] for each in await asyncio.gather(*opening)]
+        assert len(temporal.deliveries) == 40
+        await until(lambda: len(temporal.deliveries) == 80)
+        await until(lambda: wait_of(engine, steps[-1]) > timedelta(seconds=10))
+        await until(lambda: len(temporal.deliveries) == 85)
+
+
 async def test_a_step_that_temporal_did_not_take_is_soon_the_relays(
     settings: Settings, slug: str, engine: Engine
 ) -> None:
