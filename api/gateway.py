@@ -6,7 +6,7 @@ later by the relay, so a caller is never told that a recorded step failed.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +22,7 @@ from config import tracing
 from config.crash_points import crash_point
 from config.temporal import connect
 from domain.stuck import Engine, PendingStep
+from domain.submissions import SubmissionKind
 from storage import intake
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
 from storage.submissions import note_delivered, note_queued
@@ -44,6 +45,11 @@ _SLOW_SECONDS: Final = 1.0
 # So many steps that are told and not decided keep workers busy. More would wait in Temporal, where a claim that waits
 # for more than two seconds is taken from its worker's memory and built anew: the more waited, the less was done.
 _UNDECIDED_AT_ONCE: Final = 40
+# A claim that is begun is finished before another one is begun, so that those at work fit into workers' memory: with
+# too many, each step finds its claim forgotten.
+_OPENINGS_AT_ONCE: Final = 4
+# Half of the time after which the relay takes over what an API has queued.
+_RENEWAL_SECONDS: Final = 15.0
 
 Connect = Callable[[], Awaitable[Client]]
 Start = Callable[[Client], Awaitable[None]]
@@ -92,6 +98,7 @@ class Gateway:
         self._client: Client | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(_UNDECIDED_AT_ONCE)
+        self._openings = asyncio.Semaphore(_OPENINGS_AT_ONCE)
 
     async def start(self) -> None:
         """Make the client. It connects when it is first used, so Temporal may be away."""
@@ -241,23 +248,34 @@ class Gateway:
     async def _deliver(self, delivery: Delivery, gives_up: Waiter | None) -> None:
         submission_id = delivery.submission_id
         with self._wakeups.expect(submission_id) as decided:
-            await self._take_turn(submission_id)
-            try:
+            async with self._turn(delivery):
                 is_delivered = decided.done() or await self._tell(delivery, gives_up)
                 if is_delivered:
                     await _wait(decided, _SLOW_SECONDS)
-            finally:
-                self._turns.release()
         if is_delivered and not decided.done():
             await self._spare_the_relay(note_delivered, submission_id)
 
-    async def _take_turn(self, submission_id: str) -> None:
-        try:
-            async with asyncio.timeout(_SLOW_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            await self._spare_the_relay(note_queued, submission_id)
-            await self._turns.acquire()
+    @asynccontextmanager
+    async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
+        queues = [self._turns]
+        if delivery.kind is SubmissionKind.OPENING:
+            queues.insert(0, self._openings)
+        with ExitStack() as turns:
+            for queue in queues:
+                await self._queue_in(queue, delivery.submission_id)
+                turns.callback(queue.release)
+            yield
+
+    async def _queue_in(self, queue: asyncio.Semaphore, submission_id: str) -> None:
+        patience = _SLOW_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    await queue.acquire()
+                    return
+            except TimeoutError:
+                patience = _RENEWAL_SECONDS
+                await self._spare_the_relay(note_queued, submission_id)
 
     async def _tell(self, delivery: Delivery, gives_up: Waiter | None) -> bool:
         try:

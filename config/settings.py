@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     )
     workflow_slots: PositiveInt = Field(default=12, ge=6, description="Workflow tasks that one worker runs at once.")
     activity_slots: PositiveInt = Field(default=10, description="Activities that one worker runs at once.")
-    workflow_cache: int = Field(default=500, ge=0, description="Claims that one worker keeps in memory.")
+    workflow_cache: int = Field(default=1000, ge=0, description="Claims that one worker keeps in memory.")
     deployment: str | None = Field(
         default=None, description="Worker Deployment of Temporal's that workers belong to, if any."
     )
