@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 
 from api.acting import Step
-from api.auth import SignedIn
+from api.auth import Principal, SignedIn
 from api.gateway import ClaimContext
 from api.history import entry_json, is_for_office
 from api.problems import FieldError, ProblemError
@@ -21,6 +21,7 @@ from api.services import Services, services_of
 from api.v1 import answers
 from api.v1.bodies import ClaimRequest
 from api.v1.ce_activities import visible_ce_activity
+from api.v1.envelope import PreferHeader, patience
 from api.v1.steps import Desk, StepDesk, json_response, own_claim
 from api.views import claim_json, stage_if_opened, submission_json
 from domain.claims import CLOSED_STAGES, Stage
@@ -31,7 +32,7 @@ from storage import history, intake, queries
 from storage.audit import claim_stream
 from storage.definitions import DefinitionStatus
 from storage.history import TrailEntry
-from storage.intake import KeyReusedError
+from storage.intake import KeyReusedError, SubmissionView
 from storage.queries import CEActivityView, ClaimView
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"], responses=answers.PROBLEMS)
@@ -43,7 +44,7 @@ After = Annotated[str | None, Query(max_length=80, description="The `next` of th
 _HEARTBEAT_SECONDS: Final = 15.0
 # A stream ends after a while and the browser opens it again, so that a session that ended ends its streams too.
 _STREAM_SECONDS: Final = 900.0
-
+_LOOK_AGAIN_SECONDS: Final = 15
 
 # Credit may be claimed, or is claimed and not final yet.
 _READY: Final = frozenset({Stage.READY_TO_CLAIM, Stage.AWAITING_FINALIZATION})
@@ -172,15 +173,32 @@ async def show_claim(claim_id: str, principal: SignedIn, services: ServicesOf) -
 
 
 @router.get("/{claim_id}/submissions/{submission_id}", response_model=answers.Submission)
-async def show_submission(claim_id: str, submission_id: str, principal: SignedIn, services: ServicesOf) -> Response:
-    """One submission and what became of it."""
+async def show_submission(
+    claim_id: str, submission_id: str, principal: SignedIn, services: ServicesOf, prefer: PreferHeader = None
+) -> Response:
+    """One submission and what became of it; `Prefer: wait=N` waits until it is decided, for at most 30 seconds."""
     if not (is_id(claim_id, "clm") and is_id(submission_id, "sub")):
         raise ProblemError("not_found")
+    found = await _own_submission(services, principal, claim_id, submission_id)
+    if found.outcome is None and prefer is not None:
+        await services.gateway.wait_for(submission_id, patience(prefer))
+        found = await _own_submission(services, principal, claim_id, submission_id)
+    headers = {} if found.outcome else {"Retry-After": str(_look_again(datetime.now(UTC) - found.received_at))}
+    return json_response(submission_json(found), headers=headers)
+
+
+async def _own_submission(
+    services: Services, principal: Principal, claim_id: str, submission_id: str
+) -> SubmissionView:
     found = await services.database.statements(lambda c: intake.submission(c, claim_id, submission_id))
     if found is None or found.learner_id != principal.learner_id:
         raise ProblemError("not_found")
-    headers = {} if found.outcome else {"Retry-After": "1"}
-    return json_response(submission_json(found), headers=headers)
+    return found
+
+
+def _look_again(age: timedelta) -> int:
+    """Seconds until a look is worth its while: the longer a step has waited, the longer it may still."""
+    return max(1, min(int(age.total_seconds() / 2), _LOOK_AGAIN_SECONDS))
 
 
 @router.get("/{claim_id}/history", response_model=answers.History)

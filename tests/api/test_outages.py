@@ -143,6 +143,28 @@ async def test_a_step_that_temporal_did_not_take_is_soon_the_relays(
         assert wait_of(engine, step_of(response)) <= timedelta(seconds=2)
 
 
+async def test_a_look_at_a_step_waits_for_its_decision_if_it_is_asked_to(
+    settings: Settings, slug: str, ledger: PostgresClaimActivities, engine: Engine
+) -> None:
+    async with running(settings, SilentTemporal()) as (_, client):
+        person = await sign_in(settings.database_url, client)
+        opening = await person.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async")
+        location = opening.headers["location"]
+        at_once = await person.get(location)
+        assert (at_once.json()["outcome"], at_once.headers["retry-after"]) == ("undecided", "1")
+        with engine.begin() as connection:
+            old = "UPDATE submissions SET received_at = received_at - interval '20 seconds' WHERE id = :id"
+            connection.execute(text(old), {"id": step_of(opening)})
+        assert (await person.get(location, prefer="wait=0")).headers["retry-after"] == "10"
+        looking = asyncio.create_task(person.get(location, prefer="wait=20"))
+        await asyncio.sleep(0.3)
+        assert not looking.done()
+        await decide(ledger, claim_of(opening))
+        decided = await asyncio.wait_for(looking, 15)
+        assert decided.json()["outcome"] == "accepted"
+        assert "retry-after" not in decided.headers
+
+
 async def test_a_client_that_does_not_want_to_wait_is_answered_while_another_still_waits(
     settings: Settings, slug: str, ledger: PostgresClaimActivities
 ) -> None:
