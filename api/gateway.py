@@ -5,6 +5,7 @@ later by the relay, so a caller is never told that a recorded step failed.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 from temporalio.client import Client
 
 from api import door
-from api.database import UNAVAILABLE, Database
+from api.database import Database
 from api.wakeups import Waiter, Wakeups
 from config import tracing
 from config.crash_points import crash_point
@@ -48,8 +49,11 @@ _UNDECIDED_AT_ONCE: Final = 40
 # A claim that is begun is finished before another one is begun, so that those at work fit into workers' memory: with
 # too many, each step finds its claim forgotten.
 _OPENINGS_AT_ONCE: Final = 4
+# A turn that ends in no decision ends then: its claim is stuck, and others are not.
+_TURN_SECONDS: Final = 5.0
 # Half of the time after which the relay takes over what an API has queued.
 _RENEWAL_SECONDS: Final = 15.0
+_NOTING_SECONDS: Final = 0.5
 
 Connect = Callable[[], Awaitable[Client]]
 Start = Callable[[Client], Awaitable[None]]
@@ -99,19 +103,27 @@ class Gateway:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(_UNDECIDED_AT_ONCE)
         self._openings = asyncio.Semaphore(_OPENINGS_AT_ONCE)
+        self._queued: dict[str, float] = {}
+        self._slow: list[str] = []
+        self._stopped = asyncio.Event()
+        self._noting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Make the client. It connects when it is first used, so Temporal may be away."""
         self._client = await self._connect()
+        self._noting = asyncio.create_task(self._spare_the_relay())
 
     async def stop(self) -> None:
         """Let deliveries that are under way end; the relay sends what does not."""
-        if not self._deliveries:
-            return
-        _, late = await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
+        self._stopped.set()
+        late: set[asyncio.Task[None]] = set()
+        if self._deliveries:
+            _, late = await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        if self._noting is not None:
+            await self._noting
 
     async def submit(
         self, submission: NewSubmission, context: ClaimContext, key: IdempotencyKey | None, patience: Patience
@@ -251,9 +263,13 @@ class Gateway:
             async with self._turn(delivery):
                 is_delivered = decided.done() or await self._tell(delivery, gives_up)
                 if is_delivered:
-                    await _wait(decided, _SLOW_SECONDS)
-        if is_delivered and not decided.done():
-            await self._spare_the_relay(note_delivered, submission_id)
+                    await self._await_decision(decided, submission_id)
+
+    async def _await_decision(self, decided: Waiter, submission_id: str) -> None:
+        await _wait(decided, _SLOW_SECONDS)
+        if not decided.done():
+            self._slow.append(submission_id)
+            await _wait(decided, _TURN_SECONDS - _SLOW_SECONDS)
 
     @asynccontextmanager
     async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
@@ -267,15 +283,11 @@ class Gateway:
             yield
 
     async def _queue_in(self, queue: asyncio.Semaphore, submission_id: str) -> None:
-        patience = _SLOW_SECONDS
-        while True:
-            try:
-                async with asyncio.timeout(patience):
-                    await queue.acquire()
-                    return
-            except TimeoutError:
-                patience = _RENEWAL_SECONDS
-                await self._spare_the_relay(note_queued, submission_id)
+        self._queued[submission_id] = time.monotonic() + _SLOW_SECONDS
+        try:
+            await queue.acquire()
+        finally:
+            del self._queued[submission_id]
 
     async def _tell(self, delivery: Delivery, gives_up: Waiter | None) -> bool:
         try:
@@ -290,10 +302,24 @@ class Gateway:
             return False
         return True
 
-    async def _spare_the_relay(self, note: Callable[[Connection, Sequence[str]], None], submission_id: str) -> None:
-        """The relay would tell the claim a second time, or before its turn."""
-        with suppress(*UNAVAILABLE):
-            await self._database.statements(lambda c: c.run_sync(note, [submission_id]))
+    async def _spare_the_relay(self) -> None:
+        """It would tell claims a second time of what Temporal has, and before its turn of what is queued here."""
+        while not self._stopped.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _NOTING_SECONDS)
+            now = time.monotonic()
+            slow, self._slow = self._slow, []
+            await self._note(note_delivered, slow)
+            queued = [each for each, at in self._queued.items() if at <= now]
+            await self._note(note_queued, queued)
+            self._queued |= dict.fromkeys(self._queued.keys() & queued, now + _RENEWAL_SECONDS)
+
+    async def _note(self, note: Callable[[Connection, Sequence[str]], None], submission_ids: list[str]) -> None:
+        try:
+            if submission_ids:
+                await self._database.statements(lambda c: c.run_sync(note, submission_ids))
+        except Exception as error:  # noqa: BLE001  # then the relay does what it need not
+            _log.warning("notes.postponed", error=type(error).__name__)
 
     async def _start(self, row_id: str, start: Start, gives_up: Waiter | None) -> None:
         try:
