@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, RowMapping
 from config.crash_points import crash_point
 from config.metrics import DELIVERIES
 from storage.claims import stalled_claims
-from storage.submissions import note_delivered, take_undelivered
+from storage.deliveries import note_delivered
+from storage.submissions import take_undelivered
 
 logger = structlog.get_logger(__name__)
 

@@ -25,8 +25,8 @@ from config.temporal import connect
 from domain.stuck import Engine, PendingStep
 from domain.submissions import SubmissionKind
 from storage import intake
+from storage.deliveries import note_delivered, note_queued
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
-from storage.submissions import note_delivered, note_queued
 from workflows import inspection
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
 from workflows.delivery import (
@@ -101,6 +101,7 @@ class Gateway:
         self._connect = connect
         self._client: Client | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(_UNDECIDED_AT_ONCE)
         self._openings = asyncio.Semaphore(_OPENINGS_AT_ONCE)
         self._queued: dict[str, float] = {}
@@ -114,11 +115,13 @@ class Gateway:
         self._noting = asyncio.create_task(self._spare_the_relay())
 
     async def stop(self) -> None:
-        """Let deliveries that are under way end; the relay sends what does not."""
+        """Let what Temporal is being told be told; the relay tells it of the rest."""
         self._stopped.set()
-        late: set[asyncio.Task[None]] = set()
-        if self._deliveries:
-            _, late = await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
+        for task in self._deliveries - self._telling:
+            task.cancel()
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=_DELIVERY_SECONDS)
+        late = self._deliveries | self._telling
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -184,8 +187,8 @@ class Gateway:
     async def _start_and_wait(self, row_id: str, start: Start, patience: Patience) -> None:
         with self._wakeups.expect(row_id) as done:
             task = asyncio.create_task(self._start(row_id, start, None if patience.is_insistent else done))
-            self._deliveries.add(task)
-            task.add_done_callback(self._deliveries.discard)
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
             door.leave()
             await _wait(done, patience.seconds)
 
@@ -266,6 +269,8 @@ class Gateway:
                     await self._await_decision(decided, submission_id)
 
     async def _await_decision(self, decided: Waiter, submission_id: str) -> None:
+        if self._stopped.is_set():
+            return
         await _wait(decided, _SLOW_SECONDS)
         if not decided.done():
             self._slow.append(submission_id)
@@ -290,6 +295,9 @@ class Gateway:
             del self._queued[submission_id]
 
     async def _tell(self, delivery: Delivery, gives_up: Waiter | None) -> bool:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # this is one
+        self._telling.add(task)
         try:
             crash_point("delivery.begun")
             async with asyncio.timeout(_DELIVERY_SECONDS):
@@ -300,6 +308,8 @@ class Gateway:
             if gives_up is not None and not gives_up.done():
                 gives_up.set_result(False)
             return False
+        finally:
+            self._telling.discard(task)
         return True
 
     async def _spare_the_relay(self) -> None:

@@ -13,6 +13,6 @@ def settle() -> None:
     It is a third of a million objects. Looking through them took the API half a second each time, in which it answered
     nobody, and a tenth of its CPU.
     """
-    gc.collect()
+    # Nothing is collected first: after a start there is next to no garbage, and looking for it would delay the start.
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS)
