@@ -79,7 +79,8 @@ class SubmissionRow(Base):
     """The intake: what was received, committed before it was acknowledged, and what became of it.
 
     ``roster_entry`` is the entry for which it was refused, because it names somebody else; only the office sees it.
-    The API inserts; activities write the outcome; the relay moves ``deliver_after`` of what is still undecided.
+    The API inserts; activities write the outcome; the API and the relay move ``deliver_after`` of what is
+    still undecided (``storage/deliveries.py``).
     """
 
     __tablename__ = "submissions"
