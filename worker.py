@@ -171,14 +171,15 @@ def pollers_of(settings: Settings) -> PollerBehaviorAutoscaling:
 
 
 def build_documents_worker(client: Client, activities: Activities, settings: Settings) -> Worker:
-    """Certificates. One at a time, in a child process; more capacity means more workers."""
+    """Certificates, laid out one at a time in a child process; more capacity means more workers."""
     activities.renderer.start()
     return Worker(
         client,
         task_queue=DOCUMENTS_QUEUE,
         activities=[activities.certificates.issue_certificate],
-        activity_executor=ThreadPoolExecutor(1, "document"),
-        max_concurrent_activities=1,
+        # While one is laid out, the one before is committed and the one after it fetched and signed.
+        activity_executor=ThreadPoolExecutor(2, "document"),
+        max_concurrent_activities=2,
         graceful_shutdown_timeout=timedelta(seconds=settings.stop_seconds),
         interceptors=[ActivityLog(), PrivateFailures()],
         **build_of(settings),

@@ -5,27 +5,24 @@ later by the relay, so a caller is never told that a recorded step failed.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 from temporalio.client import Client
 
 from api import door
 from api.database import Database
+from api.delivery_queue import DeliveryQueue, finish
 from api.wakeups import Waiter, Wakeups
 from config import tracing
 from config.crash_points import crash_point
 from config.temporal import connect
 from domain.stuck import Engine, PendingStep
-from domain.submissions import SubmissionKind
 from storage import intake
-from storage.deliveries import note_delivered, note_queued
 from storage.intake import IdempotencyKey, NewSubmission, Receipt
 from workflows import inspection
 from workflows.contract import CLAIMS_QUEUE, DOCUMENTS_QUEUE, claim_workflow_id, correction_workflow_id
@@ -41,19 +38,6 @@ from workflows.delivery import (
 _log = structlog.get_logger("laurel.api")
 
 _DELIVERY_SECONDS: Final = 2.0
-# Nearly every step is decided by then, and the relay takes what is undecided after two seconds.
-_SLOW_SECONDS: Final = 1.0
-# So many steps that are told and not decided keep workers busy. More would wait in Temporal, where a claim that waits
-# for more than two seconds is taken from its worker's memory and built anew: the more waited, the less was done.
-_UNDECIDED_AT_ONCE: Final = 40
-# A claim that is begun is finished before another one is begun, so that those at work fit into workers' memory: with
-# too many, each step finds its claim forgotten.
-_OPENINGS_AT_ONCE: Final = 4
-# A turn that ends in no decision ends then: its claim is stuck, and others are not.
-_TURN_SECONDS: Final = 5.0
-# Half of the time after which the relay takes over what an API has queued.
-_RENEWAL_SECONDS: Final = 15.0
-_NOTING_SECONDS: Final = 0.5
 
 Connect = Callable[[], Awaitable[Client]]
 Start = Callable[[Client], Awaitable[None]]
@@ -100,33 +84,17 @@ class Gateway:
         self._wakeups = wakeups
         self._connect = connect
         self._client: Client | None = None
-        self._deliveries: set[asyncio.Task[None]] = set()
-        self._telling: set[asyncio.Task[None]] = set()
-        self._turns = asyncio.Semaphore(_UNDECIDED_AT_ONCE)
-        self._openings = asyncio.Semaphore(_OPENINGS_AT_ONCE)
-        self._queued: dict[str, float] = {}
-        self._slow: list[str] = []
-        self._stopped = asyncio.Event()
-        self._noting: asyncio.Task[None] | None = None
+        self._starting: set[asyncio.Task[None]] = set()
+        self._queue = DeliveryQueue(database, wakeups)
 
     async def start(self) -> None:
         """Make the client. It connects when it is first used, so Temporal may be away."""
         self._client = await self._connect()
-        self._noting = asyncio.create_task(self._spare_the_relay())
+        self._queue.start()
 
     async def stop(self) -> None:
         """Let what Temporal is being told be told; the relay tells it of the rest."""
-        self._stopped.set()
-        for task in self._deliveries - self._telling:
-            task.cancel()
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=_DELIVERY_SECONDS)
-        late = self._deliveries | self._telling
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        if self._noting is not None:
-            await self._noting
+        await asyncio.gather(self._queue.stop(_DELIVERY_SECONDS), finish(self._starting, _DELIVERY_SECONDS))
 
     async def submit(
         self, submission: NewSubmission, context: ClaimContext, key: IdempotencyKey | None, patience: Patience
@@ -151,13 +119,14 @@ class Gateway:
         await self.wait_for(receipt.submission_id, patience)
         return receipt
 
-    async def wait_for(self, submission_id: str, patience: Patience) -> None:
-        """Wait until a submission that was recorded earlier is decided, or patience ends."""
+    async def wait_for(self, submission_id: str, patience: Patience) -> bool:
+        """Wait until a submission that was recorded earlier is decided, or patience ends; whether it is decided."""
         with self._wakeups.expect(submission_id) as decided:
             if submission_id in await self._database.statements(lambda c: intake.decided_among(c, [submission_id])):
-                return
+                return True
             door.leave()
             await _wait(decided, patience.seconds)
+            return decided.done()
 
     async def merge(self, merge_id: str, patience: Patience) -> None:
         """Start the merge of two learners that is recorded, and wait until it is done or patience ends."""
@@ -187,8 +156,8 @@ class Gateway:
     async def _start_and_wait(self, row_id: str, start: Start, patience: Patience) -> None:
         with self._wakeups.expect(row_id) as done:
             task = asyncio.create_task(self._start(row_id, start, None if patience.is_insistent else done))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
             door.leave()
             await _wait(done, patience.seconds)
 
@@ -204,11 +173,11 @@ class Gateway:
         """Who works on claims and on documents; None when Temporal does not tell within two seconds."""
         try:
             async with _asking():
-                return [await self._queue(CLAIMS_QUEUE), await self._queue(DOCUMENTS_QUEUE)]
+                return [await self._pollers(CLAIMS_QUEUE), await self._pollers(DOCUMENTS_QUEUE)]
         except Exception:  # noqa: BLE001  # any failure means that it does not tell, as in is_temporal_up
             return None
 
-    async def _queue(self, name: str) -> QueueView:
+    async def _pollers(self, name: str) -> QueueView:
         found = await inspection.pollers(self._temporal, name)
         return QueueView(name=name, workers=found.workers, last_seen_at=found.last_seen_at)
 
@@ -256,48 +225,9 @@ class Gateway:
             stage_since_at=context.stage_since_at,
             due_at=context.due_at,
         )
-        task = asyncio.create_task(self._deliver(delivery, gives_up))
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
-
-    async def _deliver(self, delivery: Delivery, gives_up: Waiter | None) -> None:
-        submission_id = delivery.submission_id
-        with self._wakeups.expect(submission_id) as decided:
-            async with self._turn(delivery):
-                is_delivered = decided.done() or await self._tell(delivery, gives_up)
-                if is_delivered:
-                    await self._await_decision(decided, submission_id)
-
-    async def _await_decision(self, decided: Waiter, submission_id: str) -> None:
-        if self._stopped.is_set():
-            return
-        await _wait(decided, _SLOW_SECONDS)
-        if not decided.done():
-            self._slow.append(submission_id)
-            await _wait(decided, _TURN_SECONDS - _SLOW_SECONDS)
-
-    @asynccontextmanager
-    async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
-        queues = [self._turns]
-        if delivery.kind is SubmissionKind.OPENING:
-            queues.insert(0, self._openings)
-        with ExitStack() as turns:
-            for queue in queues:
-                await self._queue_in(queue, delivery.submission_id)
-                turns.callback(queue.release)
-            yield
-
-    async def _queue_in(self, queue: asyncio.Semaphore, submission_id: str) -> None:
-        self._queued[submission_id] = time.monotonic() + _SLOW_SECONDS
-        try:
-            await queue.acquire()
-        finally:
-            del self._queued[submission_id]
+        self._queue.put(submission.id, submission.kind, lambda: self._tell(delivery, gives_up))
 
     async def _tell(self, delivery: Delivery, gives_up: Waiter | None) -> bool:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # this is one
-        self._telling.add(task)
         try:
             crash_point("delivery.begun")
             async with asyncio.timeout(_DELIVERY_SECONDS):
@@ -308,28 +238,7 @@ class Gateway:
             if gives_up is not None and not gives_up.done():
                 gives_up.set_result(False)
             return False
-        finally:
-            self._telling.discard(task)
         return True
-
-    async def _spare_the_relay(self) -> None:
-        """It would tell claims a second time of what Temporal has, and before its turn of what is queued here."""
-        while not self._stopped.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), _NOTING_SECONDS)
-            now = time.monotonic()
-            slow, self._slow = self._slow, []
-            await self._note(note_delivered, slow)
-            queued = [each for each, at in self._queued.items() if at <= now]
-            await self._note(note_queued, queued)
-            self._queued |= dict.fromkeys(self._queued.keys() & queued, now + _RENEWAL_SECONDS)
-
-    async def _note(self, note: Callable[[Connection, Sequence[str]], None], submission_ids: list[str]) -> None:
-        try:
-            if submission_ids:
-                await self._database.statements(lambda c: c.run_sync(note, submission_ids))
-        except Exception as error:  # noqa: BLE001  # then the relay does what it need not
-            _log.warning("notes.postponed", error=type(error).__name__)
 
     async def _start(self, row_id: str, start: Start, gives_up: Waiter | None) -> None:
         try:

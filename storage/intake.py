@@ -9,9 +9,10 @@ from sqlalchemy import RowMapping, bindparam, delete, func, literal, select, tex
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.claims import Attention
 from domain.identities import new_id
 from domain.submissions import SubmissionKind
-from storage.tables import IdempotencyKeyRow, SubmissionRow
+from storage.tables import ClaimRow, IdempotencyKeyRow, SubmissionRow
 
 
 class KeyReusedError(Exception):
@@ -289,6 +290,20 @@ async def decided_among(connection: AsyncConnection, submission_ids: Collection[
     rows = await connection.execute(
         select(SubmissionRow.id).where(
             SubmissionRow.id == func.any(list(submission_ids)), SubmissionRow.decided_at.is_not(None)
+        )
+    )
+    return set(rows.scalars())
+
+
+async def kept_among(connection: AsyncConnection, submission_ids: Collection[str]) -> set[str]:
+    """Which of these submissions are kept for later: their claim is on hold, or waits for issuance to go on."""
+    rows = await connection.execute(
+        select(SubmissionRow.id)
+        .join(ClaimRow, ClaimRow.id == SubmissionRow.claim_id)
+        .where(
+            SubmissionRow.id == func.any(list(submission_ids)),
+            SubmissionRow.decided_at.is_(None),
+            ClaimRow.attention.in_((Attention.ON_HOLD, Attention.ISSUANCE_PAUSED)),
         )
     )
     return set(rows.scalars())

@@ -180,8 +180,8 @@ async def show_submission(
     if not (is_id(claim_id, "clm") and is_id(submission_id, "sub")):
         raise ProblemError("not_found")
     found = await _own_submission(services, principal, claim_id, submission_id)
-    if found.outcome is None and prefer is not None:
-        await services.gateway.wait_for(submission_id, patience(prefer))
+    is_awaited = found.outcome is None and prefer is not None
+    if is_awaited and await services.gateway.wait_for(submission_id, patience(prefer)):
         found = await _own_submission(services, principal, claim_id, submission_id)
     headers = {} if found.outcome else {"Retry-After": str(_look_again(datetime.now(UTC) - found.received_at))}
     return json_response(submission_json(found), headers=headers)

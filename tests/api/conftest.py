@@ -103,6 +103,16 @@ class AbsentTemporal(LedgerTemporal):
         raise RuntimeError("Failed client connect")
 
 
+def claim_of(response: httpx2.Response) -> str:
+    """The id of the claim that a step was answered for."""
+    return str(response.json()["claim"].rpartition("/")[2])
+
+
+def step_of(response: httpx2.Response) -> str:
+    """The id of the step that was answered."""
+    return str(response.headers["location"].rpartition("/")[2])
+
+
 async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds that nobody announces."""
     async with asyncio.timeout(seconds):

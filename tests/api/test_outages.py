@@ -2,24 +2,29 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
 from activities.claims import PostgresClaimActivities
 from activities.contract import ClaimStep
 from config.settings import Settings
-from tests.api.conftest import AbsentTemporal, LedgerTemporal, Person, SilentTemporal, running, sign_in, until
+from tests.api.conftest import (
+    AbsentTemporal,
+    LedgerTemporal,
+    Person,
+    SilentTemporal,
+    claim_of,
+    running,
+    sign_in,
+    step_of,
+    until,
+)
 
 
 async def decide(ledger: PostgresClaimActivities, claim_id: str) -> None:
     await asyncio.to_thread(ledger.load_claim, ClaimStep(claim_id, datetime.now(UTC)))
-
-
-def claim_of(response: httpx2.Response) -> str:
-    return str(response.json()["claim"].rpartition("/")[2])
 
 
 async def test_a_step_is_received_while_temporal_is_away(
@@ -77,67 +82,6 @@ async def test_without_a_decision_the_answer_comes_after_two_seconds(settings: S
         started = time.monotonic()
         assert (await person.post("/v1/claims", {"ce_activity": slug})).status_code == 202
         assert 1.9 < time.monotonic() - started < 6
-
-
-def wait_of(engine: Engine, submission_id: str) -> timedelta:
-    """How long a step waits for the relay."""
-    query = text("SELECT deliver_after - clock_timestamp() FROM submissions WHERE id = :id")
-    with engine.connect() as connection:
-        wait: timedelta = connection.execute(query, {"id": submission_id}).scalar_one()
-        return wait
-
-
-async def test_a_slow_step_that_temporal_took_is_not_delivered_again_for_a_minute(
-    settings: Settings, slug: str, engine: Engine
-) -> None:
-    async with running(settings, SilentTemporal()) as (_, client):
-        person = await sign_in(settings.database_url, client)
-        response = await person.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async")
-        step = step_of(response)
-        assert wait_of(engine, step) <= timedelta(seconds=2)
-        await until(lambda: wait_of(engine, step) > timedelta(seconds=30))
-        assert wait_of(engine, step) <= timedelta(minutes=1)
-
-
-def step_of(response: httpx2.Response) -> str:
-    return str(response.headers["location"].rpartition("/")[2])
-
-
-async def test_only_so_many_undecided_steps_are_told_at_once(settings: Settings, slug: str) -> None:
-    temporal = SilentTemporal()
-    async with running(settings, temporal) as (_, client):
-        person = await sign_in(settings.database_url, client)
-        opening = await person.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async")
-        claim = (await person.get(opening.json()["claim"])).json()
-        body = {"value": claim["next_actions"][0]["form"]["options"][0]["code"]}
-        path = f"{claim['href']}/participation"
-        await asyncio.gather(*(person.post(path, body, prefer="respond-async") for _ in range(45)))
-        assert len(temporal.deliveries) == 40
-
-
-async def test_few_claims_are_begun_at_once_and_those_that_wait_are_not_the_relays(
-    settings: Settings, slug: str, engine: Engine
-) -> None:
-    temporal = SilentTemporal()
-    async with running(settings, temporal) as (_, client):
-        people = [await sign_in(settings.database_url, client) for _ in range(7)]
-        opening = [each.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async") for each in people]
-        answers = await asyncio.gather(*opening)
-        queued = [step_of(each) for each in answers if f"claim-{claim_of(each)}" not in temporal.deliveries]
-        assert len(queued) == 3
-        await until(lambda: all(wait_of(engine, step) > timedelta(seconds=10) for step in queued))
-        assert len(temporal.deliveries) == 4
-        await until(lambda: len(temporal.deliveries) == 7)
-
-
-async def test_a_step_that_temporal_did_not_take_is_soon_the_relays(
-    settings: Settings, slug: str, engine: Engine
-) -> None:
-    async with running(settings, AbsentTemporal()) as (app, client):
-        person = await sign_in(settings.database_url, client)
-        response = await person.post("/v1/claims", {"ce_activity": slug})
-        await app.state.services.gateway.stop()
-        assert wait_of(engine, step_of(response)) <= timedelta(seconds=2)
 
 
 async def test_a_look_at_a_step_waits_for_its_decision_if_it_is_asked_to(
