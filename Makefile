@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Six groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
 test coverage: export PYTHONHASHSEED := 0
 test: export PYTEST_ADDOPTS := -n 6 --dist loadscope
-coverage: export PYTEST_ADDOPTS := -n 2
+coverage: export PYTEST_ADDOPTS := -n 0
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)

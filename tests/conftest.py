@@ -1,5 +1,6 @@
 """The real parts that tests stand on: one PostgreSQL for the whole run, with the schema made by migrations."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from cli.keys import make_missing_keys
 from cli.local.postgres import EmbeddedPostgres
 from config.keys import KeyFolder
+from config.memory import settle
 from storage.database import create_sync_engine
 from storage.migrate import upgrade
 
@@ -48,6 +50,16 @@ class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Share the tests out by their group."""
     return _ByGroup(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests live until the end; without this, each full garbage collection would look at all of them."""
+    settle()
+
+
+def pytest_unconfigure() -> None:
+    """Let everything go in its order."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
