@@ -33,7 +33,7 @@ def test_a_hundred_thousand_entries_that_nobody_touched_are_clean(trail: Trail) 
 
 def test_a_trail_four_times_as_long_takes_no_more_memory(trail: Trail) -> None:
     peaks = []
-    for number in (6_000, 18_000):
+    for number in (10_000, 30_000):
         with trail.superuser.begin() as connection:
             write_bulk(connection, number, f"claim:{number}")
         trail.seal()
