@@ -4,9 +4,9 @@
 # Hundreds of processes start; without kept bytecode each would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Six groups of tests run side by side (tests/conftest.py). All processes must see the same tests in the same order, also where those come from sets.
+# Six processes side by side, each with the tests of its group (tests/conftest.py), the same in every run.
 test coverage: export PYTHONHASHSEED := 0
-test: export PYTEST_ADDOPTS := -n 6 --dist loadscope
+test: export PYTEST_ADDOPTS := -n 6 --dist each --max-worker-restart 0
 coverage: export PYTEST_ADDOPTS := -n 0
 
 help: ## Show this list

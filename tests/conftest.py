@@ -6,12 +6,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
-from xdist.scheduler import LoadScopeScheduling
 
 from cli.keys import make_missing_keys
 from cli.local.postgres import EmbeddedPostgres
@@ -25,31 +23,33 @@ pytest_plugins = ["tests.stack"]
 # For measuring which branches are reached: the same examples each time, and as few as reach them.
 settings.register_profile("coverage", max_examples=25, derandomize=True, deadline=None, database=None)
 
-# Six processes run side by side under ``-n 6``, each always with the same tests in the same order: each has a database
-# of its own, two have a stack, one of them the browser, and what a test finds never depends on the machine's mood.
-_EVERY_ROUTE = ("test_access.py", "test_bad_input.py", "test_described.py", "test_page_access.py")
-_SIDE_BY_SIDE = {
-    "browser": ("browser", "recovery"),
-    "stacks": ("cli", "e2e"),
-    "requests": ("api",),
-    "workflows": ("workflows", "faults", "trail"),
-    "documents": ("documents", "activities"),
-}
+# Six processes run side by side under ``make test``. Each collects and runs the tests of one group, always in the same
+# order: each has a database of its own, two have a stack, one of them the browser, and what a test finds never depends
+# on the machine's mood. What is in no group is the last one's, with the tests that ask every route for themselves.
+_GROUPS = (
+    {"browser", "recovery"},
+    {"cli", "e2e"},
+    {"api"},
+    {"workflows", "faults", "trail"},
+    {"documents", "activities"},
+)
+_EVERY_ROUTE = {"test_access.py", "test_bad_input.py", "test_described.py", "test_page_access.py"}
 
 
-class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
-    """Gives each process the tests of one group: whole folders, and those that ask every route for themselves."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        _, folder, *rest = nodeid.partition("::")[0].split("/")
-        if folder == "api" and rest[-1] in _EVERY_ROUTE:
-            return "every route"
-        return next((name for name, folders in _SIDE_BY_SIDE.items() if folder in folders), "every route")
+def _group_of(path: Path) -> int:
+    folder, *rest = path.relative_to(Path(__file__).parent).parts
+    asks_every_route = folder == "api" and rest[-1] in _EVERY_ROUTE
+    numbers = (number for number, folders in enumerate(_GROUPS) if folder in folders and not asks_every_route)
+    return next(numbers, len(_GROUPS))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Share the tests out by their group."""
-    return _ByGroup(config, log)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave to the other processes what is theirs: importing it takes as long as many a test."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None or not collection_path.is_file():
+        return None
+    number = int(worker["workerid"].removeprefix("gw"))
+    return _group_of(collection_path) % worker["workercount"] != number or None
 
 
 def pytest_collection_finish() -> None:
