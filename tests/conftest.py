@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
+from xdist.scheduler import EachScheduling
 
 from cli.keys import make_missing_keys
 from cli.local.postgres import EmbeddedPostgres
@@ -43,13 +45,33 @@ def _group_of(path: Path) -> int:
     return next(numbers, len(_GROUPS))
 
 
+def _is_anothers(path: Path, config: pytest.Config) -> bool:
+    worker = getattr(config, "workerinput", None)
+    return worker is not None and _group_of(path) % worker["workercount"] != int(worker["workerid"].removeprefix("gw"))
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave to the other processes what is theirs: importing it takes as long as many a test."""
-    worker = getattr(config, "workerinput", None)
-    if worker is None or not collection_path.is_file():
-        return None
-    number = int(worker["workerid"].removeprefix("gw"))
-    return _group_of(collection_path) % worker["workercount"] != number or None
+    return (collection_path.is_file() and _is_anothers(collection_path, config)) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that the command line names are collected by every process."""
+    items[:] = [item for item in items if not _is_anothers(item.path, config)]
+
+
+class _EachItsOwn(EachScheduling):  # type: ignore[misc]  # the plugin has no types
+    """Counts all processes' tests together, where the plugin takes those of one for the whole."""
+
+    def schedule(self) -> None:
+        session = self.config.pluginmanager.get_plugin("session")
+        session.testscollected = sum(map(len, self.node2collection.values()))
+        super().schedule()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> EachScheduling:
+    """Have each process run what it collected."""
+    return _EachItsOwn(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -2,12 +2,11 @@
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 
 from sqlalchemy import Engine, text
 
 from activities.claims import PostgresClaimActivities
-from api.delivery_queue import DeliveryQueue
+from api.delivery_queue import DeliveryQueue, Tell
 from config.settings import Settings
 from domain.submissions import SubmissionKind
 from tests.api.conftest import (
@@ -42,16 +41,27 @@ async def test_a_slow_step_that_temporal_took_is_not_delivered_again_for_a_minut
         assert wait_of(engine, step) <= timedelta(minutes=1)
 
 
-async def test_only_so_many_undecided_steps_are_told_at_once(settings: Settings, slug: str) -> None:
-    temporal = SilentTemporal()
-    async with running(settings, temporal) as (_, client):
-        person = await sign_in(settings.database_url, client)
-        opening = await person.post("/v1/claims", {"ce_activity": slug}, prefer="respond-async")
-        claim = (await person.get(opening.json()["claim"])).json()
-        body = {"value": claim["next_actions"][0]["form"]["options"][0]["code"]}
-        path = f"{claim['href']}/participation"
-        await asyncio.gather(*(person.post(path, body, prefer="respond-async") for _ in range(25)))
-        assert len(temporal.deliveries) == 16
+async def test_only_so_many_undecided_steps_are_told_at_once(settings: Settings) -> None:
+    told: list[str] = []
+    async with running(settings, SilentTemporal()) as (app, _):
+        queue = DeliveryQueue(app.state.services.database, app.state.services.wakeups, slot_seconds=3600)
+        queue.start()
+        for number in range(25):
+            queue.put(f"sub_{number}", SubmissionKind.PARTICIPATION, teller(told, f"sub_{number}"))
+        await until(lambda: len(told) == 16)
+        await asyncio.sleep(0.1)
+        await queue.stop(0)
+    assert told == [f"sub_{number}" for number in range(16)]
+
+
+def teller(told: list[str], step: str) -> Tell:
+    """Notes that Temporal was told of a step, and took it."""
+
+    async def tell() -> bool:
+        told.append(step)
+        return True
+
+    return tell
 
 
 async def test_few_claims_are_begun_at_once_and_those_that_wait_are_not_the_relays(
@@ -93,13 +103,8 @@ async def test_a_step_that_its_claim_keeps_gives_its_slot_to_the_next_one(
         path = f"/v1/claims/{claim['id']}/participation"
         steps = [step_of(await person.post(path, body, prefer="respond-async")) for _ in range(2)]
         queue = DeliveryQueue(app.state.services.database, app.state.services.wakeups, slots=1, slot_seconds=3600)
-
-        async def tell(step: str) -> bool:
-            told.append(step)
-            return True
-
         queue.start()
         for step in steps:
-            queue.put(step, SubmissionKind.PARTICIPATION, partial(tell, step))
+            queue.put(step, SubmissionKind.PARTICIPATION, teller(told, step))
         await until(lambda: told == steps)
         await queue.stop(0)
