@@ -79,7 +79,7 @@ class PdfEngine:
     """Turns our own HTML into PDF. Safe to share between threads: Pango's font map is not, so renders take turns."""
 
     def __init__(self, stylesheet: str) -> None:
-        """Load the typefaces of Europe and parse the style sheet, in about a second; a render takes some 40 ms.
+        """Load the typefaces of Europe and parse the style sheet, in a tenth of a second; a render takes some 40 ms.
 
         The typefaces of other scripts come with the first page that needs them, which takes up to another second. The
         style sheet finds all of them in ``var(--sans)`` and ``var(--serif)``.

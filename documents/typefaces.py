@@ -55,29 +55,29 @@ class Typeface:
 LATIN_GREEK_CYRILLIC: Final = (
     Typeface(
         file="SourceSans3-Regular.ttf.woff2",
-        sha256="53492fb3a0def77354f166a55d09b63a10855e91c206c7620a81cf56e97f8ec3",
+        sha256="da1f344b77ef0b3139ab41c43a6cfdb32ff9e5a1b333e4e053a672d39681df64",
         family="Source Sans",
     ),
     Typeface(
         file="SourceSans3-It.ttf.woff2",
-        sha256="4d80b3b801f4c457f1b4adbd3911d8501338e6d282141663770c38d3a2e97859",
+        sha256="2a9d61290b8b57c294443f2441369e71cbf5a8b37c5aca9cc4d81117199b980a",
         family="Source Sans",
         style="italic",
     ),
     Typeface(
         file="SourceSans3-Semibold.ttf.woff2",
-        sha256="47b9b661b9f395fe7f0d0e119637fba5c8dad97bde3df60066fd24229c0792f4",
+        sha256="7e375b1ed4f5adbe6cc0ea0932fc86275a510ceebfd6cefd37d082e07dd0dd0b",
         family="Source Sans",
         weight=600,
     ),
     Typeface(
         file="SourceSerif4Display-Regular.ttf.woff2",
-        sha256="c75301c83bef55b3787f3060c2f62cb5d902a6706419149b7ff9d0c7927055ac",
+        sha256="7c89cbe6c8234394a3977068d78ffe143deaf908667d72a26973893b842e3ad4",
         family="Source Serif Display",
     ),
     Typeface(
         file="SourceSerif4Display-It.ttf.woff2",
-        sha256="812e188af1a7ae89317e8793bba3ece6895ecc065327fcd32177d555d1818c4d",
+        sha256="0651a6a3de8ebc0962650cbdab38dc863ac5efaa8d912a565e09e9c632cc52ac",
         family="Source Serif Display",
         style="italic",
     ),
