@@ -6,6 +6,7 @@ const POLL_MILLISECONDS = 5000;
 let events;
 let polling;
 let isAsking = false;
+let isOutdated = false;
 
 // The same as ClaimPage.signature: it changes with what the page shows.
 function signature(claim) {
@@ -16,15 +17,27 @@ function signature(claim) {
   ].join("|");
 }
 
+// What changes while the page is being fetched may not be in it yet, so that it is fetched once more.
 async function refresh() {
+  isOutdated = true;
   if (isAsking) return;
   isAsking = true;
   try {
-    const answer = await fetch(live.dataset.page, { headers: { Accept: "text/html" } });
-    if (answer.ok) show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    while (isOutdated) {
+      isOutdated = false;
+      await fetchPage();
+    }
   } finally {
     isAsking = false;
   }
+}
+
+async function fetchPage() {
+  const answer = await fetch(live.dataset.page, { headers: { Accept: "text/html" } }).catch(() => undefined);
+  const text = answer?.ok ? await answer.text().catch(() => undefined) : undefined;
+  if (text === undefined) return poll();
+  if (events?.readyState === EventSource.OPEN) stopPolling();
+  show(new DOMParser().parseFromString(text, "text/html"));
 }
 
 function show(page) {
@@ -63,11 +76,15 @@ function isUndecided() {
 }
 
 function poll() {
-  polling ??= setInterval(refresh, POLL_MILLISECONDS);
+  polling ??= setInterval(() => isAsking || refresh(), POLL_MILLISECONDS);
 }
 
 function stop() {
   events?.close();
+  stopPolling();
+}
+
+function stopPolling() {
   clearInterval(polling);
   polling = undefined;
 }

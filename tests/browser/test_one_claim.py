@@ -1,7 +1,9 @@
 """A claim that is open twice is one claim with one outcome: two tabs, a double click, the back button, two devices."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from cli.demo import STORY
 from tests.browser.conftest import Desk
@@ -78,6 +80,48 @@ async def test_the_other_tab_follows_by_itself(desk: Desk, learner: Person) -> N
     await press(first, "Claim")
     await expect_next(second, "Completed")
     await expect(second.get_by_role("link", name="View certificate")).to_be_visible()
+
+
+async def test_a_page_that_was_fetched_before_the_last_change_is_fetched_again(desk: Desk, learner: Person) -> None:
+    claim = learner.reach_evaluation()
+    page, is_fetched, is_late = await desk.window(learner), asyncio.Event(), asyncio.Event()
+
+    async def hold_the_first(route: Route) -> None:
+        is_first = not is_fetched.is_set()
+        answer = await route.fetch()
+        is_fetched.set()
+        if is_first:
+            await is_late.wait()
+        await route.fulfill(response=answer)
+
+    await page.goto(f"/claims/{claim['id']}")
+    await expect_next(page, "Complete the evaluation")
+    await page.route(lambda url: url.endswith(claim["id"]), hold_the_first)
+    rated = await asyncio.to_thread(learner.evaluate, claim)
+    await is_fetched.wait()
+    await asyncio.to_thread(learner.finish, rated)
+    # The server has told everything: nothing else will make the page ask again.
+    await until_told(page)
+    is_late.set()
+    await expect(page.get_by_role("link", name="View certificate")).to_be_visible()
+
+
+async def test_a_page_that_could_not_be_fetched_is_fetched_later(desk: Desk, learner: Person) -> None:
+    claim = learner.reach_credit()
+    page = await desk.window(learner)
+    await page.goto(f"/claims/{claim['id']}")
+    await expect_next(page, "Choose the type of credit")
+    await page.route(lambda url: url.endswith(claim["id"]), lambda route: route.fulfill(status=429))
+    await asyncio.to_thread(learner.finish, claim)
+    await until_told(page)
+    await page.unroute_all()
+    await expect(page.get_by_role("link", name="View certificate")).to_be_visible()
+
+
+async def until_told(page: Page) -> None:
+    """Wait until the server has told the page everything and ended the stream."""
+    while not await page.evaluate("events.readyState === EventSource.CLOSED"):  # noqa: ASYNC110 - a page sets no events
+        await asyncio.sleep(0.1)
 
 
 async def test_going_back_and_sending_again_changes_nothing(desk: Desk, learner: Person) -> None:
