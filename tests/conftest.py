@@ -4,7 +4,7 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> EachScheduli
     return _EachItsOwn(config, log)
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Thousands of tests live until the end; without this, each full garbage collection would look at all of them."""
+    gc.disable()
+    result = yield
     settle()
+    gc.enable()
+    return result
 
 
 def pytest_unconfigure() -> None:

@@ -18,7 +18,6 @@ from cli.local import LocalStack
 from domain.roles import Role
 from storage import accounts
 from storage.database import create_sync_engine
-from tests.agreement import check_every_certificate
 from tests.browser.frontend import Frontend
 from tests.e2e.meeting import BADGE_IDS, MEETING, Attendee, attendee, meeting_with_badges
 from tests.e2e.office import Office, own_example
@@ -48,6 +47,8 @@ def stack(frontend: Frontend) -> Iterator[LocalStack]:
     load_examples(stack.database_url, fast=True)
     frontend.api = stack.urls["api"]
     yield stack
+    from tests.agreement import check_every_certificate  # noqa: PLC0415 - it needs the whole application
+
     check_every_certificate(stack.database_url, stack.urls["api"])
     stack.stop()
     shutil.rmtree(folder)
