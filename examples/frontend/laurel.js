@@ -59,7 +59,8 @@ export class Laurel {
 
   /**
    * The claim's status now and after each change, until the claim is closed. Server-sent events, read with fetch:
-   * EventSource cannot send the access token. A stream that breaks is opened again, and begins with the status.
+   * EventSource cannot send the access token. A stream that breaks is opened again, and begins with the status; so is
+   * one that a busy server refused.
    */
   async *statuses(claim, signal) {
     for (;;) {
@@ -67,6 +68,7 @@ export class Laurel {
         const answer = await fetch(`${this.api}${claim}/events`, {
           headers: { Authorization: `Bearer ${this.token}`, Accept: "text/event-stream" }, signal,
         });
+        if (answer.status >= 500) throw new Error(`the server answered ${answer.status}`);
         if (!answer.ok) throw new Refused(await answer.json());
         for await (const event of events(answer.body)) {
           if (event.name === "end") return;

@@ -1,9 +1,10 @@
 """A front end of one's own, on another origin: it signs a learner in and drives a claim to its certificate."""
 
+import asyncio
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from cli.demo import STORY
 from tests.browser.conftest import Desk
@@ -87,6 +88,26 @@ async def test_a_page_on_another_origin_drives_a_claim_from_signing_in_to_the_ce
     content = (await (await download.value).path()).read_bytes()
     assert content.startswith(b"%PDF-")
     assert desk.hosts == {urlsplit(frontend.origin).netloc, urlsplit(desk.api_url).netloc}
+
+
+async def test_a_stream_that_a_busy_server_refused_is_opened_again(
+    desk: Desk, town: Town, frontend: Frontend, title: str
+) -> None:
+    page, is_refused = await desk.window(), asyncio.Event()
+
+    async def refused_once(route: Route) -> None:
+        if is_refused.is_set():
+            await route.continue_()
+            return
+        is_refused.set()
+        await route.fulfill(status=503, headers={"Access-Control-Allow-Origin": frontend.origin}, json={"code": "busy"})
+
+    await signed_in(page, town.newcomer(town.learner().email), frontend)
+    await page.route("**/events", refused_once)
+    await page.get_by_role("button", name=f"Claim credit for {title}").click()
+    await page.get_by_role("group", name="You took part").wait_for()
+    assert is_refused.is_set()
+    desk.errors.clear()
 
 
 async def test_a_session_that_ended_elsewhere_leads_back_to_signing_in(
