@@ -36,7 +36,7 @@ async function fetchPage() {
   const answer = await fetch(live.dataset.page, { headers: { Accept: "text/html" } }).catch(() => undefined);
   const text = answer?.ok ? await answer.text().catch(() => undefined) : undefined;
   if (text === undefined) return poll();
-  if (events?.readyState === EventSource.OPEN) stopPolling();
+  if (events && events.readyState === EventSource.OPEN) stopPolling();
   show(new DOMParser().parseFromString(text, "text/html"));
 }
 
