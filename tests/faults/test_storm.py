@@ -25,7 +25,7 @@ from tests.faults.learners import Diary, Letters, StormLearner
 from tests.faults.plan import plan, seeded
 from tests.faults.storm import Storm
 
-KILLS = int(os.environ.get("LAUREL_KILLS") or 16)
+KILLS = int(os.environ.get("LAUREL_KILLS") or 12)
 SEED = int(os.environ.get("LAUREL_SEED") or secrets.randbelow(2**32))
 REPORT = os.environ.get("LAUREL_FAULTS_REPORT")
 LEARNERS = 12
