@@ -1,8 +1,7 @@
 """Every page by axe's rules of WCAG 2.2 A and AA: light and dark, wide and as wide as a phone; and none scrolls aside.
 
 Each page is looked at in both schemes and at both widths. Which scheme goes with which width alternates from page to
-page, so that what they share is seen in all four ways. The second look asks only the rules that depend on colours and
-sizes. People keep one window for all pages that they look at.
+page, so that what they share is seen in all four ways. People keep one window for all pages that they look at.
 
 A new page is covered as soon as its router is registered. Where it fails here, either the page leaves people out, or a
 table below has to learn with what it is looked at, or that it is no page.
@@ -37,9 +36,6 @@ COURSE: Final = "recognizing-sepsis-early"
 """An example whose credit needs no post-test of those who were there."""
 
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RULES_OF_STYLE: Final = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
-"""The rules among them whose answer is another one in other colours or at another width."""
-
 WIDE: Final[ViewportSize] = {"width": 1280, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 Look = tuple[ViewportSize, Literal["light", "dark"]]
@@ -240,9 +236,9 @@ async def windows(browser: Browser, stack: LocalStack, world: World) -> AsyncIte
         yield Windows(desk, {who: await desk.window(person) for who, person in world.people.items()})
 
 
-async def violations(page: Page, rules: Mapping[str, object]) -> list[str]:
+async def violations(page: Page) -> list[str]:
     """What axe finds on a page as it is now, with where."""
-    options = {"resultTypes": ["violations"], "runOnly": rules}
+    options = {"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": RULES}}
     found = await page.evaluate("options => axe.run(options).then(result => result.violations)", options)
     return [f"{each['id']}: {node['target']}" for each in found for node in each["nodes"]]
 
@@ -256,13 +252,11 @@ async def check(page: Page, address: str, looks: Sequence[Look]) -> int:
     answer = await page.goto(address)
     await page.evaluate(AXE_SCRIPT)
     found = {}
-    rules: dict[str, object] = {"type": "tag", "values": RULES}
     for size, scheme in looks:
         if page.viewport_size != size:
             await page.set_viewport_size(size)
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found[f"{scheme}, {size['width']} px"] = await violations(page, rules)
-        rules = {"type": "rule", "values": RULES_OF_STYLE}
+        found[f"{scheme}, {size['width']} px"] = await violations(page)
     if not address.endswith(PAPER.rpartition("}")[2]):
         await page.set_viewport_size(NARROWEST)
         found[f"{NARROWEST['width']} px"] = await page.evaluate(SCROLLS_ASIDE)
